@@ -1,0 +1,59 @@
+# Every target sets itself up: the virtual environment is made and filled on first use.
+# `make` needs nothing but Python 3.11 or later; PYTHON=python3.13 chooses another interpreter.
+
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+
+BIN     = $(VENV)/bin
+STAMP   = $(VENV)/.ready
+COVERAGE_FLOOR = 90
+
+.PHONY: help demo test check lint types layers bench docs lock clean
+.DEFAULT_GOAL := help
+
+help:            ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(STAMP)   ## run the demo bot against the built-in simulator (ARGS="--seconds 5 --plain")
+	@$(BIN)/ibkr-async demo $(ARGS)
+
+test: $(STAMP)   ## run the whole test suite with its coverage gate
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+
+check: lint types layers  ## lint, types and layer rules
+
+lint: $(STAMP)   ## ruff: format and every lint family
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)  ## mypy strict on src and examples, pyright on the public surface
+	$(BIN)/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+layers: $(STAMP) ## the import rules of the architecture
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+bench: $(STAMP)  ## side-by-side ratios (arrives with the benchmarks)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(STAMP)   ## rebuild the generated tables in docs/
+	$(BIN)/python docs/build.py
+
+lock:            ## pin the development dependencies anew
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet pip-tools
+	$(VENV)-lock/bin/pip-compile --quiet --strip-extras --generate-hashes --all-build-deps --extra dev --extra sim --extra cli \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements-dev.lock pyproject.toml
+
+clean:           ## remove what the other targets made
+	rm -rf $(VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+
+$(STAMP): pyproject.toml requirements-dev.lock
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; choose one with PYTHON=python3.13")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

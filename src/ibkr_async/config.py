@@ -1,0 +1,269 @@
+"""Settings of a client, and the only reader of environment variables and files in the library.
+
+Everything that comes from outside the program passes through here: `IBKR_*` variables, TOML and JSON
+files, key files and certificates. Other modules receive values. It must never print a value that it
+has read, and never read anything at import time.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import shlex
+import stat
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ibkr_async.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ENV_PREFIX = "IBKR_"
+SETTINGS_TABLE = "settings"
+
+_MAX_FILE_BYTES = 1 << 20
+_OPEN_TO_OTHERS = 0o077
+# Windows has no such mode bits: every file would look open there.
+_HAS_MODES = os.name == "posix"
+
+AnyPath = str | os.PathLike[str]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a client behaves. Every default is safe; nothing dangerous is on.
+
+    Units are in the names: `_s` is seconds.
+    Errors: `ConfigError` for a value out of range.
+    """
+
+    # trading
+    account_id: str | None = None
+    """Account that calls use when they name none; None means the one that IBKR has selected."""
+    compete: bool = False
+    """Take the brokerage session over from another login of the same username."""
+    allow_live_orders: bool = False
+    """Permit orders on an account that is not a paper account."""
+
+    # time limits
+    read_timeout_s: float = 15.0
+    """Total time for one attempt of a read."""
+    order_timeout_s: float = 30.0
+    """Total time for a request that may trade; a late answer is better than an unknown outcome."""
+    connect_timeout_s: float = 10.0
+    """Time to open a connection, for REST and socket alike."""
+    ready_timeout_s: float = 60.0
+    """Time that `ib.ready()` waits for the brokerage session."""
+    close_timeout_s: float = 2.0
+    """Time for a clean end of the socket."""
+
+    # keeping alive
+    tickle_interval_s: float = 60.0
+    """Between `POST /tickle`; IBKR ends a session after about five idle minutes."""
+    tic_interval_s: float = 30.0
+    """Between `tic` frames on the socket."""
+    heartbeat_deadline_s: float = 25.0
+    """Silence on the socket after which it is given up; the server's heartbeat comes every 10 s."""
+    smd_lifetime_s: float = 480.0
+    """Age at which a market-data subscription is asked for again; IBKR ends it after 10 or 15 min."""
+    smd_jitter: float = 0.1
+    """Share of `smd_lifetime_s` by which renewals are spread, 0 to 0.5."""
+
+    # coming back
+    reconnect_spread_s: float = 1.0
+    """The first reconnect waits a random time up to this, so that many clients do not come at once."""
+    reconnect_cap_s: float = 30.0
+    """Longest wait between two attempts."""
+    reconnect_healthy_s: float = 60.0
+    """A connection that lasted this long starts the waits from the beginning."""
+
+    # bounds
+    max_frame_bytes: int = 8 << 20
+    """Largest frame that is taken from the socket."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that would make a timer spin or a limit meaningless."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            may_be_zero = name in {"smd_jitter", "reconnect_spread_s"}
+            # Written so that NaN is refused as well.
+            if not (0 < value < float("inf") or (may_be_zero and value == 0)):
+                raise ConfigError(f"setting {name}: {value} is out of range; it must be above zero")
+        if self.smd_jitter > 0.5:  # noqa: PLR2004 - more than half would overtake the next renewal
+            raise ConfigError(f"setting smd_jitter: {self.smd_jitter} is out of range; 0 to 0.5")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read `IBKR_<SETTING>` variables, such as `IBKR_TICKLE_INTERVAL_S=30`; others are left alone.
+
+        Booleans are `true`, `false`, `1` or `0`.
+        Errors: `ConfigError` that names the variable.
+        """
+        known = set(cls.__struct_fields__)
+        values = {name: text for name, text in read_env(environ).items() if name in known}
+        return _settings(values, "the environment")
+
+    @classmethod
+    def from_toml(cls, path: AnyPath) -> Settings:
+        """Read the table `[settings]` of a TOML file; a file without it gives the defaults.
+
+        Errors: `ConfigError` for a missing or malformed file, an unknown name (with the nearest
+        known one), or a wrong type.
+        """
+        return _settings(read_toml(path, SETTINGS_TABLE), str(path))
+
+
+def _settings(values: Mapping[str, Any], where: str) -> Settings:
+    unknown = sorted(values.keys() - set(Settings.__struct_fields__))
+    if unknown:
+        raise ConfigError(f"{where}: {describe_unknown(unknown, Settings.__struct_fields__)}")
+    try:
+        return msgspec.convert(dict(values), Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: a setting has a wrong value: {error}") from None
+
+
+def describe_unknown(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """Compose "unknown name 'x'; did you mean 'y'?" for each name."""
+    known = list(known)
+    phrases: list[str] = []
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, n=1)
+        phrases.append(f"unknown name {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    return "; ".join(phrases)
+
+
+# --- environment ---------------------------------------------------------------------------------
+
+
+def read_env(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the `IBKR_*` variables by lower-case name without the prefix.
+
+    Blanks around a value are cut off; empty values count as not set.
+    """
+    source = os.environ if environ is None else environ
+    return {
+        name.removeprefix(ENV_PREFIX).lower(): value.strip()
+        for name, value in source.items()
+        if name.startswith(ENV_PREFIX) and value.strip()
+    }
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def read_toml(
+    path: AnyPath, table: str, *, private: bool = False, allow_open: bool = False
+) -> dict[str, Any]:
+    """Read one table of a TOML file; empty when the file does not have it.
+
+    `private` applies the rules of `read_private_file`.
+    Errors: `ConfigError` for a missing or malformed file.
+    """
+    content = read_private_file(path, allow_open=allow_open) if private else read_file(path)
+    try:
+        document = tomllib.loads(content.decode())
+    except ValueError as error:  # broken TOML and broken UTF-8 alike; neither message has values
+        raise ConfigError(f"{path} is not a valid TOML file: {error}") from None
+    found = document.get(table, {})
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: {table!r} must be a table, written [{table}]")
+    return found
+
+
+def read_private_json(path: AnyPath, *, allow_open: bool = False) -> dict[str, Any]:
+    """Read a JSON object from a file that only its owner may read.
+
+    Errors: `ConfigError` for a missing, open or malformed file.
+    """
+    content = read_private_file(path, allow_open=allow_open)
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not a valid JSON file: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} does not hold a JSON object")
+    return document
+
+
+def read_file(path: AnyPath) -> bytes:
+    """Read a file that is not secret, such as a certificate.
+
+    Errors: `ConfigError` when it is missing, unreadable, or far too large to be what it should be.
+    """
+    return _read(Path(path).expanduser(), private=False)
+
+
+def read_private_file(path: AnyPath, *, allow_open: bool = False) -> bytes:
+    """Read a key or credentials file, refusing one that other users can read.
+
+    The mode is taken from the opened file, so it cannot be exchanged in between.
+    Errors: `ConfigError` as for `check_private_files` and `read_file`.
+    """
+    check_private_files([path], allow_open=allow_open)
+    return _read(Path(path).expanduser(), private=not allow_open)
+
+
+def check_files(paths: Iterable[AnyPath]) -> None:
+    """Check that files exist, without opening them.
+
+    Errors: one `ConfigError` for all that do not.
+    """
+    # Unlike Path.is_file, this is also false where a directory on the way may not be entered.
+    missing = [str(path) for path in paths if not os.path.isfile(Path(path).expanduser())]  # noqa: PTH113 - see above
+    if missing:
+        raise ConfigError(f"cannot find the file {' and '.join(missing)}; check the path")
+
+
+def check_private_files(paths: Iterable[AnyPath], *, allow_open: bool = False) -> None:
+    """Check that secret files exist, stay in their directory, and are closed to group and others.
+
+    Reads no content. `allow_open` skips the last two checks.
+    Errors: one `ConfigError` for all files, with the `chmod` to run.
+    """
+    files = [Path(path).expanduser() for path in paths]
+    check_files(files)
+    if allow_open:
+        return
+    for path in files:
+        # A link inside the directory is how containers mount secrets; one that leaves it may be
+        # someone else's file.
+        home, target = path.parent.resolve(), path.resolve()
+        if not target.is_relative_to(home):
+            raise ConfigError(
+                f"{path} is a link that leaves its directory (to {target}); copy the file there, "
+                "name the real file, or pass allow_open_key_files=True"
+            )
+    open_files = [str(path) for path in files if _is_open(path.stat().st_mode)]
+    if open_files:
+        raise _open_to_others(open_files)
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    try:
+        with path.open("rb") as file:
+            if private and _is_open(os.fstat(file.fileno()).st_mode):
+                raise _open_to_others([str(path)])
+            content = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; check the path") from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise ConfigError(f"{path} is larger than 1 MiB, so it cannot be the right file")
+    return content
+
+
+def _is_open(mode: int) -> bool:
+    return _HAS_MODES and bool(stat.S_IMODE(mode) & _OPEN_TO_OTHERS)
+
+
+def _open_to_others(paths: list[str]) -> ConfigError:
+    return ConfigError(
+        f"other users of this machine can read {' and '.join(paths)}; "
+        f"run: chmod 600 {shlex.join(paths)}"
+    )

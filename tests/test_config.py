@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ibkr_async import config
+from ibkr_async.config import Settings
+from ibkr_async.errors import ConfigError
+
+
+def test_defaults_are_safe() -> None:
+    """Nothing dangerous is on unless the user says so."""
+    settings = Settings()
+
+    assert not settings.compete
+    assert not settings.allow_live_orders
+    assert settings.account_id is None
+    assert settings.tickle_interval_s == 60
+    assert settings.tic_interval_s == 30
+    assert settings.smd_lifetime_s == 480
+
+
+def test_settings_do_not_change() -> None:
+    """A running client cannot have its limits altered."""
+    with pytest.raises(AttributeError):
+        Settings().compete = True  # type: ignore[misc]  # the point of the test
+
+
+def test_environment_is_read() -> None:
+    """Numbers and booleans are text there; other variables are left alone."""
+    settings = Settings.from_env(
+        {
+            "IBKR_TICKLE_INTERVAL_S": " 30 ",
+            "IBKR_ALLOW_LIVE_ORDERS": "true",
+            "IBKR_COMPETE": "0",
+            "IBKR_ACCOUNT_ID": "DU1234567",
+            "IBKR_CONSUMER_KEY": "TESTKEY01",
+            "IBKR_TIC_INTERVAL_S": "",
+            "TIC_INTERVAL_S": "7",
+        }
+    )
+
+    assert settings == Settings(
+        tickle_interval_s=30.0, allow_live_orders=True, account_id="DU1234567"
+    )
+
+
+def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an argument the real environment counts, at the time of the call."""
+    monkeypatch.setenv("IBKR_TIC_INTERVAL_S", "15")
+
+    assert Settings.from_env().tic_interval_s == 15
+
+
+def test_toml_is_read(tmp_path: Path) -> None:
+    """The table [settings]; other tables belong to others; no table means the defaults."""
+    file = tmp_path / "bot.toml"
+    file.write_text('[settings]\ncompete = true\nsmd_lifetime_s = 240\n[ibkr]\nrealm = "x"\n')
+
+    assert Settings.from_toml(file) == Settings(compete=True, smd_lifetime_s=240.0)
+    file.write_text("")
+    assert Settings.from_toml(file) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[settings]\ntickel_interval_s = 1", "unknown name .* did you mean 'tickle_interval_s'"),
+        ("[settings]\nxyzzy = 1", "unknown name 'xyzzy'$"),
+        ("[settings]\ntic_interval_s = 'soon'", r"wrong value.*tic_interval_s"),
+        ("[settings]\ntic_interval_s = -1", "tic_interval_s: -1.0 is out of range"),
+        ("settings = []", "must be a table"),
+        ("[settings", "not a valid TOML"),
+    ],
+)
+def test_faulty_toml_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """The message names the setting and, for a misspelling, the nearest one."""
+    file = tmp_path / "bot.toml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigError, match=message):
+        Settings.from_toml(file)
+
+
+NUMBERS = [field.name for field in msgspec.structs.fields(Settings) if field.type in {float, int}]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [-1.0, math.inf, math.nan])
+def test_number_out_of_range_is_refused(name: str, value: float) -> None:
+    """No timer may spin or sleep for ever."""
+    settings: dict[str, Any] = {name: value}
+
+    with pytest.raises(ConfigError, match=f"setting {name}: .* out of range"):
+        Settings(**settings)
+
+
+def test_zero_is_for_margins_only() -> None:
+    """A margin or a spread may be nothing; an interval may not."""
+    assert Settings(smd_jitter=0, reconnect_spread_s=0).smd_jitter == 0
+    with pytest.raises(ConfigError, match="tickle_interval_s"):
+        Settings(tickle_interval_s=0)
+
+
+def test_jitter_has_its_own_range() -> None:
+    """More than half of the lifetime would overtake the next renewal."""
+    with pytest.raises(ConfigError, match="smd_jitter"):
+        Settings(smd_jitter=0.6)
+
+
+def test_missing_file_is_a_config_error(tmp_path: Path) -> None:
+    """The message has the path; directories and odd paths are no files either."""
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(ConfigError, match=f"cannot read {path}"):
+            config.read_file(path)
+
+
+def test_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
+    """A key file is not a megabyte long; a wrong path must not fill the memory."""
+    file = tmp_path / "large"
+    file.write_bytes(bytes((1 << 20) + 1))
+
+    with pytest.raises(ConfigError, match="larger than 1 MiB"):
+        config.read_file(file)
+
+
+def test_file_opened_up_in_the_last_moment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mode that counts is the one of the opened file."""
+    file = tmp_path / "key.pem"
+    file.write_bytes(b"key")
+    file.chmod(0o600)
+    stat_before = file.stat()
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: stat_before)
+    file.chmod(0o644)
+
+    with pytest.raises(ConfigError, match="chmod 600"):
+        config.read_private_file(file)
+
+
+def test_home_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` works in every path."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "key.pem").write_bytes(b"key")
+    (tmp_path / "key.pem").chmod(0o600)
+
+    assert config.read_private_file("~/key.pem") == b"key"
+    assert config.read_file("~/key.pem") == b"key"
+    config.check_files(["~/key.pem"])
+
+
+def test_json_that_is_broken_is_refused(tmp_path: Path) -> None:
+    """Neither broken text nor another shape passes."""
+    file = tmp_path / "credentials.json"
+    file.write_bytes(b'{"access_token": "canary')
+    file.chmod(0o600)
+
+    with pytest.raises(ConfigError, match="not a valid JSON file") as caught:
+        config.read_private_json(file)
+    assert "canary" not in str(caught.value)
