@@ -1,0 +1,1 @@
+"""msgspec structs for IBKR's payloads, one file per group of its documentation."""
