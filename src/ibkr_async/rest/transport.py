@@ -1,0 +1,194 @@
+"""HTTP itself: the only file that knows httpx, so that replacing it stays a small change.
+
+Responsible for carrying one signed request over a verified TLS connection and for saying, when
+that fails, whether the server may have received it. It must never follow a redirect, read proxy
+settings from the environment, keep a cookie, send anything twice, or look inside a body.
+"""
+
+from __future__ import annotations
+
+import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from ibkr_async.errors import (
+    ClosedError,
+    ConnectFailedError,
+    ConnectionBrokenError,
+    IbkrError,
+    RequestTimeoutError,
+    TlsError,
+    TransportError,
+    UnreadableResponseError,
+)
+from ibkr_async.rest.request import HttpReply, HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+"""A larger answer is refused; the longest known, /iserver/scanner/params, has about 2 MB."""
+
+_CLOSE_S: Final = 2.0
+
+_FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], bool, str], ...]] = (
+    # The first row whose class fits decides; the flag is `may_have_reached_server`.
+    (httpx.ConnectTimeout, ConnectFailedError, False, "no connection in time"),
+    (httpx.PoolTimeout, RequestTimeoutError, False, "all connections were busy"),
+    (httpx.ConnectError, ConnectFailedError, False, "no connection"),
+    (httpx.ProxyError, ConnectFailedError, False, "the proxy refused"),
+    (httpx.UnsupportedProtocol, ConnectFailedError, False, "the URL is neither http nor https"),
+    (httpx.InvalidURL, ConnectFailedError, False, "the URL is malformed"),
+    (httpx.TimeoutException, RequestTimeoutError, True, "no answer in time"),
+    (httpx.DecodingError, ConnectionBrokenError, True, "the answer's compression is broken"),
+    (httpx.RequestError, ConnectionBrokenError, True, "the connection broke"),
+    (httpx.StreamError, ConnectionBrokenError, True, "the connection was closed meanwhile"),
+    (httpx.CookieConflict, ConnectionBrokenError, True, "the answer's cookies conflict"),
+    # TLS records that go bad after the handshake arrive as they are.
+    (ssl.SSLError, ConnectionBrokenError, True, "the TLS connection broke"),
+)
+
+
+class HttpxTransport:
+    """Sends requests over pooled HTTP/1.1 connections.
+
+    `ssl_context` may be a function: it is called once, off the event loop, before the first
+    request, because loading certificates reads files.
+    """
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext],
+        *,
+        # timing
+        connect_timeout_s: float = 5.0,
+        idle_s: float = 30.0,
+        # limits
+        max_connections: int = 20,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        self._ssl_context = ssl_context
+        self._connect_timeout_s = connect_timeout_s
+        self._max_body_bytes = max_body_bytes
+        self._limits = httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            # An idle connection that the server has just dropped makes an order's fate unknown,
+            # so none is kept for long.
+            keepalive_expiry=idle_s,
+        )
+        self._client: httpx.AsyncClient | None = None
+        self._opening = anyio.Lock()
+        self._is_closed = False
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Send one request and return the answer, whatever its status.
+
+        Errors: `ConnectFailedError`, `TlsError`, `RequestTimeoutError`, `ConnectionBrokenError`,
+        each with `may_have_reached_server`; `UnreadableResponseError` for a body over the limit;
+        `ClosedError` after `aclose`.
+        Cancellation: passes through; the connection is dropped, not reused.
+        """
+        client = self._client or await self._open()
+        # httpx limits each read, not their sum: a server that trickles could hold us for ever.
+        with anyio.move_on_after(request.timeout_s):
+            try:
+                return await self._exchange(client, request)
+            except tuple(row[0] for row in _FAILURES) as error:
+                raise map_failure(error, request.label) from error
+        raise RequestTimeoutError(
+            request.label,
+            f"no complete answer within {request.timeout_s:g} s",
+            may_have_reached_server=True,
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections; requests under way end with `ConnectionBrokenError`. Idempotent."""
+        self._is_closed = True
+        async with self._opening:
+            client, self._client = self._client, None
+        if client is not None:
+            with anyio.move_on_after(_CLOSE_S, shield=True):
+                await client.aclose()
+
+    async def _open(self) -> httpx.AsyncClient:
+        async with self._opening:
+            if self._is_closed:
+                raise ClosedError("client")
+            if self._client is None:
+                context = self._ssl_context
+                if not isinstance(context, ssl.SSLContext):
+                    context = await anyio.to_thread.run_sync(context)
+                self._client = self._build_client(context)
+            return self._client
+
+    def _build_client(self, context: ssl.SSLContext) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=context,
+            trust_env=False,
+            follow_redirects=False,
+            http1=True,
+            http2=False,
+            limits=self._limits,
+            # A jar that no domain may write to: cookies belong to `auth`, which signs them in.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def _exchange(self, client: httpx.AsyncClient, request: HttpRequest) -> HttpReply:
+        headers = {"accept-encoding": "gzip"}
+        # One spelling per name: `auth` writes "Content-Length", and twice is refused by servers.
+        headers.update((name.lower(), value) for name, value in request.headers.items())
+        if request.method != "GET":
+            # Bodiless requests without it get 411 from IBKR's edge, and httpx leaves it out of
+            # some of them. Source: protocol section 4.
+            headers["content-length"] = str(len(request.content))
+        connect_s = min(self._connect_timeout_s, request.timeout_s)
+        async with client.stream(
+            request.method,
+            request.url,
+            headers=headers,
+            content=request.content or None,
+            timeout=httpx.Timeout(request.timeout_s, connect=connect_s, pool=connect_s),
+        ) as response:
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > self._max_body_bytes:
+                    raise UnreadableResponseError(
+                        request.label,
+                        response.status_code,
+                        f"the answer is longer than {self._max_body_bytes:,} bytes",
+                    )
+            return HttpReply(
+                status=response.status_code,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                content=bytes(content),
+            )
+
+
+def map_failure(error: Exception, label: str) -> IbkrError:
+    """Turn what httpx raised into the error that says whether the server may have the request."""
+    tls = _tls_reason(error)
+    if isinstance(error, httpx.ConnectError) and tls:
+        return TlsError(label, f"TLS failed: {tls}", may_have_reached_server=False)
+    for kind, ours, may_have_reached_server, words in _FAILURES:
+        if isinstance(error, kind):
+            detail = f"{words} ({error})" if str(error) else words
+            return ours(label, detail, may_have_reached_server=may_have_reached_server)
+    raise error
+
+
+def _tls_reason(error: BaseException) -> str:
+    """What TLS found wrong, looked for among the causes; empty when TLS is not the cause."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"certificate refused, {seen.verify_message}"
+        if isinstance(seen, ssl.SSLError):
+            return getattr(seen, "reason", None) or str(seen)
+        seen = seen.__cause__ or seen.__context__
+    return ""

@@ -1,0 +1,631 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import respx
+
+from ibkr_async.auth.base import Send, SocketTarget
+from ibkr_async.errors import (
+    AuthError,
+    ClosedError,
+    ConnectFailedError,
+    IbkrError,
+    NotReadyError,
+    RateLimitedError,
+    RequestTimeoutError,
+    ServerError,
+    TlsError,
+    UnauthorizedError,
+)
+from ibkr_async.oauth.encoding import percent_encode
+from ibkr_async.rest.pipeline import RestPipeline
+from ibkr_async.rest.request import HttpReply, HttpRequest, Method, Pairs, RestRequest
+from ibkr_async.rest.transport import HttpxTransport
+
+BASE = "https://api.example/v1/api"
+Answer = HttpReply | IbkrError | Callable[[HttpRequest], Awaitable[HttpReply]]
+
+
+def reply(status: int = 200, content: bytes = b"{}", **headers: str) -> HttpReply:
+    """Build one answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpReply(status=status, headers=named, content=content)
+
+
+def read(path: str = "/iserver/accounts", **more: Any) -> RestRequest[Any]:
+    """Build a read."""
+    return RestRequest(method="GET", path=path, result=dict, replayable=True, **more)
+
+
+def act(path: str = "/iserver/account/{a}/orders", **more: Any) -> RestRequest[Any]:
+    """Build something that trades."""
+    path_params = {"a": "DU1"} if "{a}" in path else {}
+    return RestRequest(method="POST", path=path, path_params=path_params, result=dict, **more)
+
+
+class FakeTime:
+    """A clock that moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        wake = self.now + seconds
+        await anyio.lowlevel.checkpoint()
+        self.now = max(self.now, wake)
+
+
+class FakeAuth:
+    """Credentials that number their logins and signatures."""
+
+    base_url = BASE
+    expires_at = None
+    opens_brokerage_session = True
+
+    def __init__(self) -> None:
+        self.needs_login = False
+        self.logins = 0
+        self.failing = False
+        self.signed: list[tuple[Method, str, Pairs, Pairs]] = []
+        self.absorbed: list[int] = []
+
+    async def login(self, send: Send) -> None:
+        answer = await send(
+            HttpRequest(
+                method="POST",
+                url=f"{BASE}/oauth/live_session_token",
+                headers={},
+                content=b"",
+                timeout_s=5,
+                label="POST /oauth/live_session_token",
+            )
+        )
+        if self.failing or answer.status != 200:
+            raise AuthError("live session token", f"refused with {answer.status}")
+        self.logins += 1
+        self.needs_login = False
+
+    def forget(self) -> None:
+        self.needs_login = True
+
+    def absorb(self, reply: HttpReply) -> None:
+        self.absorbed.append(reply.status)
+
+    def ssl_context(self) -> ssl.SSLContext:
+        raise NotImplementedError
+
+    def sign(self, method: Method, url: str, query: Pairs, form: Pairs) -> Mapping[str, str]:
+        self.signed.append((method, url, query, form))
+        return {"Authorization": f"login {self.logins} signature {len(self.signed)}"}
+
+    def socket(self, session: str) -> SocketTarget:
+        raise NotImplementedError
+
+
+class FakeTransport:
+    """Gives the scripted answers in order, then `{}` for ever."""
+
+    def __init__(self) -> None:
+        self.script: list[Answer] = []
+        self.sent: list[HttpRequest] = []
+        self.closed = 0
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        self.sent.append(request)
+        await anyio.lowlevel.checkpoint()
+        answer = self.script.pop(0) if self.script else reply()
+        if isinstance(answer, IbkrError):
+            raise answer
+        return answer if isinstance(answer, HttpReply) else await answer(request)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class World:
+    """A pipeline between fakes."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.time = FakeTime()
+        self.auth = FakeAuth()
+        self.transport = FakeTransport()
+        self.pipeline = RestPipeline(
+            self.auth,
+            self.transport,
+            clock=self.time,
+            wall_clock=lambda: 1_795_176_000.0,
+            sleep=self.time.sleep,
+            random=lambda: 1.0,
+            **settings,
+        )
+
+    def answer(self, *answers: Answer) -> None:
+        """Script what the server does next."""
+        self.transport.script.extend(answers)
+
+    @property
+    def last(self) -> HttpRequest:
+        """The request that was sent last."""
+        return self.transport.sent[-1]
+
+
+@pytest.fixture
+def world() -> World:
+    """A pipeline with the default settings."""
+    return World()
+
+
+# --- writing the request -------------------------------------------------------------------------
+
+
+async def test_query_is_encoded_once_and_signed_decoded(world: World) -> None:
+    """What is signed are the values, what is sent is their one encoding."""
+    query = (("conids", "1,2"), ("symbol", "BRK B"), ("odd", "ü&=+%/"), ("a", ""))
+
+    await world.pipeline.send(read("/iserver/x/{y}", path_params={"y": "a/b"}, query=query))
+
+    assert world.last.url == (
+        f"{BASE}/iserver/x/a%2Fb?conids=1%2C2&symbol=BRK%20B&odd=%C3%BC%26%3D%2B%25%2F&a="
+    )
+    assert world.auth.signed == [("GET", f"{BASE}/iserver/x/a%2Fb", query, ())]
+    assert world.last.url.endswith(f"symbol=BRK%20B&odd={percent_encode('ü&=+%/')}&a=")
+
+
+async def test_read_has_no_body_and_our_headers(world: World) -> None:
+    """IBKR's edge wants a User-Agent."""
+    await world.pipeline.send(read())
+
+    assert world.last.content == b""
+    assert world.last.url == f"{BASE}/iserver/accounts"
+    assert world.last.label == "GET /iserver/accounts"
+    assert world.last.headers == {
+        "user-agent": "ibkr_async/0.1",
+        "accept": "application/json",
+        "Authorization": "login 0 signature 1",
+    }
+
+
+async def test_body_is_json_with_exact_decimals(world: World) -> None:
+    """A price keeps its digits."""
+    await world.pipeline.send(act(body={"orders": [{"price": Decimal("189.50")}]}))
+
+    assert world.last.content == b'{"orders":[{"price":189.50}]}'
+    assert world.last.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_missing_body_is_an_empty_object(world: World, method: Method) -> None:
+    """Bodiless requests get 411 from IBKR's edge."""
+    await world.pipeline.send(RestRequest(method=method, path="/x", result=None))
+
+    assert world.last.content == b"{}"
+
+
+async def test_form_fields_are_sent_encoded_and_signed_decoded(world: World) -> None:
+    """The other kind of body that IBKR takes."""
+    form = (("compete", "true"), ("note", "a b"))
+
+    await world.pipeline.send(act("/iserver/auth/ssodh/init", form=form))
+
+    assert world.last.content == b"compete=true&note=a%20b"
+    assert world.last.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert world.auth.signed[0][3] == form
+
+
+async def test_timeouts_differ_for_reads_and_actions(world: World) -> None:
+    """15 s, 30 s, or what the request says."""
+    for request in (read(), act(), act(timeout_s=3)):
+        await world.pipeline.send(request)
+
+    assert [request.timeout_s for request in world.transport.sent] == [15, 30, 3]
+
+
+async def test_every_answer_is_shown_to_auth(world: World) -> None:
+    """A gateway's cookie comes with any answer, an error's too."""
+    world.answer(reply(500))
+    await world.pipeline.send(read())
+
+    assert world.auth.absorbed == [500, 200]
+
+
+# --- trying again --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        reply(503),
+        reply(500),
+        reply(202),
+        reply(200, b""),
+        ConnectFailedError("GET /x", "refused", may_have_reached_server=False),
+        RequestTimeoutError("GET /x", "slow", may_have_reached_server=True),
+    ],
+    ids=["503", "500", "202", "empty", "refused", "timeout"],
+)
+async def test_read_succeeds_at_the_third_try(world: World, failure: Answer) -> None:
+    """Weather costs two pauses, and every attempt is signed anew."""
+    world.answer(failure, failure, reply(content=b'{"a":1}'))
+
+    assert await world.pipeline.send(read()) == {"a": 1}
+    signatures = [request.headers["Authorization"] for request in world.transport.sent]
+    assert len(set(signatures)) == 3
+    assert world.pipeline.stats.retries == 2
+    assert len(world.time.slept) >= 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (reply(503), ServerError),
+        (reply(202), NotReadyError),
+        (reply(401), UnauthorizedError),
+        (reply(429, retry_after="1"), RateLimitedError),
+        (RequestTimeoutError("POST /x", "slow", may_have_reached_server=True), RequestTimeoutError),
+        (
+            ConnectFailedError("POST /x", "refused", may_have_reached_server=False),
+            ConnectFailedError,
+        ),
+    ],
+    ids=["503", "202", "401", "429", "timeout", "refused"],
+)
+async def test_action_is_sent_once_whatever_happens(
+    world: World, failure: Answer, error: type[IbkrError]
+) -> None:
+    """An order never goes out twice."""
+    world.answer(failure)
+
+    with pytest.raises(error):
+        await world.pipeline.send(act())
+
+    orders = [request for request in world.transport.sent if request.url.endswith("/orders")]
+    assert len(orders) == 1
+
+
+async def test_third_failure_is_raised(world: World) -> None:
+    """Three tries in all."""
+    world.answer(*[reply(503)] * 5)
+
+    with pytest.raises(ServerError):
+        await world.pipeline.send(read())
+
+    assert len(world.transport.sent) == 3
+
+
+async def test_wrong_certificate_is_not_tried_again(world: World) -> None:
+    """No storm of handshakes."""
+    world.answer(TlsError("GET /x", "certificate refused", may_have_reached_server=False))
+
+    with pytest.raises(TlsError):
+        await world.pipeline.send(read())
+
+    assert len(world.transport.sent) == 1
+
+
+# --- logging in ----------------------------------------------------------------------------------
+
+
+async def test_first_call_logs_in(world: World) -> None:
+    """One login, before anything is signed."""
+    world.auth.needs_login = True
+
+    await world.pipeline.send(read())
+
+    paths = [request.url.removeprefix(BASE) for request in world.transport.sent]
+    assert paths == ["/oauth/live_session_token", "/iserver/accounts"]
+    assert world.last.headers["Authorization"] == "login 1 signature 1"
+
+
+async def test_log_in_can_be_asked_for(world: World) -> None:
+    """A wrong credential shows before the first call."""
+    world.auth.needs_login = True
+    world.auth.failing = True
+
+    with pytest.raises(AuthError):
+        await world.pipeline.log_in()
+
+    assert world.pipeline.logins.generation == 0
+
+
+async def test_forty_401s_cost_one_login_and_nobody_sees_them() -> None:
+    """Forty reads under way when the token expires all succeed after one renewal."""
+    world = World(max_wait_s=1000)
+    world.auth.needs_login = True
+    await world.pipeline.log_in()
+    valid = "login 2"
+
+    async def check(request: HttpRequest) -> HttpReply:
+        await anyio.lowlevel.checkpoint()
+        if "oauth" in request.url:
+            return reply()
+        return reply(200 if request.headers["Authorization"].startswith(valid) else 401)
+
+    world.answer(*[check] * 200)
+    answers = await asyncio.gather(*(world.pipeline.send(read(f"/x/{i}")) for i in range(40)))
+
+    assert answers == [{}] * 40
+    assert world.auth.logins == 2
+
+
+async def test_second_401_is_raised(world: World) -> None:
+    """One renewal and one repetition, not a loop."""
+    world.answer(reply(401), reply(), reply(401))
+
+    with pytest.raises(UnauthorizedError):
+        await world.pipeline.send(read())
+
+    assert len(world.transport.sent) == 3
+
+
+async def test_action_answered_401_makes_the_next_call_work(world: World) -> None:
+    """The caller learns of the 401; the login is renewed for what comes after."""
+    world.answer(reply(401))
+
+    with pytest.raises(UnauthorizedError):
+        await world.pipeline.send(act())
+
+    await world.pipeline.send(act())
+    assert world.last.headers["Authorization"] == "login 1 signature 2"
+
+
+async def test_failed_renewal_shows_for_a_read(world: World) -> None:
+    """Why logging in failed is more useful than the 401."""
+    world.auth.failing = True
+    world.answer(reply(401))
+
+    with pytest.raises(AuthError, match="refused"):
+        await world.pipeline.send(read())
+
+
+async def test_failed_renewal_does_not_hide_the_401_of_an_action(world: World) -> None:
+    """The caller of an order must know what became of it."""
+    world.auth.failing = True
+    world.answer(reply(401))
+
+    with pytest.raises(UnauthorizedError):
+        await world.pipeline.send(act())
+
+
+async def test_login_that_lapses_while_waiting_is_renewed(world: World) -> None:
+    """The token is checked again when the slot is there."""
+    await world.pipeline.send(read("/tickle"))
+    sleep = world.time.sleep
+
+    async def sleep_and_expire(seconds: float) -> None:
+        await sleep(seconds)
+        world.auth.needs_login = True
+
+    world.pipeline._sleep = sleep_and_expire
+    task = asyncio.create_task(world.pipeline.send(read("/tickle")))
+    await asyncio.sleep(0)
+    world.pipeline._sleep = sleep
+    await task
+
+    assert world.auth.logins == 1
+    assert world.last.headers["Authorization"] == "login 1 signature 2"
+
+
+# --- pacing --------------------------------------------------------------------------------------
+
+
+async def test_call_waits_for_its_slot(world: World) -> None:
+    """A second orders query waits for five seconds."""
+    await world.pipeline.send(read("/iserver/account/orders"))
+    await world.pipeline.send(read("/iserver/account/orders"))
+
+    assert sum(world.time.slept) == pytest.approx(5.05)
+    assert world.pipeline.stats.waited_s == pytest.approx(5.05)
+
+
+async def test_pacing_key_overrides_the_path(world: World) -> None:
+    """Calls that share a limit share a key."""
+    await world.pipeline.send(read("/a", pacing_key="/tickle"))
+    await world.pipeline.send(read("/b", pacing_key="/tickle"))
+
+    assert sum(world.time.slept) == pytest.approx(1.05)
+
+
+async def test_call_that_would_wait_for_minutes_is_refused_at_once(world: World) -> None:
+    """Nobody sleeps silently for a quarter of an hour."""
+    await world.pipeline.send(read("/pa/summary"))
+
+    with pytest.raises(RateLimitedError) as caught:
+        await world.pipeline.send(read("/pa/summary"))
+
+    assert world.time.slept == []
+    assert caught.value.retry_after_s == pytest.approx(909)
+    assert str(caught.value) == (
+        "GET /pa/summary: 429 not sent: the next slot is 909.0 s away (/pa/summary: 1 per 900 s); "
+        "call again then, or allow waits longer than max_wait_s=30"
+    )
+    assert len(world.transport.sent) == 1
+    assert world.pipeline.stats.refused_waits == 1
+
+
+async def test_cancelled_waiter_gives_its_slot_back(world: World) -> None:
+    """The next caller gets the slot of the one who left."""
+    await world.pipeline.send(read("/tickle"))
+    never = anyio.Event()
+
+    async def wait_for_ever(_: float) -> None:
+        await never.wait()
+
+    sleep, world.pipeline._sleep = world.pipeline._sleep, wait_for_ever
+    task = asyncio.create_task(world.pipeline.send(read("/tickle")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    world.pipeline._sleep = sleep
+
+    await world.pipeline.send(read("/tickle"))
+    assert world.time.slept == [pytest.approx(1.05)]
+
+
+async def test_five_histories_at_a_time(world: World) -> None:
+    """The sixth waits until one of the five has its answer."""
+    under_way = 0
+    most = 0
+
+    async def slow(_: HttpRequest) -> HttpReply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _step in range(50):
+            await anyio.lowlevel.checkpoint()
+        under_way -= 1
+        return reply()
+
+    world.answer(*[slow] * 12)
+    history = read("/iserver/marketdata/history")
+    await asyncio.gather(*(world.pipeline.send(history) for _ in range(12)))
+
+    assert most == 5
+
+
+async def test_429_holds_everything_back_but_cancels(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a 429 ordinary calls are refused at once, a cancel goes, and its success reopens."""
+    caplog.set_level(logging.INFO, "ibkr_async.rest")
+    world.answer(reply(429, b'{"error":"Too many requests"}'))
+    with pytest.raises(RateLimitedError, match="Too many requests"):
+        await world.pipeline.send(read("/x"))
+    assert world.pipeline.is_rate_limited
+
+    with pytest.raises(RateLimitedError, match=r"120\.0 s away.*do not restart"):
+        await world.pipeline.send(read("/y"))
+    world.time.now += 1
+    await world.pipeline.send(
+        RestRequest(method="DELETE", path="/order/1", result=dict), priority=True
+    )
+
+    assert not world.pipeline.is_rate_limited
+    await world.pipeline.send(read("/y"))
+    assert world.pipeline.stats.by_status == {429: 1, 200: 2}
+    assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
+
+
+async def test_companions_of_a_429_are_logged_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One breach, one line."""
+    caplog.set_level(logging.INFO, "ibkr_async.rest")
+    world.answer(reply(429), reply(429))
+
+    results = await asyncio.gather(
+        *(world.pipeline.send(read(f"/{i}")) for i in range(2)), return_exceptions=True
+    )
+
+    assert [type(result) for result in results] == [RateLimitedError] * 2
+    assert len(caplog.records) == 1
+
+
+async def test_short_retry_after_is_waited_for(world: World) -> None:
+    """A read comes back when the server said so."""
+    world.answer(reply(429, retry_after="5"), reply(content=b'{"a":1}'))
+
+    assert await world.pipeline.send(read("/x")) == {"a": 1}
+    assert sum(world.time.slept) >= 5
+
+
+async def test_429_at_login_holds_back_too(world: World) -> None:
+    """The login is a request like any other."""
+    world.auth.needs_login = True
+    world.answer(reply(429))
+
+    with pytest.raises(AuthError):
+        await world.pipeline.send(read())
+
+    assert world.pipeline.is_rate_limited
+
+
+# --- closing, cancelling, telling ----------------------------------------------------------------
+
+
+async def test_closed_pipeline_says_so(world: World) -> None:
+    """Closing is idempotent; what comes after is a mistake of the program."""
+    await world.pipeline.aclose()
+    await world.pipeline.aclose()
+
+    with pytest.raises(ClosedError):
+        await world.pipeline.send(read())
+    with pytest.raises(ClosedError):
+        await world.pipeline.log_in()
+    assert world.transport.sent == []
+
+
+async def test_closing_ends_calls_that_wait(world: World) -> None:
+    """A call that wakes after closing is not sent."""
+    await world.pipeline.send(read("/tickle"))
+    waiting = asyncio.create_task(world.pipeline.send(read("/tickle")))
+    await asyncio.sleep(0)
+    await world.pipeline.aclose()
+
+    with pytest.raises(ClosedError):
+        await waiting
+    assert len(world.transport.sent) == 1
+
+
+async def test_cancellation_at_any_await_leaves_the_pipeline_usable() -> None:
+    """Whatever a cancelled call held goes back: places, slots, the login lock."""
+    for steps in range(12):
+        world = World()
+        world.auth.needs_login = True
+        world.answer(reply(), reply(503))
+        history = read("/iserver/marketdata/history")
+        tasks = [asyncio.create_task(world.pipeline.send(history)) for _ in range(6)]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+        results = await asyncio.gather(*(world.pipeline.send(history) for _ in range(6)))
+
+        assert results == [{}] * 6
+
+
+async def test_log_lines_have_no_query(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """One DEBUG line per request: method, path, status, time."""
+    caplog.set_level(logging.DEBUG, "ibkr_async.rest")
+    world.answer(ConnectFailedError("GET /x", "refused", may_have_reached_server=False))
+
+    await world.pipeline.send(read("/x", query=(("token", "canary"),)))
+
+    assert "canary" not in caplog.text
+    assert "GET /x -> ConnectFailedError" in caplog.text
+    assert "GET /x -> 200 in 0 ms" in caplog.text
+    assert {record.levelname for record in caplog.records} == {"DEBUG"}
+
+
+@respx.mock
+async def test_pipeline_over_httpx_end_to_end() -> None:
+    """The real transport under the real pipeline, with the network mocked."""
+    route = respx.post(f"{BASE}/iserver/account/DU1/orders").respond(
+        400, json={"error": "Bad Request: no bridge", "statusCode": 400}
+    )
+    transport = HttpxTransport(ssl.create_default_context())
+    pipeline = RestPipeline(FakeAuth(), transport)
+
+    with pytest.raises(IbkrError, match=r"ib\.ready\(\)"):
+        await pipeline.send(act(body={"orders": []}))
+    await pipeline.aclose()
+
+    sent = route.calls.last.request
+    assert sent.content == b'{"orders":[]}'
+    assert sent.headers["content-length"] == "13"
+    assert sent.headers["authorization"] == "login 0 signature 1"
