@@ -1,0 +1,390 @@
+"""Endpoints of contracts, public as `ib.contracts`, and the way from symbols to contracts.
+
+Responsible for building the requests and for remembering what was resolved. Which contract a symbol
+means is decided in `_symbols`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from ibkr_async.errors import ContractError, NotReadyError, UsageError
+from ibkr_async.models.contract_rules import ContractRules
+from ibkr_async.models.contracts import (
+    ContractInfo,
+    ContractSearchResult,
+    CurrencyPair,
+    DerivativeContract,
+    FutureListing,
+    OptionStrikes,
+    ResolvedContract,
+    SecurityDefinition,
+    SecurityDefinitions,
+    StockListing,
+    TradingSchedule,
+)
+from ibkr_async.resources._base import Resource, check_conids, pairs
+from ibkr_async.resources._symbols import (
+    LookupKey,
+    Resolution,
+    choose_pair,
+    choose_stock,
+    describe_conid,
+    is_currency_pair,
+    lookup_key,
+)
+from ibkr_async.rest.request import RestRequest
+from ibkr_async.types import DecimalLike, to_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ibkr_async.resources._base import SendRequest
+
+_CONIDS_PER_REQUEST: Final = 200
+_REMEMBERED: Final = 2_000
+"""Symbols and conids that one client remembers."""
+
+
+class Contracts(Resource):
+    """Search, definitions, rules and trading hours of contracts."""
+
+    def __init__(self, send: SendRequest) -> None:
+        super().__init__(send)
+        self._known: dict[LookupKey, ResolvedContract] = {}
+        self._resolving = asyncio.Lock()
+
+    # --- from symbols to contracts ---
+
+    async def resolve(
+        self, *symbols_or_conids: str | int | ResolvedContract
+    ) -> list[ResolvedContract]:
+        """Turn symbols and conids into contracts.
+
+        A symbol means the stock's only listing in the United States, or else its only listing;
+        `EUR.USD` means the currency pair. Futures and options are given by conid. A conid is taken
+        as it is and looked up only for its ticker; a contract is passed through.
+        Shape: one contract for each argument, in the same order.
+        Errors: `UnknownSymbolError`; `AmbiguousSymbolError` with the candidates; `UsageError` for
+        what is neither a symbol nor a conid.
+        Source: GET /trsrv/stocks, /iserver/currency/pairs and /trsrv/secdef.
+        Pacing: one request for all stocks, one or two for each currency, one for 200 conids; what
+        was found is remembered and not asked for again.
+        Concurrency: calls wait for each other, so that two of them never ask the same.
+        """
+        keys = [lookup_key(item) for item in symbols_or_conids]
+        async with self._resolving:
+            answers: dict[LookupKey, Resolution] = {}
+            for key in keys:
+                if isinstance(key, ResolvedContract):
+                    answers[key] = key
+                elif key in self._known:
+                    answers[key] = self._known[key]
+            new = await self._look_up([key for key in dict.fromkeys(keys) if key not in answers])
+            self._remember(new)
+        answers |= new
+        contracts: list[ResolvedContract] = []
+        for key in keys:
+            answer = answers[key]
+            if isinstance(answer, ContractError):
+                raise answer
+            contracts.append(answer)
+        return contracts
+
+    async def _look_up(self, keys: list[LookupKey]) -> dict[LookupKey, Resolution]:
+        symbols = [key for key in keys if isinstance(key, str)]
+        currency_pairs = [symbol for symbol in symbols if is_currency_pair(symbol)]
+        stocks = [symbol for symbol in symbols if not is_currency_pair(symbol)]
+        conids = [key for key in keys if isinstance(key, int)]
+        answers: dict[LookupKey, Resolution] = {}
+        if stocks:
+            listings = await self.stocks(*stocks)
+            answers |= {symbol: choose_stock(symbol, listings[symbol]) for symbol in stocks}
+        if currency_pairs:
+            answers |= await self._look_up_pairs(currency_pairs)
+        if conids:
+            definitions = await self._definitions_if_any(conids)
+            answers |= {conid: describe_conid(conid, definitions) for conid in conids}
+        return answers
+
+    async def _look_up_pairs(self, symbols: list[str]) -> dict[LookupKey, Resolution]:
+        by_currency: dict[str, list[CurrencyPair]] = {}
+        answers: dict[LookupKey, Resolution] = {}
+        for symbol in symbols:
+            # IBKR lists a pair under its first currency; the second is asked before giving up.
+            for currency in symbol.split("."):
+                if currency not in by_currency:
+                    by_currency[currency] = await self.currency_pairs(currency)
+                answers[symbol] = choose_pair(symbol, by_currency[currency])
+                if isinstance(answers[symbol], ResolvedContract):
+                    break
+        return answers
+
+    async def _definitions_if_any(self, conids: list[int]) -> list[SecurityDefinition]:
+        try:
+            return await self.definitions(*conids)
+        except NotReadyError:
+            # IBKR documents "no content" here. A conid is exact without its ticker.
+            return []
+
+    def _remember(self, answers: dict[LookupKey, Resolution]) -> None:
+        for key, answer in answers.items():
+            if isinstance(answer, ResolvedContract):
+                self._known[key] = answer
+        for oldest in list(self._known)[:-_REMEMBERED]:
+            del self._known[oldest]
+
+    # --- search and listings ---
+
+    async def search(
+        self, symbol: str, sec_type: str | None = None, *, by_name: bool = False
+    ) -> tuple[ContractSearchResult, ...]:
+        """Search for contracts by symbol or company name.
+
+        Shape: IBKR's order, best match first; empty when nothing matches.
+        Side effects at the broker: prepares `strikes` and `derivatives` of what was found, which
+        a search with `by_name` does not.
+        Source: GET /iserver/secdef/search, "Search Contract by Symbol". `sec_type` is STK, IND
+        or BOND.
+        """
+        return await self._send(
+            RestRequest[tuple[ContractSearchResult, ...]](
+                method="GET",
+                path="/iserver/secdef/search",
+                query=pairs(symbol=symbol, secType=sec_type, name=by_name or None),
+                result=tuple[ContractSearchResult, ...],
+                replayable=True,
+            )
+        )
+
+    async def stocks(self, *symbols: str) -> dict[str, tuple[StockListing, ...]]:
+        """List the companies and listings of stock symbols.
+
+        Shape: one entry for each symbol in capitals; empty where there is no such stock.
+        Errors: `UsageError` when a symbol holds a comma.
+        Source: GET /trsrv/stocks, "Security Stocks by Symbol".
+        """
+        keys = _symbols(symbols)
+        answer = await self._send(
+            RestRequest[dict[str, tuple[StockListing, ...] | None]](
+                method="GET",
+                path="/trsrv/stocks",
+                query=pairs(symbols=",".join(keys)),
+                result=dict[str, tuple[StockListing, ...] | None],
+                replayable=True,
+            )
+        )
+        found = {symbol.upper(): listings for symbol, listings in answer.items()}
+        return {key: found.get(key) or () for key in keys}
+
+    async def futures(self, *symbols: str) -> dict[str, tuple[FutureListing, ...]]:
+        """List the futures of root symbols, such as `ES`.
+
+        Shape: one entry for each symbol in capitals; empty where there is no such future.
+        Source: GET /trsrv/futures, "Security Future by Symbol".
+        """
+        keys = _symbols(symbols)
+        answer = await self._send(
+            RestRequest[dict[str, tuple[FutureListing, ...] | None]](
+                method="GET",
+                path="/trsrv/futures",
+                query=pairs(symbols=",".join(keys)),
+                result=dict[str, tuple[FutureListing, ...] | None],
+                replayable=True,
+            )
+        )
+        found = {symbol.upper(): listings for symbol, listings in answer.items()}
+        return {key: found.get(key) or () for key in keys}
+
+    async def currency_pairs(self, currency: str) -> list[CurrencyPair]:
+        """List the pairs in which a currency is traded.
+
+        Source: GET /iserver/currency/pairs, "Currency Pairs".
+        """
+        answer = await self._send(
+            RestRequest[dict[str, tuple[CurrencyPair, ...] | None]](
+                method="GET",
+                path="/iserver/currency/pairs",
+                query=pairs(currency=currency.upper()),
+                result=dict[str, tuple[CurrencyPair, ...] | None],
+                replayable=True,
+            )
+        )
+        return [pair for listed in answer.values() for pair in listed or ()]
+
+    # --- what a conid is ---
+
+    async def definitions(self, *conids: int) -> list[SecurityDefinition]:
+        """Look up what conids are.
+
+        Shape: one row for each conid that IBKR knows, in IBKR's order; the others are missing.
+        Errors: `NotReadyError` when IBKR answers "no content".
+        Source: GET /trsrv/secdef, "Security Definition by Contract ID".
+        Pacing: one request for each 200 conids.
+        """
+        checked = check_conids(conids)
+        rows: list[SecurityDefinition] = []
+        for start in range(0, len(checked), _CONIDS_PER_REQUEST):
+            chunk = checked[start : start + _CONIDS_PER_REQUEST]
+            answer = await self._send(
+                RestRequest[SecurityDefinitions](
+                    method="GET",
+                    path="/trsrv/secdef",
+                    query=pairs(conids=",".join(map(str, chunk))),
+                    result=SecurityDefinitions,
+                    replayable=True,
+                )
+            )
+            rows.extend(answer.secdef or ())
+        return rows
+
+    async def info(self, conid: int) -> ContractInfo:
+        """Read one contract in detail.
+
+        Source: GET /iserver/contract/{conid}/info, "Contract Information by Contract ID".
+        """
+        return await self._contract_info(conid, "/iserver/contract/{conid}/info")
+
+    async def info_and_rules(self, conid: int) -> ContractInfo:
+        """Read one contract in detail together with what an order for it may look like.
+
+        Shape: `rules` holds the rules of a buy order; `rules.error` says why it cannot be traded.
+        Source: GET /iserver/contract/{conid}/info-and-rules, "Contract information and rules".
+        """
+        return await self._contract_info(conid, "/iserver/contract/{conid}/info-and-rules")
+
+    async def _contract_info(self, conid: int, path: str) -> ContractInfo:
+        check_conids((conid,))
+        return await self._send(
+            RestRequest[ContractInfo](
+                method="GET",
+                path=path,
+                path_params={"conid": conid},
+                result=ContractInfo,
+                replayable=True,
+            )
+        )
+
+    async def rules(
+        self, conid: int, *, is_buy: bool = True, exchange: str | None = None
+    ) -> ContractRules:
+        """Read what an order for a contract may look like: types, times in force, tick sizes.
+
+        Errors: `RefusedError` with IBKR's reason when the contract cannot be traded.
+        Source: POST /iserver/contract/rules, "Search Contract Rules".
+        """
+        check_conids((conid,))
+        body: dict[str, int | bool | str] = {"conid": conid, "isBuy": is_buy}
+        if exchange is not None:
+            body["exchange"] = exchange
+        return await self._send(
+            RestRequest[ContractRules](
+                method="POST",
+                path="/iserver/contract/rules",
+                body=body,
+                result=ContractRules,
+                replayable=True,
+            )
+        )
+
+    async def schedule(self, conid: int, exchange: str | None = None) -> TradingSchedule:
+        """Read the trading hours of the coming days.
+
+        Units: instants are Unix seconds (`opens_at` and `closes_at` are datetimes); days are those
+        of the exchange's time zone.
+        Source: GET /contract/trading-schedule, "Trading Schedule".
+        """
+        check_conids((conid,))
+        return await self._send(
+            RestRequest[TradingSchedule](
+                method="GET",
+                path="/contract/trading-schedule",
+                query=pairs(conid=conid, exchange=exchange),
+                result=TradingSchedule,
+                replayable=True,
+            )
+        )
+
+    # --- derivatives ---
+
+    async def strikes(
+        self, conid: int, month: str, sec_type: str = "OPT", exchange: str | None = None
+    ) -> OptionStrikes:
+        """List the strikes of an underlying's options in one expiry month, such as `MAY26`.
+
+        Errors: `NotReadyError` when the answer is empty: `search` has to be called for the
+        underlying's symbol first in each session, or there are no options in that month.
+        Source: GET /iserver/secdef/strikes, "Search Strikes by Underlying Contract ID".
+        """
+        check_conids((conid,))
+        request = RestRequest[OptionStrikes](
+            method="GET",
+            path="/iserver/secdef/strikes",
+            query=pairs(conid=conid, sectype=sec_type, month=month, exchange=exchange),
+            result=OptionStrikes,
+            replayable=True,
+        )
+        strikes = await self._send(request)
+        if not strikes.call and not strikes.put:
+            raise NotReadyError(
+                request.label,
+                200,
+                f"no strikes of conid {conid} in {month}",
+                advice="call ib.contracts.search() for the underlying's symbol first in this "
+                "session, and take the month from its sections",
+            )
+        return strikes
+
+    async def derivatives(
+        self,
+        conid: int,
+        sec_type: str,
+        *,
+        month: str | None = None,
+        strike: DecimalLike | None = None,
+        right: str | None = None,
+        exchange: str | None = None,
+        issuer_id: str | None = None,
+    ) -> list[DerivativeContract]:
+        """List the derivatives (options, futures, warrants, bonds) of an underlying.
+
+        `month` is such as `MAY26`, `right` is `C` or `P`; options need `month`, `strike` and
+        `right`, bonds need `issuer_id`.
+        Errors: `ServerError` when `search` was not called for the underlying in this session.
+        Source: GET /iserver/secdef/info, "Search SecDef information by conid".
+        """
+        check_conids((conid,))
+        if right not in {None, "C", "P"}:
+            raise UsageError(f"right {right!r} is neither 'C' nor 'P'")
+        strike_text = None if strike is None else format(to_decimal(strike), "f")
+        # Documented as an array; the official example is a single object.
+        answer = await self._send(
+            RestRequest[tuple[DerivativeContract, ...] | DerivativeContract](
+                method="GET",
+                path="/iserver/secdef/info",
+                query=pairs(
+                    conid=conid,
+                    sectype=sec_type,
+                    month=month,
+                    exchange=exchange,
+                    strike=strike_text,
+                    right=right,
+                    issuerId=issuer_id,
+                ),
+                result=tuple[DerivativeContract, ...] | DerivativeContract,
+                replayable=True,
+            )
+        )
+        return [answer] if isinstance(answer, DerivativeContract) else list(answer)
+
+
+def _symbols(symbols: Iterable[str]) -> list[str]:
+    """Bring symbols into capitals, without repetitions.
+
+    Errors: `UsageError` for none at all, an empty one, or one with a comma.
+    """
+    keys = [str(lookup_key(str(symbol))) for symbol in symbols]
+    if not keys:
+        raise UsageError("no symbol was given; pass at least one")
+    return list(dict.fromkeys(keys))

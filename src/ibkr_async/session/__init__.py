@@ -1,0 +1,1 @@
+"""The brokerage session: its state table and the keeper that holds it open."""

@@ -1,0 +1,51 @@
+"""What can happen to the session, as inert values for `ib.events()`. No behaviour here."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SessionEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something happened to the session."""
+
+    at: float
+    """Unix seconds."""
+
+
+class SessionReady(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """The brokerage session is established and the accounts are loaded."""
+
+    account_id: str
+    is_paper: bool | None
+
+
+class SessionLost(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """The brokerage session stopped being ready; the keeper is at work on it."""
+
+    state: str
+    detail: str
+
+
+class SessionCompeting(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """Another login of the same username took the brokerage session. We do not fight for it."""
+
+
+class SessionTakenOver(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """We took the brokerage session from another login, as `compete=True` allows."""
+
+
+class LoginRenewed(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """The login was renewed: a new live session token is in use."""
+
+
+class SessionTrouble(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """A step of the keeper failed and will be tried again."""
+
+    detail: str
+    retry_in_s: float
+
+
+class SessionClosed(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """The client was closed."""
+
+    logged_out: bool

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from ibkr_async.errors import NotReadyError, UsageError
+from ibkr_async.resources.portfolio import Portfolio
+
+if TYPE_CHECKING:
+    from conftest import FakeSend
+
+PAGE = "/portfolio/{account_id}/positions/{page}"
+
+
+def page(first: int, count: int, **terms: object) -> bytes:
+    """Build a page of positions with consecutive conids."""
+    rows = [
+        {"conid": conid, "model": "", "name": f"N{conid}", **terms}
+        for conid in range(first, first + count)
+    ]
+    return msgspec.json.encode(rows)
+
+
+@pytest.fixture
+def portfolio(send: FakeSend) -> Portfolio:
+    """Portfolio over the stand-in, which lists one account."""
+    send.will_answer("/portfolio/accounts", "portfolio_accounts")
+    return Portfolio(send)
+
+
+async def test_accounts_are_read_once_and_again_on_request(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """The endpoint allows one call per five seconds, so the answer is kept."""
+    first = await portfolio.accounts()
+    await portfolio.accounts()
+    await portfolio.accounts(refresh=True)
+    portfolio.forget()
+    await portfolio.accounts()
+
+    assert first[0].account_id == "DU7000001"
+    assert send.sent == ["GET /portfolio/accounts"] * 3
+
+
+async def test_simultaneous_calls_share_the_first_read(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """Two tasks that start together warm the portfolio up once."""
+    send.will_answer("/portfolio/{account_id}/ledger", "ledger")
+
+    await asyncio.gather(portfolio.ledger("DU7000001"), portfolio.ledger("DU7000001"))
+
+    assert send.sent.count("GET /portfolio/accounts") == 1
+
+
+async def test_failed_first_read_is_tried_again_by_the_next_call(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """A failure is not remembered as an answer."""
+    failure = NotReadyError("GET /portfolio/accounts", 200, "an empty answer")
+    send.will_answer("/portfolio/accounts", failure, "portfolio_accounts")
+
+    with pytest.raises(NotReadyError):
+        await portfolio.accounts()
+
+    assert len(await portfolio.accounts()) == 1
+
+
+async def test_cancelled_first_read_leaves_the_lock_free(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """A task cancelled while reading does not block the next one."""
+    reading = asyncio.create_task(portfolio.accounts())
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    assert len(await portfolio.accounts()) == 1
+
+
+async def test_thin_positions_are_read_once_more(send: FakeSend, portfolio: Portfolio) -> None:
+    """The first read of a session lacks names; the second has them."""
+    send.will_answer(PAGE, "positions_thin", "positions_full")
+
+    (position,) = await portfolio.positions("DU7000001")
+
+    assert position.ticker == "QQQ"
+    assert send.sent == [
+        "GET /portfolio/accounts",
+        "GET /portfolio/DU7000001/positions/0",
+        "GET /portfolio/DU7000001/positions/0",
+    ]
+
+
+async def test_positions_that_stay_thin_are_given_as_they_are(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """The warm-up is bounded, and the caller can see that it did not help."""
+    send.will_answer(PAGE, "positions_thin")
+
+    (position,) = await portfolio.positions("DU7000001")
+
+    assert position.thin
+    assert len(send.requests) == 3
+
+
+async def test_pages_are_read_until_one_is_short(send: FakeSend, portfolio: Portfolio) -> None:
+    """A full page of 100 asks for the next one."""
+    send.will_answer(PAGE, page(1, 100), page(101, 100), page(201, 3))
+
+    positions = await portfolio.positions("DU7000001")
+
+    assert [position.conid for position in positions] == list(range(1, 204))
+    assert send.sent[1:] == [f"GET /portfolio/DU7000001/positions/{number}" for number in range(3)]
+
+
+async def test_page_size_of_the_rows_is_believed(send: FakeSend, portfolio: Portfolio) -> None:
+    """Older servers have pages of 30."""
+    send.will_answer(PAGE, page(1, 30, pageSize=30), page(31, 1, pageSize=30))
+
+    assert len(await portfolio.positions("DU7000001")) == 31
+
+
+async def test_server_that_repeats_a_page_ends_the_reading(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """A full page without news must not be asked for forever."""
+    send.will_answer(PAGE, page(1, 100))
+
+    assert len(await portfolio.positions("DU7000001")) == 100
+    assert len(send.requests) == 3
+
+
+async def test_account_without_positions_has_an_empty_list(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """Nothing is not an error."""
+    send.will_answer(PAGE, b"[]")
+
+    assert await portfolio.positions("DU7000001") == []
+
+
+async def test_position_of_a_contract_is_found_over_all_accounts(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """The recorded shape is keyed by account, the documented one an array."""
+    send.will_answer("/portfolio/positions/{conid}", "position_by_account", "positions_full")
+
+    recorded = await portfolio.position(320227571)
+    documented = await portfolio.position(320227571)
+
+    assert [row.acct_id for row in recorded] == ["DU7000001", "DU7000002"]
+    assert recorded[1].position == Decimal("-0.00412345")
+    assert len(documented) == 1
+    assert send.sent[-1] == "GET /portfolio/positions/320227571"
+
+
+async def test_position_of_a_contract_in_one_account(send: FakeSend, portfolio: Portfolio) -> None:
+    """An account narrows the question."""
+    send.will_answer("/portfolio/{account_id}/position/{conid}", "positions_full")
+
+    (position,) = await portfolio.position(320227571, "DU7000001")
+
+    assert position.acct_id == "DU7000001"
+    assert send.sent[-1] == "GET /portfolio/DU7000001/position/320227571"
+
+
+async def test_position_refuses_what_is_no_conid(send: FakeSend, portfolio: Portfolio) -> None:
+    """Nothing is sent for a conid that cannot exist."""
+    with pytest.raises(UsageError, match="positive whole number"):
+        await portfolio.position(0)
+
+    assert send.requests == []
+
+
+async def test_ledger_and_summary_are_keyed(send: FakeSend, portfolio: Portfolio) -> None:
+    """The ledger by currency, the summary by IBKR's names."""
+    send.will_answer("/portfolio/{account_id}/ledger", "ledger")
+    send.will_answer("/portfolio/{account_id}/summary", "portfolio_summary")
+
+    ledger = await portfolio.ledger("DU7000001")
+    summary = await portfolio.summary("DU7000001")
+
+    assert set(ledger) == {"USD", "BASE"}
+    assert summary["netliquidation"].amount == Decimal("251234.5")
+    assert send.sent == [
+        "GET /portfolio/accounts",
+        "GET /portfolio/DU7000001/ledger",
+        "GET /portfolio/DU7000001/summary",
+    ]
+    assert all(request.replayable for request in send.requests)
+
+
+async def test_invalidate_is_a_post(send: FakeSend, portfolio: Portfolio) -> None:
+    """Dropping IBKR's cache is an action, so it is not repeated."""
+    send.will_answer("/portfolio/{account_id}/positions/invalidate", "positions_invalidated")
+
+    reply = await portfolio.invalidate("DU7000001")
+
+    assert reply.message == "success"
+    assert send.sent[-1] == "POST /portfolio/DU7000001/positions/invalidate"
+    assert not send.last.replayable

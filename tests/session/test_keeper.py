@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from ibkr_async.errors import (
+    AuthError,
+    CompetingSessionError,
+    ConfigError,
+    ConnectFailedError,
+    IbkrError,
+    ServerError,
+    SessionTimeoutError,
+)
+from ibkr_async.models._base import decode
+from ibkr_async.models.accounts import AccountsReply
+from ibkr_async.models.session import AuthStatusReply, LogoutReply, TickleReply
+from ibkr_async.session.events import (
+    LoginRenewed,
+    SessionCompeting,
+    SessionEvent,
+    SessionLost,
+    SessionReady,
+    SessionTakenOver,
+    SessionTrouble,
+)
+from ibkr_async.session.keeper import SessionKeeper
+from ibkr_async.session.state import SessionFacts, SessionState
+
+DOWN = b'{"connected":true,"authenticated":false,"established":false,"competing":false}'
+LOADING = b'{"connected":true,"authenticated":true,"established":false,"competing":false}'
+UP = (
+    b'{"connected":true,"authenticated":true,"established":true,"competing":false,'
+    b'"serverInfo":{"serverName":"Sim1","serverVersion":"Build 1"}}'
+)
+COMPETING = b'{"connected":true,"authenticated":false,"established":false,"competing":true}'
+ACCOUNTS = b'{"accounts":["DU1","DU2"],"selectedAccount":"DU2","isPaper":true}'
+
+
+class FakeIbkr:
+    """The few endpoints that the keeper calls, answering from scripts; the last answer repeats."""
+
+    def __init__(self, **scripts: list[bytes | IbkrError]) -> None:
+        self.scripts: dict[str, list[bytes | IbkrError]] = {
+            "status": [DOWN],
+            "init": [UP],
+            "accounts": [ACCOUNTS],
+            "tickle": [b'{"session":"abc","iserver":{"authStatus":' + UP + b"}}"],
+            "logout": [b'{"status":true}'],
+            **scripts,
+        }
+        self.calls: list[str] = []
+        self.compete: list[bool] = []
+
+    def answer(self, name: str) -> bytes:
+        self.calls.append(name)
+        script = self.scripts[name]
+        reply = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(reply, IbkrError):
+            raise reply
+        return reply
+
+    async def auth_status(self) -> AuthStatusReply:
+        return decode(AuthStatusReply, self.answer("status"))
+
+    async def init_brokerage_session(self, *, compete: bool) -> AuthStatusReply:
+        self.compete.append(compete)
+        return decode(AuthStatusReply, self.answer("init"))
+
+    async def tickle(self) -> TickleReply:
+        return decode(TickleReply, self.answer("tickle"))
+
+    async def logout(self) -> LogoutReply:
+        return decode(LogoutReply, self.answer("logout"))
+
+    async def list(self) -> AccountsReply:
+        return decode(AccountsReply, self.answer("accounts"))
+
+
+class Harness:
+    """A keeper on a clock that its own pauses move; it stops when told enough."""
+
+    def __init__(self, ibkr: FakeIbkr, **options: Any) -> None:
+        self.ibkr = ibkr
+        self.now = 1000.0
+        self.generation = 1
+        self.pauses: list[float] = []
+        self.events: list[SessionEvent] = []
+        self.ready_calls: list[bool] = []
+        self.until: Callable[[], bool] = lambda: True
+        self.on_pause: Callable[[], None] = lambda: None
+        self.done = anyio.Event()
+        self.keeper = SessionKeeper(
+            ibkr,  # type: ignore[arg-type]  # the fake has the methods that the keeper uses
+            ibkr,  # type: ignore[arg-type]  # as above
+            may_initialise=options.pop("may_initialise", True),
+            login_generation=lambda: self.generation,
+            on_event=self.events.append,
+            on_ready=self.ready_calls.append,
+            clock=lambda: self.now,
+            sleep_until_changed=self.pause,
+            **options,
+        )
+
+    async def pause(self, seconds: float, nudged: anyio.Event) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+        self.on_pause()
+        if self.until():
+            self.done.set()
+            await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+
+    async def run(self, until: Callable[[], bool]) -> None:
+        self.until = until
+        self.done = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.keeper.run)
+            with anyio.fail_after(5):
+                await self.done.wait()
+            tasks.cancel_scope.cancel()
+
+    def kinds(self) -> list[type[SessionEvent]]:
+        return [type(event) for event in self.events]
+
+
+async def test_brings_the_session_up_and_then_tickles_every_minute() -> None:
+    """status, init, accounts, then one tickle a minute."""
+    harness = Harness(FakeIbkr())
+
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 3)
+
+    assert harness.ibkr.calls == ["status", "init", "accounts", "tickle", "tickle", "tickle"]
+    assert harness.pauses[-3:] == [60.0, 60.0, 60.0]
+    info = harness.keeper.info
+    assert (info.state, info.account_id, info.is_paper) == (SessionState.READY, "DU2", True)
+    assert info.account_ids == ("DU1", "DU2")
+    assert (info.server_name, info.server_version) == ("Sim1", "Build 1")
+    assert harness.kinds() == [SessionReady]
+    assert harness.ready_calls == [True]
+    assert harness.ibkr.compete == [False]
+
+
+async def test_waits_for_established_before_it_loads_accounts() -> None:
+    """A login that is still loading is asked about again; accounts would answer empty."""
+    harness = Harness(FakeIbkr(init=[LOADING], status=[DOWN, LOADING, LOADING, UP]))
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert harness.ibkr.calls == [
+        "status", "init", "status", "status", "status", "accounts", "tickle",
+    ]  # fmt: skip
+
+
+async def test_failed_init_is_tried_again_with_growing_pauses() -> None:
+    """A 200 with authenticated:false is a failure; a night of it stays under 30 attempts."""
+    harness = Harness(FakeIbkr(init=[DOWN]))
+    start = harness.now
+
+    await harness.run(until=lambda: harness.now - start > 5400)
+
+    assert harness.ibkr.calls.count("init") < 30
+    assert harness.pauses[:5] == [0.0, 1.0, 2.0, 4.0, 8.0]
+    assert max(harness.pauses) == 300.0
+
+
+async def test_competing_login_is_waited_out_without_a_fight() -> None:
+    """Without compete=True nobody is pushed out; when the other leaves, the session comes up."""
+    busy = b'{"session":"abc","iserver":{"authStatus":' + COMPETING + b"}}"
+    free = b'{"session":"abc","iserver":{"authStatus":' + DOWN + b"}}"
+    up = b'{"session":"abc","iserver":{"authStatus":' + UP + b"}}"
+    harness = Harness(FakeIbkr(init=[COMPETING, UP], tickle=[busy, busy, free, up]))
+
+    await harness.run(until=lambda: SessionReady in harness.kinds())
+
+    assert harness.ibkr.compete == [False, False]
+    assert harness.kinds() == [SessionCompeting, SessionReady]
+    assert harness.keeper.info.takeovers == 0
+
+
+async def test_compete_takes_over_at_most_once_in_ten_minutes() -> None:
+    """Two clients that both compete do not ping-pong."""
+    busy = b'{"session":"abc","iserver":{"authStatus":' + COMPETING + b"}}"
+    harness = Harness(FakeIbkr(init=[UP], tickle=[busy]), compete=True)
+    start = harness.now
+
+    await harness.run(until=lambda: harness.now - start > 3000)
+
+    takeovers = [event.at for event in harness.events if isinstance(event, SessionTakenOver)]
+    assert len(takeovers) >= 3
+    assert min(b - a for a, b in itertools.pairwise(takeovers)) >= 600
+    assert harness.keeper.info.takeovers == len(takeovers)
+
+
+async def test_socket_statement_wakes_the_keeper_and_loses_readiness() -> None:
+    """`sts authenticated:false` from the socket leads to a new init without waiting a minute."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    harness.keeper.observe(SessionFacts())
+    assert harness.keeper.info.state is SessionState.READY
+    harness.keeper.observe(SessionFacts(authenticated=False))
+    assert harness.keeper.info.state is SessionState.NOT_AUTHENTICATED
+    await harness.run(until=lambda: harness.kinds().count(SessionReady) == 2)
+
+    assert harness.kinds() == [SessionReady, SessionLost, SessionReady]
+    assert harness.ready_calls == [True, False, True]
+
+
+async def test_renewed_login_is_followed_by_a_fresh_look() -> None:
+    """A new live session token starts without a known brokerage session."""
+    harness = Harness(FakeIbkr(status=[UP]))
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    harness.ibkr.calls.clear()
+    harness.generation = 2
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert harness.ibkr.calls == ["status", "tickle"]
+    assert LoginRenewed in harness.kinds()
+
+
+async def test_weather_is_reported_and_survived() -> None:
+    """A 503 on the way up becomes an event and another try."""
+    trouble = ServerError("POST /tickle", 503, "Service Unavailable")
+    harness = Harness(FakeIbkr(status=[trouble, trouble, DOWN]))
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert harness.kinds() == [SessionTrouble, SessionTrouble, SessionReady]
+    assert harness.pauses[:2] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthError("live session token", "invalid consumer"),
+        ConnectFailedError("POST /x", "refused", may_have_reached_server=False),
+    ],
+)
+async def test_mistakes_at_the_start_are_raised_at_once(error: IbkrError) -> None:
+    """Wrong credentials or a server that is not running do not cost the whole timeout."""
+    harness = Harness(FakeIbkr(status=[error]))
+    await harness.run(until=lambda: True)
+
+    with pytest.raises(type(error)):
+        await harness.keeper.ready(5)
+
+
+async def test_ready_returns_the_info_once_everything_is_up() -> None:
+    """A waiter that came early is woken."""
+    harness = Harness(FakeIbkr())
+    found = []
+
+    async def wait() -> None:
+        found.append(await harness.keeper.ready(5))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.lowlevel.checkpoint()
+        await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert found[0].account_id == "DU2"
+
+
+async def test_ready_says_what_was_missing_when_time_is_up() -> None:
+    """The timeout error names the state and IBKR's words."""
+    failing = b'{"connected":true,"authenticated":false,"fail":"no entitlement"}'
+    harness = Harness(FakeIbkr(init=[failing], status=[failing]))
+    await harness.run(until=lambda: "init" in harness.ibkr.calls)
+
+    with pytest.raises(SessionTimeoutError, match="no entitlement"):
+        await harness.keeper.ready(0)
+
+
+async def test_ready_names_a_competing_login() -> None:
+    """Fail-fast raises at once; otherwise it is waited out until the timeout."""
+    busy = b'{"session":"abc","iserver":{"authStatus":' + COMPETING + b"}}"
+    harness = Harness(FakeIbkr(init=[COMPETING], tickle=[busy]))
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    with pytest.raises(CompetingSessionError):
+        await harness.keeper.ready(5, fail_fast=True)
+    with pytest.raises(CompetingSessionError):
+        await harness.keeper.ready(0)
+
+
+async def test_unknown_account_is_refused_with_the_list() -> None:
+    """An account id that the login does not have is a configuration mistake."""
+    harness = Harness(FakeIbkr(), account_id="U9")
+    await harness.run(until=lambda: "accounts" in harness.ibkr.calls)
+
+    with pytest.raises(ConfigError, match="DU1, DU2"):
+        await harness.keeper.ready(5)
+
+
+async def test_gateway_is_initialised_only_when_it_is_linked() -> None:
+    """Before its browser login a gateway is watched, not pushed."""
+    dark = b'{"connected":false,"authenticated":false}'
+    harness = Harness(FakeIbkr(status=[dark, dark, DOWN]), may_initialise=False)
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert harness.ibkr.calls == ["status", "status", "status", "init", "accounts", "tickle"]
+
+
+async def test_socket_session_is_fetched_anew() -> None:
+    """Every connection asks for its own cookie value."""
+    harness = Harness(FakeIbkr())
+
+    assert await harness.keeper.socket_session() == "abc"
+    assert harness.ibkr.calls == ["tickle"]
+
+
+async def test_logout_ends_the_loop() -> None:
+    """After a logout the keeper neither tickles nor logs in again."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    await harness.keeper.logout()
+    await harness.keeper.run()
+
+    assert harness.keeper.info.state is SessionState.CLOSED
+    assert harness.ibkr.calls[-1] == "logout"
+
+
+async def test_nudge_ends_a_pause_early() -> None:
+    """The real pause ends when the keeper is nudged."""
+    keeper = Harness(FakeIbkr()).keeper
+    from ibkr_async.session.keeper import _sleep_until_changed
+
+    nudged = anyio.Event()
+    nudged.set()
+    with anyio.fail_after(1):
+        await _sleep_until_changed(3600, nudged)
+    assert keeper.info.state is SessionState.UNKNOWN
+
+
+async def test_doubt_asks_for_the_status_at_once_but_not_again_and_again() -> None:
+    """A 401 on another call makes the keeper look; ten of them make it look once."""
+    harness = Harness(FakeIbkr(status=[DOWN, UP]))
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    harness.ibkr.calls.clear()
+
+    for _ in range(10):
+        harness.keeper.doubt()
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 2)
+
+    assert harness.ibkr.calls == ["status", "tickle", "tickle"]
+    assert harness.kinds() == [SessionReady]
