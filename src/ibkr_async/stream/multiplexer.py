@@ -1,0 +1,348 @@
+"""`Stream`: one socket for any number of subscriptions, kept up for as long as the client lives.
+
+Responsible for the life of the socket: opening it when something is wanted, carrying bytes between
+it and the protocol core, and opening it again when it is lost. What the bytes mean is the core's
+business (`protocol`), what is sent on them the connection's (`connection`). It never decodes and
+never decides about subscriptions.
+
+One task, `run`, owns everything: a reader in its task group hands frames to the core, and `run`
+itself sends and keeps the deadlines. The reader runs no code of the user and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from ibkr_async.errors import (
+    ClosedError,
+    IbkrError,
+    SessionError,
+    StreamConnectError,
+    TlsError,
+    UsageError,
+    is_retryable,
+)
+from ibkr_async.stream.backoff import Backoff, close_code
+from ibkr_async.stream.connection import Loss, SocketConnection, SocketSettings, dial
+from ibkr_async.stream.core_settings import CoreSettings, CoreStats
+from ibkr_async.stream.events import (
+    Connected,
+    ConnectFailed,
+    ConnectionDead,
+    Disconnected,
+    StreamEvent,
+    SubscriptionFailed,
+)
+from ibkr_async.stream.feeds import Feeds
+from ibkr_async.stream.protocol import Phase, StreamCore
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ibkr_async.auth.base import SocketTarget
+    from ibkr_async.stream.subscription import Subscription
+
+_LOG = logging.getLogger("ibkr_async.stream")
+_CLOSED_BY_US = Loss(1000, "closed by this client")
+
+
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every time and limit of the stream, in seconds unless named otherwise."""
+
+    protocol: CoreSettings = CoreSettings()
+    socket: SocketSettings = SocketSettings()
+    first_retry_s: float = 1.0
+    """The first retry after a loss is spread over this time."""
+    retry_cap_s: float = 60.0
+    """No retry waits longer, except where a close code asks for it."""
+    healthy_s: float = 60.0
+    """A connection that lived so long makes the delays start over."""
+    send_timeout_s: float = 5.0
+    """How long one frame may take to leave before the connection is given up."""
+    close_timeout_s: float = 2.0
+    """How long `aclose` may take."""
+
+
+class Stream(Feeds):
+    """The client's socket: `ib.stream`. Feeds are subscribed with the methods of `Feeds`.
+
+    `open_target` is asked before every connect: it logs in again if needed and fetches a fresh
+    session. `ssl_context` is called in a thread. `on_event` gets every event, in order, and must
+    not block.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_target: Callable[[], Awaitable[SocketTarget]],
+        ssl_context: Callable[[], ssl.SSLContext],
+        on_event: Callable[[StreamEvent], None],
+        settings: StreamSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = settings or StreamSettings()
+        self._open_target = open_target
+        self._ssl_context = ssl_context
+        self._on_event = on_event
+        self._clock = clock
+        self._random = random
+        self._core = StreamCore(self.settings.protocol, random=random)
+        self._backoff = Backoff(
+            first_s=self.settings.first_retry_s,
+            cap_s=self.settings.retry_cap_s,
+            healthy_s=self.settings.healthy_s,
+        )
+        self._subscriptions: set[Subscription[Any]] = set()
+        self._wake = asyncio.Event()
+        """Set when `run` has something to do before its next deadline."""
+        self._hurry = asyncio.Event()
+        """Set when waiting for the next attempt has lost its point."""
+        self._finished = asyncio.Event()
+        self._running = False
+        self._closing = False
+        self._connection: SocketConnection | None = None
+        self._loss: Loss | None = None
+
+    # --- what others ask and tell ----------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """True while the server has greeted this socket, so that subscriptions are served."""
+        return self._core.phase is Phase.READY
+
+    @property
+    def wanted(self) -> bool:
+        """True while there are subscriptions, so that the socket ought to be connected."""
+        return bool(self._subscriptions)
+
+    @property
+    def stats(self) -> CoreStats:
+        """Counters of the stream since the client was opened."""
+        return self._core.stats
+
+    def session_changed(self, established: bool) -> None:  # noqa: FBT001 - a fact, not a mode
+        """Say whether the brokerage session is up, as REST has it. A pending retry is made at once."""
+        self._core.session_established(established, self._clock())
+        self._wake.set()
+        if established:
+            self._hurry.set()
+
+    def attach(self, subscription: Subscription[Any]) -> None:
+        """Begin to feed a subscription. Used by `Subscription`."""
+        if self._closing:
+            raise ClosedError("stream", "open a new client")
+        now, listener = self._clock(), subscription.listener
+        try:
+            for wish in subscription.wishes:
+                self._core.subscribe(wish, listener, now)
+        except IbkrError:
+            self._drop_wishes(subscription)
+            raise
+        self._subscriptions.add(subscription)
+        self._wake.set()
+
+    def detach(self, subscription: Subscription[Any]) -> None:
+        """Stop feeding a subscription. Used by `Subscription`."""
+        self._subscriptions.discard(subscription)
+        self._drop_wishes(subscription)
+        self._wake.set()
+
+    async def aclose(self) -> None:
+        """End every subscription and close the socket so that the server sees 1000. Idempotent.
+
+        Takes at most `close_timeout_s`, also when it is cancelled meanwhile.
+        """
+        self._closing = True
+        self._core.close()
+        self._wake.set()
+        self._hurry.set()
+        if not self._running:
+            return
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(self.settings.close_timeout_s):
+                await self._finished.wait()
+                return
+            if self._connection is not None:
+                self._connection.abort()
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep the socket while there is something to carry, until `aclose`. Run it in one task.
+
+        Cancellation: closes the socket properly first. Errors: none of the network's; those end
+        the subscriptions or are retried.
+        """
+        if self._running:
+            raise UsageError("the stream runs already")
+        self._running = True
+        self._finished.clear()
+        try:
+            while not self._closing:
+                if self._subscriptions:
+                    await self._connect_and_converse()
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+        finally:
+            self._running = False
+            self._finished.set()
+
+    async def _connect_and_converse(self) -> None:
+        try:
+            target = await self._open_target()
+            connection = await self._dial(target)
+        except IbkrError as error:
+            await self._after_failure(error)
+            return
+        began = self._clock()
+        loss = await self._converse(connection, target)
+        self._backoff.connection_ended(self._clock() - began)
+        if not self._closing:
+            await self._after_loss(loss, target)
+
+    async def _dial(self, target: SocketTarget) -> SocketConnection:
+        context: ssl.SSLContext | None = None
+        if target.url.startswith("wss:"):
+            context = await anyio.to_thread.run_sync(self._ssl_context)
+        return await dial(target, context, self.settings.socket)
+
+    async def _after_failure(self, error: IbkrError) -> None:
+        """An attempt failed: wait for the next one, or give up."""
+        if self._closing:
+            return
+        if self._is_fatal(error):
+            self._give_up(error)
+            return
+        delay = self._backoff.next_delay(self._random())
+        self._publish(
+            ConnectFailed(at=self._clock(), detail=str(error), fatal=False, retry_in_s=delay)
+        )
+        await self._pause(delay)
+
+    async def _after_loss(self, loss: Loss, target: SocketTarget) -> None:
+        """A connection was lost: wait as its close code advises, or give up."""
+        row = close_code(loss.code)
+        detail = f"the server closed with {loss.code} ({row.meaning}) {loss.reason}".rstrip()
+        error = StreamConnectError(target.url.partition("?")[0], detail, fatal=row.fatal)
+        if self._is_fatal(error):
+            self._give_up(error)
+            return
+        await self._pause(self._backoff.next_delay(self._random(), at_least_s=row.at_least_s))
+
+    def _give_up(self, error: IbkrError) -> None:
+        """No attempt can help: end everything that waits. A later subscription tries again."""
+        self._publish(
+            ConnectFailed(at=self._clock(), detail=str(error), fatal=True, retry_in_s=0.0)
+        )
+        for subscription in tuple(self._subscriptions):
+            subscription.end(error)
+
+    async def _pause(self, delay_s: float) -> None:
+        self._hurry.clear()
+        with anyio.move_on_after(delay_s):
+            await self._hurry.wait()
+
+    def _is_fatal(self, error: IbkrError) -> bool:
+        """Tell errors that end the subscriptions from those that are waited out.
+
+        A refused login or upgrade that has worked before is waited out: around the nightly reset
+        IBKR refuses what it accepts again an hour later. A certificate that changed is not.
+        """
+        if isinstance(error, TlsError) or isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            return True
+        if self._core.stats.connections or isinstance(error, SessionError):
+            return False
+        return not is_retryable(error)
+
+    # --- one connection --------------------------------------------------------------------------
+
+    async def _converse(self, connection: SocketConnection, target: SocketTarget) -> Loss:
+        """Carry frames both ways until the connection ends, and leave nothing of it behind."""
+        self._connection, self._loss = connection, None
+        self._core.connection_made(self._clock(), target.session)
+        loss = _CLOSED_BY_US
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._read, connection, name="ibkr_async stream reader")
+                loss = await self._drive(connection)
+                tasks.cancel_scope.cancel()
+        finally:
+            await connection.close()
+            self._connection = None
+            self._core.connection_lost(self._clock(), loss.code, loss.reason)
+            self._publish_events()
+        return loss
+
+    async def _read(self, connection: SocketConnection) -> None:
+        self._loss = await connection.read(self._take_frames)
+        self._wake.set()
+
+    def _take_frames(self, frames: Sequence[bytes]) -> None:
+        core, now = self._core, self._clock()
+        for frame in frames:
+            core.frame_received(frame, now)
+        if core.wants_attention:
+            self._wake.set()
+
+    async def _drive(self, connection: SocketConnection) -> Loss:
+        """Send what the core wants sent and keep its deadlines; return how it ended."""
+        core = self._core
+        while True:
+            self._wake.clear()
+            core.deadline_reached(self._clock())
+            dead = self._publish_events()
+            for text in core.frames_to_send():
+                with anyio.move_on_after(self.settings.send_timeout_s) as patience:
+                    await connection.send(text)
+                if patience.cancelled_caught:
+                    return Loss(1006, "a frame could not be sent in time")
+            if self._loss is not None:
+                return self._loss
+            if dead is not None:
+                return Loss(1006, dead.reason)
+            if self._closing:
+                return _CLOSED_BY_US
+            if not core.wants_attention:
+                due = core.next_deadline()
+                wait_s = None if due is None else max(0.0, due - self._clock())
+                with anyio.move_on_after(wait_s):
+                    await self._wake.wait()
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def _publish_events(self) -> ConnectionDead | None:
+        dead = None
+        for event in self._core.events():
+            self._publish(event)
+            if isinstance(event, ConnectionDead):
+                dead = event
+        return dead
+
+    def _publish(self, event: StreamEvent) -> None:
+        match event:
+            case Connected():
+                _LOG.info("connected; the server greets %s", event.username)
+            case Disconnected():
+                _LOG.info("disconnected: %s %s", event.code, event.reason)
+            case ConnectFailed():
+                _LOG.info("%s; next attempt in %.1f s", event.detail, event.retry_in_s)
+            case SubscriptionFailed():
+                _LOG.warning("subscription %s: %s", event.topic, event.detail)
+            case _:
+                pass
+        self._on_event(event)
+
+    def _drop_wishes(self, subscription: Subscription[Any]) -> None:
+        for wish in subscription.wishes:
+            self._core.unsubscribe(wish.key, subscription.listener)

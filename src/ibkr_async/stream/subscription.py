@@ -1,0 +1,180 @@
+"""What a consumer holds: an async context manager and an async iterator over one bounded buffer.
+
+Responsible for waiting, for telling misuse from weather, and for letting go. It must never do
+anything on behalf of the reader: the reader puts into the buffer and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from ibkr_async.errors import ClosedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from ibkr_async.errors import IbkrError
+    from ibkr_async.stream.buffer import Buffer, SubscriptionStats
+    from ibkr_async.stream.registry import Listener, Wish
+
+T = TypeVar("T")
+
+
+class Hub(Protocol):
+    """What a subscription needs of the stream."""
+
+    def attach(self, subscription: Subscription[Any]) -> None:
+        """Begin to feed it. Errors: `UsageError`, `SubscriptionError`, `ClosedError`."""
+
+    def detach(self, subscription: Subscription[Any]) -> None:
+        """Stop feeding it. Twice is harmless."""
+
+
+class Subscription(Generic[T]):
+    """Messages of one or many topics, in the order in which they came.
+
+    Use it as `async with … as sub:` and then `async for item in sub:`; or take whole batches with
+    `async for items in sub.batches():`, which wakes the consumer less often. Items may be shared
+    with other subscriptions: read them, do not change them.
+
+    Errors while iterating, after everything that was queued: `SlowConsumerError` when the buffer
+    overflowed under policy `fail`; `SubscriptionError` when the server refused; `StreamConnectError`
+    when the socket cannot be opened at all. A lost connection is not an error: the stream comes back
+    by itself, and `Gap` and `Resumed` tell of it (`markers=True`, or `ib.events()`).
+    Cancellation: safe at every await; no item is lost.
+    Concurrency: one task at a time; for two consumers make two subscriptions.
+    """
+
+    def __init__(
+        self, hub: Hub, wishes: Sequence[Wish], buffer: Buffer[T], listener: Listener
+    ) -> None:
+        self._hub = hub
+        self._buffer = buffer
+        self._waiter: asyncio.Future[None] | None = None
+        self._entered = False
+        self._closed = False
+        self.wishes = tuple(wishes)
+        self.listener = listener
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it subscribes to, such as `smd+265598`."""
+        return tuple(wish.key for wish in self.wishes)
+
+    @property
+    def failed_topics(self) -> frozenset[str]:
+        """Those of `topics` that the server refused or has not confirmed, and that are retried."""
+        return frozenset(self.listener.failed)
+
+    @property
+    def stats(self) -> SubscriptionStats:
+        """Counters: received, delivered, conflated, dropped, gaps, filtered."""
+        return self._buffer.stats
+
+    @property
+    def waiting(self) -> int:
+        """How many items are queued and not yet taken."""
+        return len(self._buffer)
+
+    # --- lifetime --------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._closed:
+            raise ClosedError("subscription", "a subscription is used once; make a new one")
+        if self._entered:
+            raise UsageError(f"{self!r} is already open; make a second subscription instead")
+        self._hub.attach(self)
+        self._entered = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Unsubscribe and end the iteration. Idempotent; does not wait for the server."""
+        if not self._closed:
+            self._closed = True
+            self._hub.detach(self)
+            self._buffer.clear()
+            self._buffer.end()
+
+    def end(self, error: IbkrError) -> None:
+        """End it with an error, which is raised after what is queued. Used by the stream."""
+        self._buffer.end(error)
+        self._hub.detach(self)
+
+    # --- iteration -------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        buffer = self._buffer
+        if not buffer or self._waiter is not None:
+            await self._wait()
+        return buffer.take()
+
+    def batches(self) -> Batches[T]:
+        """Iterate over lists of everything that is waiting, never empty, oldest first."""
+        return Batches(self)
+
+    async def take_batch(self) -> list[T]:
+        """Wait until something is there and take all of it. Errors: as iteration."""
+        if not self._buffer or self._waiter is not None:
+            await self._wait()
+        return self._buffer.take_all()
+
+    async def _wait(self) -> None:
+        """Return when there is an item to take. Errors: `StopAsyncIteration` at the end."""
+        buffer = self._buffer
+        if self._waiter is not None:
+            raise UsageError(
+                f"{self!r} is being read by another task; make a subscription for each consumer"
+            )
+        if not self._entered:
+            if self._closed:
+                raise StopAsyncIteration
+            raise UsageError("open the subscription first: `async with … as sub:`")
+        while not buffer:
+            if buffer.ended:
+                error = buffer.error
+                await self.aclose()
+                if error is None:
+                    raise StopAsyncIteration
+                raise error
+            self._waiter = asyncio.get_running_loop().create_future()
+            buffer.wake = self._wake
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                buffer.wake = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __repr__(self) -> str:
+        more = f" and {len(self.wishes) - 1} more" if len(self.wishes) > 1 else ""
+        return f"<Subscription {self.topics[0]}{more}>"
+
+
+class Batches(Generic[T]):
+    """Second iterator of a subscription: lists instead of items."""
+
+    def __init__(self, subscription: Subscription[T]) -> None:
+        self._subscription = subscription
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[T]:
+        return await self._subscription.take_batch()

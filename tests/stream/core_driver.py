@@ -1,0 +1,114 @@
+"""Drive a `StreamCore` by hand: a clock that is told the time, and consumers that are lists."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from ibkr_async.stream.buffer import Buffer, Policy
+from ibkr_async.stream.protocol import CoreSettings, StreamCore
+from ibkr_async.stream.registry import Listener, Wish
+from ibkr_async.stream.sharing import merge
+from ibkr_async.stream.topics import TOPICS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ibkr_async.stream.events import StreamEvent
+
+GREETING = '{"topic":"system","success":"user1","isFT":false,"isPaper":true}'
+READY = '{"topic":"sts","args":{"connected":true,"authenticated":true,"established":true,"competing":false}}'
+
+
+def make_buffer(
+    policy: Policy = "conflate", capacity: int = 1_000, name: str = "test"
+) -> Buffer[Any]:
+    """Make a buffer of market-data updates."""
+    return Buffer(name, policy=policy, capacity=capacity, identify=attrgetter("topic"), merge=merge)
+
+
+def wish(topic: str, arguments: Mapping[str, Any] | None = None) -> Wish:
+    """`smd+265598` -> the wish for it, with field 31 unless told otherwise."""
+    code, _, target = topic.partition("+")
+    default = {"fields": ["31"]} if code == "smd" else {}
+    return Wish(TOPICS[code], target, default if arguments is None else arguments)
+
+
+class Driver:
+    """A core, the time, and everything that it has said."""
+
+    def __init__(
+        self, settings: CoreSettings | None = None, random: Callable[[], float] = lambda: 0.5
+    ) -> None:
+        self.core = StreamCore(settings, random=random)
+        self.now = 0.0
+        self.sent: list[str] = []
+        self.events: list[StreamEvent] = []
+
+    def collect(self) -> None:
+        """Take what the core wants sent and what it says."""
+        self.sent += self.core.frames_to_send()
+        self.events += self.core.events()
+
+    def listen(self, *topics: str, markers: bool = True) -> Listener:
+        """Subscribe one consumer to topics."""
+        listener = Listener(make_buffer(), markers=markers)
+        for topic in topics:
+            self.core.subscribe(wish(topic), listener, self.now)
+        self.collect()
+        return listener
+
+    def connect(self) -> None:
+        """Open the socket and be greeted."""
+        self.core.connection_made(self.now, "s" * 32)
+        self.receive(GREETING)
+
+    def lose(self, code: int = 1006) -> None:
+        """Lose the socket."""
+        self.core.connection_lost(self.now, code, "")
+        self.collect()
+
+    def receive(self, frame: bytes | str) -> None:
+        """Let the server send one frame."""
+        self.core.frame_received(frame if isinstance(frame, str) else bytes(frame), self.now)
+        self.collect()
+
+    def advance_to(self, at: float, *, heartbeats: bool = False) -> None:
+        """Let time pass, serving each deadline when it is due."""
+        beat = self.now + 10.0
+        while True:
+            deadline = self.core.next_deadline()
+            due = deadline if deadline is not None else at + 1
+            if heartbeats and beat <= min(due, at):
+                self.now = beat
+                self.receive('{"topic":"system","hb":1777415611502}')
+                beat += 10.0
+                continue
+            if due > at:
+                break
+            self.now = max(self.now, due)
+            self.core.deadline_reached(self.now)
+            self.collect()
+        self.now = at
+
+    def jump_to(self, at: float) -> None:
+        """Let time pass while nothing here runs."""
+        self.now = at
+        self.core.deadline_reached(at)
+        self.collect()
+
+    def names(self) -> list[str]:
+        """Names of the events so far, which are then forgotten."""
+        names = [type(event).__name__ for event in self.events]
+        self.events.clear()
+        return names
+
+
+def smd(conid: int | str, last: str = "189.60", **more: str) -> str:
+    """One market-data frame in the server's order of keys."""
+    bare = str(conid).partition("@")[0]
+    extra = "".join(f',"{key.lstrip("t")}":"{value}"' for key, value in more.items())
+    return (
+        f'{{"server_id":"q2","conidEx":"{conid}","conid":{bare},"_updated":1712596911593,'
+        f'"6119":"q2","31":"{last}"{extra},"topic":"smd+{conid}"}}'
+    )

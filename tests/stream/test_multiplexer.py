@@ -1,0 +1,459 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ibkr_async.errors import (
+    AuthError,
+    ClosedError,
+    CompetingSessionError,
+    ConnectFailedError,
+    StreamConnectError,
+    SubscriptionError,
+    UsageError,
+)
+from ibkr_async.stream.connection import SocketSettings
+from ibkr_async.stream.events import (
+    Connected,
+    ConnectFailed,
+    Disconnected,
+    Gap,
+    Resumed,
+    StreamEvent,
+    SubscriptionFailed,
+)
+from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.protocol import CoreSettings
+from stream.core_driver import GREETING
+from stream.socket_servers import (
+    make_certificate,
+    raw_server,
+    stream_server,
+    target_of,
+    until_cut,
+    upgrade,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from ibkr_async.auth.base import SocketTarget
+
+QUICK = StreamSettings(
+    socket=SocketSettings(open_timeout_s=2.0, close_timeout_s=0.3),
+    first_retry_s=0.01,
+    retry_cap_s=0.05,
+)
+
+
+class Running:
+    """A stream that runs in its task, with its events."""
+
+    def __init__(
+        self,
+        port: int,
+        settings: StreamSettings = QUICK,
+        *,
+        errors: list[Exception] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.events: list[StreamEvent] = []
+        self.targets = 0
+        self.errors = errors or []
+        self.port = port
+        self.scheme = "ws" if ssl_context is None else "wss"
+        self.context = ssl_context
+        self.changed = asyncio.Event()
+        self.stream = Stream(
+            open_target=self.open_target,
+            ssl_context=self.ssl_context,
+            on_event=self.on_event,
+            settings=settings,
+            random=lambda: 0.5,
+        )
+
+    async def open_target(self) -> SocketTarget:
+        """Describe the socket, or fail as told."""
+        self.targets += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return target_of(self.port, scheme=self.scheme)
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Give the TLS policy."""
+        assert self.context is not None
+        return self.context
+
+    def on_event(self, event: StreamEvent) -> None:
+        """Keep it."""
+        self.events.append(event)
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until an event makes it true."""
+        async with asyncio.timeout(10):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def seen(self, kind: type[Any]) -> list[Any]:
+        """Events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    port: int, settings: StreamSettings = QUICK, **options: Any
+) -> AsyncIterator[Running]:
+    """Run a stream, and close it properly."""
+    run = Running(port, settings, **options)
+    task = asyncio.create_task(run.stream.run())
+    try:
+        yield run
+    finally:
+        await run.stream.aclose()
+        async with asyncio.timeout(5):
+            await task
+
+
+async def test_socket_opens_with_the_first_subscription_and_closes_with_1000() -> None:
+    """Lazy to connect, and clean to leave, with the market data lines given back."""
+    async with stream_server() as server:
+        async with running(server.port) as run:
+            await asyncio.sleep(0)
+            assert run.targets == 0
+            assert not run.stream.wanted
+            async with run.stream.market_data(8314, fields=["last"]) as ticks:
+                update = await anext(ticks)
+                assert run.stream.connected
+                assert run.stream.wanted
+            await server.until(lambda seen: "umd+8314+{}" in seen.received)
+            other = run.stream.market_data(265598)
+            await other.__aenter__()
+            await anext(other)
+        await server.until(lambda seen: bool(seen.close_codes))
+
+    assert update.last == 189.6
+    assert server.received[0] == 'smd+8314+{"fields":["31"]}'
+    assert server.received[-1] == "umd+265598+{}"
+    assert server.close_codes == [1000]
+    assert len(server.connections) == 1
+    assert run.seen(Disconnected)[-1].planned
+    assert run.stream.stats.connections == 1
+    assert [item async for item in other] == []
+
+
+async def test_closed_stream_takes_no_more_subscriptions() -> None:
+    """Using a closed client is misuse."""
+    async with stream_server() as server, running(server.port) as run:
+        await run.stream.aclose()
+        with pytest.raises(ClosedError):
+            await run.stream.live_orders().__aenter__()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 4001])
+async def test_connection_lost_is_a_gap_and_comes_back(code: int) -> None:
+    """A quiet 1000 is a disconnect too: fault F1."""
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.market_data(8314, markers=True) as ticks,
+    ):
+        await anext(ticks)
+        await server.connections[0].close(code)
+        assert [type(await anext(ticks)) for _ in range(2)] == [Gap, Resumed]
+        assert (await anext(ticks)).conid == 8314  # type: ignore[union-attr]
+
+    assert run.seen(Disconnected)[0].code == code
+    assert len(run.seen(Connected)) == 2
+    assert run.targets == 2
+
+
+async def test_backoff_ends_early_when_the_session_comes_up() -> None:
+    """The keeper knows better than a timer."""
+    settings = StreamSettings(first_retry_s=600.0, retry_cap_s=600.0)
+    async with stream_server() as server, running(server.port, settings) as run:
+        run.errors.append(
+            ConnectFailedError("POST /tickle", "refused", may_have_reached_server=False)
+        )
+        async with run.stream.live_orders():
+            await run.until(lambda: bool(run.seen(ConnectFailed)))
+            run.stream.session_changed(True)
+            await run.until(lambda: bool(run.seen(Connected)))
+
+    assert run.seen(ConnectFailed)[0].retry_in_s == 300.0
+
+
+async def test_session_down_holds_back_what_needs_it() -> None:
+    """The keeper's word reaches the wire."""
+    async with stream_server() as server, running(server.port) as run:
+        run.stream.session_changed(False)
+        async with run.stream.market_data(8314), run.stream.profit_and_loss():
+            await server.until(lambda seen: "spl+{}" in seen.received)
+            assert len(server.received) == 1
+            run.stream.session_changed(True)
+            await server.until(lambda seen: len(seen.received) > 1)
+
+
+async def test_server_that_never_greets_is_left_and_tried_again() -> None:
+    """The upgrade alone proves nothing."""
+    settings = StreamSettings(protocol=CoreSettings(greeting_timeout_s=0.05), first_retry_s=0.01)
+    async with stream_server() as server, running(server.port, settings) as run:
+        server.greets = False
+        async with run.stream.market_data(8314) as ticks:
+            await run.until(lambda: bool(run.seen(Disconnected)))
+            server.greets = True
+            await anext(ticks)
+
+    assert "no greeting" in run.seen(Disconnected)[0].reason
+    assert run.targets >= 2
+
+
+async def test_refused_upgrade_ends_the_waiting_subscriptions() -> None:
+    """Another attempt with the same settings cannot help."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with raw_server(refuse) as port, running(port) as run:
+        async with run.stream.market_data(8314) as ticks:
+            with pytest.raises(StreamConnectError, match="403"):
+                await anext(ticks)
+        assert run.seen(ConnectFailed)[0].fatal
+        assert run.targets == 1
+
+
+async def test_wrong_certificate_ends_the_waiting_subscriptions(tmp_path: Path) -> None:
+    """Fault F15."""
+    server_context, _ = make_certificate(tmp_path)
+    wrong = ssl.create_default_context()
+    async with (
+        stream_server(server_context) as server,
+        running(server.port, ssl_context=wrong) as run,
+        run.stream.live_orders() as orders,
+    ):
+        with pytest.raises(StreamConnectError, match="certificate"):
+            await anext(orders)
+
+
+async def test_tls_stream_works_with_the_trusted_certificate(tmp_path: Path) -> None:
+    """Loaded in a thread, used as it is."""
+    server_context, client_context = make_certificate(tmp_path)
+    async with (
+        stream_server(server_context) as server,
+        running(server.port, ssl_context=client_context) as run,
+        run.stream.market_data(8314) as ticks,
+    ):
+        assert (await anext(ticks)).conid == 8314
+
+
+async def test_failed_login_is_fatal_at_first_and_waited_out_later() -> None:
+    """Around the nightly reset IBKR refuses what it accepts again an hour later: fault F27."""
+    refused = AuthError("live session token", "401")
+    async with stream_server() as server, running(server.port) as run:
+        run.errors.append(refused)
+        async with run.stream.market_data(8314) as ticks:
+            with pytest.raises(AuthError):
+                await anext(ticks)
+
+        async with run.stream.market_data(8314) as ticks:
+            await anext(ticks)
+            run.errors += [refused, refused]
+            await server.connections[-1].close(1012)
+            await anext(ticks)
+
+    assert [event.fatal for event in run.seen(ConnectFailed)] == [True, False, False]
+
+
+async def test_close_code_that_refuses_the_login_is_fatal_at_first() -> None:
+    """3000 means unauthorized: asking again with the same credentials cannot help."""
+    async with stream_server() as server, running(server.port) as run:
+        server.greets = False
+        async with run.stream.live_orders() as orders:
+            await server.until(lambda seen: bool(seen.connections))
+            await server.connections[0].close(3000)
+            with pytest.raises(StreamConnectError, match="3000"):
+                await anext(orders)
+
+    assert [event.fatal for event in run.seen(ConnectFailed)] == [True]
+
+
+async def test_competing_session_is_waited_out() -> None:
+    """It is weather, even at the start: fault F12."""
+    async with stream_server() as server, running(server.port) as run:
+        run.errors.append(CompetingSessionError())
+        async with run.stream.market_data(8314) as ticks:
+            await anext(ticks)
+
+
+async def test_silent_stall_is_found_and_left() -> None:
+    """Pongs are answered, no frame comes: fault F3, in a twentieth of the time."""
+    settings = StreamSettings(
+        protocol=CoreSettings(probe_after_s=0.1, dead_after_s=0.2), first_retry_s=0.01
+    )
+    async with (
+        stream_server() as server,
+        running(server.port, settings) as run,
+        run.stream.live_orders(),
+    ):
+        await run.until(lambda: len(run.seen(Connected)) > 1)
+
+    assert "no frame" in run.seen(Disconnected)[0].reason
+    assert "tic" in server.received
+
+
+async def test_server_that_stops_reading_is_left() -> None:
+    """A frame that cannot leave ends the connection, not the client."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(bytes([0x81, len(GREETING)]) + GREETING.encode())
+        await writer.drain()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # every TCP transport has it
+        await asyncio.sleep(3600)
+
+    settings = StreamSettings(
+        send_timeout_s=0.05, first_retry_s=600, socket=SocketSettings(close_timeout_s=0.1)
+    )
+    async with raw_server(answer) as port, running(port, settings) as run:
+        many = [f"{conid}@{'X' * 500}" for conid in range(1, 40_000)]
+        async with run.stream.market_data(*many, fields=["31"]):
+            await run.until(lambda: bool(run.seen(Disconnected)))
+
+    assert "could not be sent" in run.seen(Disconnected)[0].reason
+
+
+async def test_close_cuts_a_server_that_ignores_it() -> None:
+    """`aclose` keeps its promise of two seconds."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(bytes([0x81, len(GREETING)]) + GREETING.encode())
+        await until_cut(reader)
+
+    settings = StreamSettings(socket=SocketSettings(close_timeout_s=30.0), close_timeout_s=0.2)
+    async with raw_server(answer) as port, running(port, settings) as run:
+        async with run.stream.live_orders():
+            await run.until(lambda: bool(run.seen(Connected)))
+        began = time.monotonic()
+        await run.stream.aclose()
+
+    assert time.monotonic() - began < 2.0
+
+
+async def test_cancelled_run_still_closes_with_1000() -> None:
+    """Cancellation of the owner's task group is the ordinary end of a client."""
+    async with stream_server() as server:
+        run = Running(server.port)
+        task = asyncio.create_task(run.stream.run())
+        async with run.stream.market_data(8314) as ticks:
+            await anext(ticks)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await server.until(lambda seen: bool(seen.close_codes))
+        await run.stream.aclose()
+
+    assert server.close_codes == [1000]
+    assert run.seen(Disconnected)
+
+
+async def test_running_twice_is_misuse() -> None:
+    """One task owns the socket."""
+    async with stream_server() as server, running(server.port) as run:
+        await asyncio.sleep(0)
+        with pytest.raises(UsageError, match="runs already"):
+            await run.stream.run()
+
+
+async def test_failed_subscription_leaves_nothing_behind() -> None:
+    """The server never answers for a contract: typed error, and the server is told."""
+    settings = StreamSettings(protocol=CoreSettings(confirm_timeout_s=0.05), first_retry_s=0.01)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer)
+        writer.write(bytes([0x81, len(GREETING)]) + GREETING.encode())
+        await until_cut(reader)
+
+    async with (
+        raw_server(answer) as port,
+        running(port, settings) as run,
+        run.stream.market_data(999) as ticks,
+    ):
+        with pytest.raises(SubscriptionError, match=r"smd\+999: no answer"):
+            await anext(ticks)
+
+    assert run.seen(SubscriptionFailed)
+
+
+async def test_attach_that_fails_midway_leaves_nothing_behind() -> None:
+    """All topics of a subscription or none."""
+    async with stream_server() as server, running(server.port) as run:
+        first = run.stream.market_data(1, 2)
+        second = run.stream.market_data(3, 2)
+        second.wishes = (second.wishes[0], second.wishes[0])
+        async with first:
+            with pytest.raises(UsageError):
+                await second.__aenter__()
+        assert run.stream._core._registry.channels == {}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda stream: stream.market_data(),
+        lambda stream: stream.market_data("AAPL"),
+        lambda stream: stream.market_data(1, 1),
+        lambda stream: stream.market_data(1, fields=["bidd"]),
+        lambda stream: stream.market_data(1, policy="hope"),
+        lambda stream: stream.market_data(1, buffer=-1),
+        lambda stream: stream.trades(days=8),
+        lambda stream: stream.notifications(policy="conflate"),
+    ],
+)
+async def test_what_cannot_be_asked_is_refused_at_once(ask: Callable[[Stream], Any]) -> None:
+    """Before any I/O, with one clear error."""
+    with pytest.raises(UsageError):
+        ask(Running(1).stream)
+
+
+async def test_every_feed_sends_its_request() -> None:
+    """Orders, trades and P&L are requested; notices and account updates come by themselves."""
+    async with stream_server() as server, running(server.port) as run:
+        stream = run.stream
+        async with (
+            stream.live_orders(),
+            stream.trades(realtime_updates_only=True, days=2),
+            stream.profit_and_loss(policy="latest"),
+            stream.notifications() as notices,
+            stream.account_updates() as accounts,
+        ):
+            await server.until(lambda seen: len(seen.received) == 3)
+            await server.connections[0].send('{"topic":"ntf","args":[{"id":"1","text":"x"}]}')
+            await server.connections[0].send('{"topic":"act","args":{"accounts":["DU1"]}}')
+            assert (await anext(notices)).text == "x"  # type: ignore[union-attr]
+            assert (await anext(accounts)).accounts == ("DU1",)
+
+    assert server.received[:3] == ["sor+{}", 'str+{"realtimeUpdatesOnly":true,"days":2}', "spl+{}"]
+
+
+async def test_opening_and_closing_leaves_no_task_behind() -> None:
+    """Again and again."""
+    async with stream_server() as server:
+        before = len(asyncio.all_tasks())
+        for _ in range(20):
+            async with running(server.port) as run, run.stream.market_data(8314) as ticks:
+                await anext(ticks)
+        await server.until(lambda seen: len(seen.close_codes) == 20)
+        await asyncio.sleep(0)
+
+        assert len(asyncio.all_tasks()) <= before + 1
+    assert set(server.close_codes) == {1000}

@@ -1,0 +1,408 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
+from ibkr_async.models.streaming import LiveOrderUpdate, Notification, Prompt
+from ibkr_async.stream.events import BadFrame, LoopLagged, SubscriptionFailed
+from ibkr_async.stream.protocol import CoreSettings, Phase
+from ibkr_async.stream.registry import Listener
+from stream.core_driver import GREETING, Driver, make_buffer, smd, wish
+
+
+def connected(*topics: str, **options: Any) -> tuple[Driver, Listener]:
+    """A greeted core with one consumer of topics."""
+    driver = Driver(CoreSettings(**options))
+    listener = driver.listen(*topics)
+    driver.connect()
+    driver.sent.clear()
+    driver.events.clear()
+    return driver, listener
+
+
+# --- sharing -------------------------------------------------------------------------------------
+
+
+def test_two_consumers_share_one_subscription_with_the_union_of_fields() -> None:
+    """The server keeps one field set for a contract: asking for less would take fields away."""
+    driver, first = connected("smd+8314")
+    second = Listener(make_buffer())
+    driver.core.subscribe(wish("smd+8314", {"fields": ["84"]}), second, driver.now)
+    driver.collect()
+    driver.receive(smd(8314, "10", t84="9"))
+    driver.receive(smd(8314, "11"))
+
+    assert driver.sent == ['smd+8314+{"fields":["31","84"]}']
+    assert [item.changed[1:] for item in first.buffer.take_all()] == [("last",), ("last",)]
+    assert [item.changed[1:] for item in second.buffer.take_all()] == [("bid",)]
+    assert second.buffer.stats.filtered == 1
+
+
+def test_unsubscribe_after_the_last_listener_sends_umd() -> None:
+    """While somebody listens the server is not told; the last one to leave tells it."""
+    driver, first = connected("smd+8314")
+    second = driver.listen("smd+8314")
+    driver.sent.clear()
+    driver.core.unsubscribe("smd+8314", first)
+    driver.collect()
+    assert driver.sent == []
+
+    driver.core.unsubscribe("smd+8314", second)
+    driver.collect()
+    assert driver.sent == ["umd+8314+{}"]
+    driver.receive(smd(8314))
+    assert driver.core.stats.late == 1
+
+
+def test_same_topic_twice_in_one_consumer_is_misuse() -> None:
+    """Reference counts are by consumer."""
+    driver, listener = connected("smd+8314")
+
+    with pytest.raises(UsageError, match="twice"):
+        driver.core.subscribe(wish("smd+8314"), listener, driver.now)
+
+
+def test_more_subscriptions_than_ibkr_serves_are_refused() -> None:
+    """A sixth bar subscription would be ignored without a word."""
+    driver, _ = connected("smh+1", "smh+2", "smh+3", "smh+4", "smh+5")
+
+    with pytest.raises(SubscriptionError, match="5 of these at a time"):
+        driver.listen("smh+6")
+    driver.receive('{"serverId":"77","symbol":"A","data":[],"topic":"smh+1"}')
+    assert driver.core._registry.channels["smh+1"].server_id == "77"
+
+
+def test_subscribing_after_close_is_misuse() -> None:
+    """A closed stream stays closed."""
+    driver, listener = connected("smd+8314")
+    driver.core.close()
+    driver.core.close()
+
+    assert listener.buffer.ended
+    with pytest.raises(ClosedError):
+        driver.listen("sor")
+
+
+def test_joining_a_subscription_that_was_interrupted_brings_no_stray_resumed() -> None:
+    """Only who was told of the gap is told of its end."""
+    driver, first = connected("smd+8314")
+    driver.receive(smd(8314))
+    driver.lose()
+    second = driver.listen("smd+8314")
+    driver.connect()
+    driver.receive(smd(8314))
+
+    assert [type(item).__name__ for item in first.buffer.take_all()] == [
+        "MarketDataUpdate", "Gap", "Resumed", "MarketDataUpdate",
+    ]  # fmt: skip
+    assert [type(item).__name__ for item in second.buffer.take_all()] == ["MarketDataUpdate"]
+    assert first.buffer.stats.gaps == 1
+
+
+# --- renewal -------------------------------------------------------------------------------------
+
+
+def test_renewals_are_spread_by_ten_percent_either_way() -> None:
+    """A hundred contracts subscribed at once are not renewed at once."""
+    drawn = random.Random(7)  # noqa: S311 - a seeded test
+    driver = Driver(random=drawn.random)
+    driver.listen(*[f"smd+{conid}" for conid in range(1, 101)])
+    driver.connect()
+    ages = [channel.renew_at for channel in driver.core._registry]
+
+    assert all(432 <= age <= 528 for age in ages)
+    assert len({round(age) for age in ages}) > 50
+
+
+def test_renewal_without_unsubscribing_is_a_setting() -> None:
+    """Some clients re-send the request only."""
+    driver, _ = connected("smd+8314", unsubscribe_to_renew=False)
+    driver.receive(smd(8314))
+    driver.advance_to(480, heartbeats=True)
+
+    assert [text for text in driver.sent if text != "tic"] == ['smd+8314+{"fields":["31"]}']
+
+
+def test_error_about_a_live_topic_does_not_cancel_its_renewal() -> None:
+    """Data that goes on after an error frame still ends after ten minutes if it is not renewed."""
+    driver, _ = connected("smd+8314")
+    driver.receive(smd(8314))
+    driver.receive('{"error":"hiccup","topic":"smd+8314"}')
+    driver.receive(smd(8314))
+    driver.advance_to(480, heartbeats=True)
+
+    assert "umd+8314+{}" in driver.sent
+
+
+def test_a_day_of_a_hundred_contracts_has_no_gap() -> None:
+    """24 simulated hours against a server that ends each stream after ten minutes: fault F25."""
+    drawn = random.Random(1)  # noqa: S311 - a seeded test
+    driver = Driver(random=drawn.random)
+    driver.listen(*[f"smd+{conid}" for conid in range(1, 101)], markers=False)
+    driver.connect()
+    expires: dict[str, float] = {}
+    lapsed = 0
+    answered = 0
+    while driver.now < 24 * 3600:
+        for text in driver.sent[answered:]:
+            code, _, rest = text.partition("+")
+            topic = f"smd+{rest.partition('+')[0]}"
+            if code == "smd":
+                lapsed += driver.now > expires.get(topic, driver.now)
+                expires[topic] = driver.now + 600
+                driver.receive(smd(rest.partition("+")[0]))
+        answered = len(driver.sent)
+        driver.advance_to(driver.now + 10)
+        driver.receive('{"topic":"system","hb":1}')
+
+    assert lapsed == 0
+    assert driver.core.stats.gaps == 0
+    assert driver.core.stats.renewals > 100 * 24 * 6
+
+
+# --- liveness ------------------------------------------------------------------------------------
+
+
+def test_no_action_while_heartbeats_flow_and_topics_are_quiet() -> None:
+    """A night without a trade is no fault: F3."""
+    driver, _ = connected("sor")
+    driver.advance_to(8 * 3600, heartbeats=True)
+
+    assert set(driver.sent) == {"tic"}
+    assert driver.events == []
+    assert len(driver.sent) == 8 * 3600 / 30
+
+
+def test_blocked_loop_postpones_the_confirmation_too() -> None:
+    """An answer that waits in our own socket is not overdue: F30."""
+    driver, listener = connected("smd+8314")
+    driver.jump_to(12.0)
+    driver.receive(smd(8314))
+
+    assert any(isinstance(event, LoopLagged) for event in driver.events)
+    assert not listener.buffer.ended
+    assert driver.names()[-1] == "Confirmed"
+
+
+def test_deadline_reached_too_early_is_harmless() -> None:
+    """A timer may fire early."""
+    driver, _ = connected("smd+8314")
+    driver.core.deadline_reached(driver.now)
+
+    assert driver.core.phase is Phase.READY
+    assert driver.core.frames_to_send() == []
+
+
+def test_nothing_is_due_while_offline() -> None:
+    """The core without a socket asks for nothing."""
+    driver = Driver()
+    driver.core.deadline_reached(1.0)
+    driver.lose()
+
+    assert driver.core.next_deadline() is None
+    assert driver.events == []
+
+
+# --- frames --------------------------------------------------------------------------------------
+
+
+def test_binary_and_text_frames_are_the_same() -> None:
+    """Some gateways send the JSON in binary frames."""
+    driver, listener = connected("smd+8314")
+    driver.receive(smd(8314, "1").encode())
+    driver.receive(smd(8314, "2"))
+
+    assert [item.last for item in listener.buffer.take_all()] == [1.0, 2.0]
+
+
+def test_frame_that_is_not_utf8_is_reported_and_the_stream_goes_on() -> None:
+    """Malformed text is a fact about one frame only."""
+    driver, listener = connected("smd+8314")
+    driver.receive(b'{"conid":8314,"31":"\xff\xfe","topic":"smd+8314"}')
+    driver.receive('{"topic":"\ud800"}')
+    driver.receive(smd(8314))
+
+    assert driver.names() == ["BadFrame", "BadFrame", "Confirmed"]
+    assert len(listener.buffer) == 1
+
+
+def test_deeply_nested_and_oversize_frames_are_reported() -> None:
+    """Neither costs more than its own report."""
+    driver, _ = connected("smd+8314", max_frame_bytes=300_000)
+    driver.receive(b"[" * 200_000)
+    driver.receive(b'{"topic":"x","a":"' + b"x" * 300_000 + b'"}')
+
+    assert driver.names() == ["BadFrame", "BadFrame"]
+    assert driver.core.stats.bad == 2
+
+
+def test_flood_of_bad_frames_is_bounded() -> None:
+    """Events that nobody takes are counted, not kept."""
+    driver, _ = connected()
+    for _ in range(1_500):
+        driver.core.frame_received(b"{", driver.now)
+
+    assert len(driver.core.events()) == 1_000
+    assert driver.core.stats.events_dropped == 500
+    assert driver.core.stats.bad == 1_500
+
+
+def test_sample_of_a_bad_frame_is_short() -> None:
+    """A report does not carry the whole frame."""
+    driver, _ = connected()
+    driver.receive(b"x" * 10_000)
+    (event,) = driver.events
+
+    assert isinstance(event, BadFrame)
+    assert len(event.sample) == 200
+
+
+def test_rows_are_delivered_one_by_one() -> None:
+    """An array of orders, a notice and a prompt."""
+    driver, orders = connected("sor")
+    notices = driver.listen("ntf", "blt")
+    driver.receive('{"topic":"sor","args":[{"acct":"DU1","orderId":1},{"acct":"DU1","orderId":2}]}')
+    driver.receive('{"topic":"ntf","args":[{"id":"118","text":"x"},{"reqId":"2","prompt":true}]}')
+    driver.receive('{"topic":"blt","args":{"id":"1","message":"y"}}')
+
+    assert [type(item) for item in orders.buffer.take_all()] == [LiveOrderUpdate, LiveOrderUpdate]
+    assert [type(item).__name__ for item in notices.buffer.take_all()] == [
+        Notification.__name__, Prompt.__name__, "Bulletin",
+    ]  # fmt: skip
+
+
+def test_error_text_that_quotes_a_request_is_attached_to_it() -> None:
+    """Some error frames have no topic of their own."""
+    driver, listener = connected("smd+999", "smd+8314")
+    driver.receive('{"error":"Topic unknown: \'smd+999+{}\'","code":1}')
+
+    assert driver.names() == ["ErrorReceived", "SubscriptionFailed"]
+    assert listener.failed == {"smd+999"}
+    assert not listener.buffer.ended
+
+
+def test_every_topic_refused_ends_the_subscription() -> None:
+    """The consumer gets the typed error, and the server is not asked again."""
+    driver, listener = connected("smd+999", "smd+998")
+    for conid in (999, 998):
+        driver.receive(f'{{"error":"no such contract","topic":"smd+{conid}"}}')
+
+    assert isinstance(listener.buffer.error, SubscriptionError)
+    assert driver.core._registry.channels == {}
+    assert [type(item) for item in listener.buffer.take_all()] == [SubscriptionFailed] * 2
+
+
+def test_a_second_consumer_keeps_a_failing_topic_alive() -> None:
+    """One consumer has another good topic: the failing one is asked for again on its behalf."""
+    driver, single = connected("smd+999")
+    driver.listen("smd+999", "sor")
+    driver.sent.clear()
+    driver.advance_to(10)
+    assert single.buffer.ended
+
+    driver.advance_to(40, heartbeats=True)
+    assert [text for text in driver.sent if text != "tic"] == ['smd+999+{"fields":["31"]}']
+
+
+def test_word_in_an_error_is_not_taken_for_a_topic() -> None:
+    """`str` is a topic and a word."""
+    driver, listener = connected("str")
+    driver.receive('{"error":"expected str, got int"}')
+
+    assert driver.names() == ["ErrorReceived"]
+    assert listener.failed == set()
+
+
+def test_session_id_is_in_no_sample() -> None:
+    """A `tic` answer that cannot be read is reported without the id that authorises."""
+    driver, _ = connected()
+    driver.receive(f'{{"topic":"tic","id":"{"0123456789abcdef" * 2}"')
+
+    assert driver.names() == ["BadFrame"]
+    driver.receive(f'{{"topic":"tick","id":"{"0123456789abcdef" * 2}"}}')
+    assert "0123456789abcdef" not in repr(driver.events)
+
+
+def test_session_is_in_no_repr() -> None:
+    """The session authorises."""
+    driver = Driver()
+    driver.core.connection_made(0.0, "secret-session")
+
+    assert "secret-session" not in f"{driver.core!r} {driver.core.events()}"
+
+
+SEEDS = [
+    GREETING.encode(),
+    smd(8314).encode(),
+    b'{"topic":"smd+8314"}',
+    b'{"topic":"sts","args":{"authenticated":false}}',
+    b'{"topic":"sor","args":[{"acct":"DU1","orderId":1,"price":""}]}',
+    b'{"topic":"spl","args":{"DU1.Core":{"dpl":1e5}}}',
+    b'{"topic":"ntf","args":[{"id":"1"}]}',
+    b'{"error":"Topic unknown smd+8314","code":1}',
+    b'{"message":"waiting for session"}',
+    b'{"result":[{"key":"a"}],"topic":"ssd+DU1"}',
+    b'{"topic":"act","args":{"accounts":["DU1"]}}',
+    b'{"topic":"tic","alive":true}',
+]
+TOPICS = ["smd+8314", "sor", "str", "spl", "ssd+DU1", "ntf", "act", "sts", "smd+8314@ARCA"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+frames = st.one_of(
+    st.binary(max_size=200),
+    st.text(st.characters(), max_size=200),
+    st.sampled_from(SEEDS),
+    st.tuples(
+        st.sampled_from(["smd+8314", "sor", "str", "spl", "sts", "system", "ntf", "error", "x"]),
+        st.sampled_from(["args", "result", "data", "error", "success", "31"]),
+        json_values,
+    ).map(lambda parts: _frame(*parts)),
+    st.tuples(st.sampled_from(SEEDS), st.integers(0, 200), st.binary(max_size=3)).map(
+        lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :]
+    ),
+)
+
+
+def _frame(topic: str, key: str, value: Any) -> bytes:
+    try:
+        return msgspec.json.encode({"topic": topic, key: value})
+    except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError):
+        return b"{}"
+
+
+@settings(max_examples=300)
+@given(st.lists(frames, max_size=30))
+def test_any_frames_give_events_and_never_an_exception(received: list[bytes | str]) -> None:
+    """Hostile, mutated, truncated or well-formed: the core survives and counts each frame."""
+    driver, _ = connected(*TOPICS)
+    before = driver.core.stats.frames
+    for frame in received:
+        driver.core.frame_received(frame, driver.now)
+
+    assert driver.core.stats.frames == before + len(received)
+    driver.core.events()
+    driver.advance_to(60)
+
+
+def test_ten_thousand_mutations_never_raise() -> None:
+    """Seeded byte-level mutations of every kind of frame: fault F6."""
+    drawn = random.Random(20)  # noqa: S311 - a seeded test
+    driver, listener = connected(*TOPICS)
+    for _ in range(10_000):
+        frame = bytearray(drawn.choice(SEEDS))
+        for _ in range(drawn.randrange(1, 4)):
+            frame[drawn.randrange(len(frame))] = drawn.randrange(256)
+        driver.core.frame_received(bytes(frame), driver.now)
+        driver.core.events()
+        listener.buffer.clear()
+
+    assert driver.core.stats.frames == 10_001
