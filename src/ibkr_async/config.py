@@ -13,12 +13,14 @@ import os
 import shlex
 import stat
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ibkr_async.errors import ConfigError
+from ibkr_async.types import to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +34,45 @@ _OPEN_TO_OTHERS = 0o077
 _HAS_MODES = os.name == "posix"
 
 AnyPath = str | os.PathLike[str]
+
+
+class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits that no order gets around. Each is off until it is set; cancels are never limited.
+
+    Errors: `ConfigError` for a value out of range.
+    """
+
+    accounts: frozenset[str] | None = None
+    """Accounts and advisor groups that may trade."""
+    conids: frozenset[int] | None = None
+    """Contracts that may be traded; of a combination every leg must be among them."""
+    max_quantity: Decimal | int | None = None
+    """Most units in one order."""
+    max_notional: Decimal | int | None = None
+    """Highest value of one order, in the contract's currency, by IBKR's preview of it."""
+    max_orders_per_minute: int | None = None
+    """Most orders and modifications in any 60 seconds; a bracket counts each leg."""
+    kill_switch: str | None = None
+    """While this file exists, nothing is placed or confirmed."""
+
+    def __post_init__(self) -> None:
+        """Read limits exactly, and refuse those that mean nothing."""
+        force = msgspec.structs.force_setattr
+        for name in ("accounts", "conids"):
+            if getattr(self, name) is not None:
+                force(self, name, frozenset(getattr(self, name)))
+        for name in ("max_quantity", "max_notional", "max_orders_per_minute"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            try:
+                number = to_decimal(value)
+            except ValueError as error:
+                raise ConfigError(f"setting guard.{name}: {error}") from None
+            if number <= 0:
+                raise ConfigError(f"setting guard.{name}: {value} is out of range; above zero")
+            if name != "max_orders_per_minute":
+                force(self, name, number)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,12 +89,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Take the brokerage session over from another login of the same username."""
     allow_live_orders: bool = False
     """Permit orders on an account that is not a paper account."""
+    dry_run: bool = False
+    """Ask IBKR for a preview of each order in place of sending it."""
+    guard: GuardSettings = GuardSettings()
+    """Limits of your own for every order; a table `[settings.guard]` in TOML."""
+    gate_unknown_orders: bool = True
+    """No new orders of an account while the outcome of one of its orders is unknown."""
+    journal: str | None = None
+    """File that notes each order before it is sent, so that a restart finds what a crash left."""
 
     # time limits
     read_timeout_s: float = 15.0
     """Total time for one attempt of a read."""
     order_timeout_s: float = 30.0
     """Total time for a request that may trade; a late answer is better than an unknown outcome."""
+    order_probe_s: float = 15.0
+    """From the first look for an order whose answer was lost to the last of three."""
     connect_timeout_s: float = 10.0
     """Time to open a connection, for REST and socket alike."""
     ready_timeout_s: float = 60.0
@@ -76,7 +127,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # coming back
     reconnect_spread_s: float = 1.0
     """The first reconnect waits a random time up to this, so that many clients do not come at once."""
-    reconnect_cap_s: float = 30.0
+    reconnect_cap_s: float = 60.0
     """Longest wait between two attempts."""
     reconnect_healthy_s: float = 60.0
     """A connection that lasted this long starts the waits from the beginning."""

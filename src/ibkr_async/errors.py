@@ -21,6 +21,9 @@
     │   ├── ForbiddenError             403
     │   ├── NotFoundError              404, 410
     │   ├── NotReadyError              202, 204, 423, empty warm-up answers: ask again later
+    │   ├── AccountsNotVisibleError    204 of the Third-Party API: before the nightly refresh
+    │   ├── ServerTimedOutError        408 of the Third-Party API: the server waited too long
+    │   ├── LockedError                423 of the Third-Party API: order calls too close together
     │   ├── RateLimitedError           429 (`retry_after_s`)
     │   ├── ServerError                5xx
     │   ├── RefusedError               200 with an error inside
@@ -263,6 +266,38 @@ class NotReadyError(ResponseError):
     """202, 204, 423 or an empty warm-up answer: IBKR has nothing to return yet."""
 
     advice = "ask again in a few seconds"
+
+
+class AccountsNotVisibleError(ResponseError):
+    """204 of the Third-Party Web API's account endpoints: the accounts are not visible yet.
+
+    After a user's first authorisation they appear with IBKR's nightly refresh; what is authorised
+    before 16:55 New York time is there the next day.
+    Source: "/accounts", "Important Info" of the Third-Party Web API v1 reference.
+    """
+
+    advice = (
+        "accounts authorised before 16:55 New York time become visible after IBKR's nightly "
+        "refresh: try again tomorrow; asking more often does not help"
+    )
+
+
+class ServerTimedOutError(ResponseError):
+    """408 of the Third-Party Web API: the server waited too long. It may have acted all the same."""
+
+    advice = "a read may be repeated; look for an order before doing anything about it"
+
+
+class LockedError(ResponseError):
+    """423 of the Third-Party Web API: an order resource was called repeatedly. Nothing was done.
+
+    Source: "/accounts", "Important Info" of the Third-Party Web API v1 reference.
+    """
+
+    advice = (
+        "the order resource is locked because it was called repeatedly; wait some seconds, then "
+        "make one call and wait for its answer (the library does not repeat it by itself)"
+    )
 
 
 class RateLimitedError(ResponseError):
@@ -512,17 +547,20 @@ class OrderUnknownError(OrderError):
         looked_at: Sequence[str] = (),
         *,
         live_order_ids: Sequence[str] = (),
+        advice: str = "",
     ) -> None:
         super().__init__(coid, detail, live_order_ids=live_order_ids)
         self.looked_at = tuple(looked_at)
+        self._advice = advice or (
+            "it may be live: search ib.orders.live() and ib.orders.trades() for order_ref "
+            f"{coid!r} before placing it again"
+        )
 
     def __str__(self) -> str:
         looked = f"; looked at {', '.join(self.looked_at)}" if self.looked_at else ""
         return (
             f"order {self.coid}: outcome unknown ({self.detail}){looked}{self._what_is_live}; "
-            "it may be live: search "
-            f"ib.orders.live() and ib.orders.trades() for order_ref {self.coid!r} before placing "
-            "it again"
+            f"{self._advice}"
         )
 
 
@@ -541,6 +579,7 @@ def is_retryable(error: BaseException) -> bool:
         | RateLimitedError
         | ServerError
         | NotReadyError
+        | ServerTimedOutError
         | NoBridgeError
         | SessionTimeoutError,
     )

@@ -280,6 +280,30 @@ def test_quote_reads_well() -> None:
     assert repr(halted) == "Quote(conid=7, last=1234567.125, change_pct=0.0, halted=True)"
 
 
+def test_frame_with_unreadable_rest_gives_what_can_be_read() -> None:
+    """Broken UTF-8 under a key that nobody knows must not reach whoever iterates."""
+    update = decode_update(b'{"conid":8314,"84":"5","zz":"\xff","topic":"smd+8314"}')
+
+    assert Quote.empty(8314).apply(update).bid == 5.0
+    assert update.extra == {}
+
+
+def test_null_is_no_statement() -> None:
+    """A null is like an absent key: what was known stays."""
+    quote = Quote.empty(8314).apply(update_of(t84="5"))
+
+    assert quote.apply(decode_update(b'{"conid":8314,"84":null,"86":"6"}')).bid == 5.0
+
+
+def test_quotes_are_equal_when_they_show_the_same() -> None:
+    """However it was sent."""
+    quote = Quote.empty(8314).apply(update_of(t84="5"))
+
+    assert quote == Quote.empty(8314).apply(update_of(t84="5.0"))
+    assert quote != Quote.empty(8314).apply(update_of(t84="6"))
+    assert quote != 5.0
+
+
 # --- recorded input ---
 
 

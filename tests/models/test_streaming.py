@@ -33,6 +33,8 @@ READERS: dict[str, tuple[Callable[[Mapping[str, Any]], list[Any]], str]] = {
     "sld": (streaming.read_account_ledger, "result"),
     "smh": (streaming.read_bars, ""),
     "sbd": (streaming.read_price_ladder, "data"),
+    "shs": (streaming.read_exercise, "data"),
+    "inp": (streaming.read_exercise, "data"),
 }
 
 
@@ -49,7 +51,10 @@ def lost(topic: str, frame: Mapping[str, Any]) -> list[str]:
     payloads = [to_wire(payload) for payload in read(frame)]
     if not key:
         return differences([frame], payloads)
-    found = [f"$.{name} beside the payload" for name in frame if name not in {key, "topic"}]
+    beside = {key, "topic", "action"} | {
+        name for payload in payloads for name in payload if name == "MID"
+    }
+    found = [f"$.{name} beside the payload" for name in frame if name not in beside]
     return found + differences(_expected(topic, frame[key]), payloads)
 
 
@@ -57,6 +62,8 @@ def _expected(topic: str, sent: Any) -> list[Any]:
     if topic == "spl":
         return [{**row, "key": key} for key, row in sent.items()]
     rows: list[Any] = sent if isinstance(sent, list) else [sent]
+    if topic in {"shs", "inp"}:
+        return [{**sent, "MID": {"shs": "16", "inp": "19"}[topic]}]
     if topic != "str":
         return rows
     odd = {"conidex": "conidEx", "comission": "commission"}

@@ -12,6 +12,7 @@ import msgspec
 
 from ibkr_async.models._base import Bool, Int, Model, Str
 from ibkr_async.models.accounts import AccountsReply
+from ibkr_async.models.order_answers import PromptQuestion
 
 
 class SystemMessage(Model):
@@ -128,28 +129,14 @@ class Notification(Model):
     """Where to read more; often absent."""
 
 
-class Prompt(Model, rename="camel"):
-    """A question about an order that waits for an answer. Topic `ntf`.
+class Prompt(PromptQuestion, rename="camel"):
+    """A question about an order that waits for an answer: `ib.orders.answer_prompt`. Topic `ntf`.
 
-    It is answered by `POST /iserver/notification` with the order, `req_id` and one of `options`.
+    The other fields are those of a prompt that comes as the answer to an order.
     """
 
-    order_id: Str = None
-    """The order."""
-    req_id: Str = None
-    """What the answer must name."""
-    message_id: Str = None
-    """What kind of question it is, such as `p12`."""
-    text: Str = None
-    """The question; it may hold markup."""
-    options: tuple[Str, ...] | None = None
-    """The possible answers."""
     dismissable: tuple[Any, ...] | None = None
     """Kinds of question that can be switched off."""
-    type: Str = None
-    """IBKR's own code of the kind of window."""
-    prompt: Bool = None
-    """True: an answer is expected."""
 
 
 class Bulletin(Model):

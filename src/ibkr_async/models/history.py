@@ -147,6 +147,14 @@ class HistoryReply(Model, frozen=True, rename="camel"):
         return bar.volume * self.volume_factor
 
 
+def span_s(span: str) -> int | None:
+    """Read a span such as `5min` or `2d` as seconds; None when it is none.
+
+    Months and years are taken as 30 and 365 days.
+    """
+    return _minutes(span) * 60 if _SPAN.fullmatch(span) else None
+
+
 def check_period_and_bar(period: str, bar: str) -> None:
     """Refuse a period or bar size that IBKR's table does not allow.
 

@@ -102,10 +102,15 @@ class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=Tru
     def extra(self) -> dict[str, Any]:
         """What was sent and has no slot, by wire key: rarer tags and keys such as `87_raw`.
 
-        Shape: values as sent, fractions as `Decimal`; nulls are left out, like absent keys.
+        Shape: values as sent, fractions as `Decimal`; nulls are left out, like absent keys. Empty
+        for a frame whose remainder cannot be read.
         """
         if self.kept is None:
-            self.kept = _without_slots(parse_json(self.raw)) if self.raw else {}
+            try:
+                self.kept = without_slots(parse_json(self.raw)) if self.raw else {}
+            except msgspec.DecodeError:
+                # Decoding the slots passes over unknown keys without looking at their bytes.
+                self.kept = {}
         return self.kept
 
     @property
@@ -297,7 +302,7 @@ def read_snapshot(rows: Iterable[Mapping[str, Any]]) -> list[MarketDataUpdate]:
     updates: list[MarketDataUpdate] = []
     for row in rows:
         update = msgspec.convert(row, MarketDataUpdate)
-        update.kept = _without_slots(row)
+        update.kept = without_slots(row)
         updates.append(update)
     return updates
 
@@ -319,6 +324,7 @@ def _slot_by_key() -> dict[str, str]:
     return {key: name for name, key in _slots().items()}
 
 
-def _without_slots(row: Mapping[str, Any]) -> dict[str, Any]:
+def without_slots(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what an update has no slot for, out of everything that was sent."""
     slots = _slot_by_key()
     return {key: value for key, value in row.items() if key not in slots and value is not None}

@@ -19,8 +19,15 @@ import msgspec
 
 from ibkr_async.models._base import Model, convert, is_array, is_object
 from ibkr_async.models._stream_accounts import LedgerRow, ProfitAndLoss, SummaryRow
+from ibkr_async.models._stream_bars import PriceBar
+from ibkr_async.models._stream_exercise import (
+    ExerciseAction,
+    ExerciseForm,
+    ExercisePrompt,
+    ExerciseTerms,
+)
 from ibkr_async.models._stream_orders import Fills, LiveOrderUpdate, TradeUpdate, parse_fills
-from ibkr_async.models._stream_prices import BarsMessage, LadderRow
+from ibkr_async.models._stream_prices import BarsMessage, LadderRow, PriceLadder
 from ibkr_async.models._stream_session import (
     AccountsMessage,
     AuthStatus,
@@ -39,6 +46,10 @@ __all__ = [
     "BarsMessage",
     "Bulletin",
     "ErrorFrame",
+    "ExerciseAction",
+    "ExerciseForm",
+    "ExercisePrompt",
+    "ExerciseTerms",
     "Fills",
     "Frame",
     "LadderRow",
@@ -46,6 +57,8 @@ __all__ = [
     "LiveOrderUpdate",
     "Notification",
     "PlainMessage",
+    "PriceBar",
+    "PriceLadder",
     "ProfitAndLoss",
     "Prompt",
     "SummaryRow",
@@ -61,6 +74,7 @@ __all__ = [
     "read_bars",
     "read_bulletins",
     "read_error",
+    "read_exercise",
     "read_live_orders",
     "read_notifications",
     "read_plain",
@@ -126,7 +140,9 @@ def read_plain(frame: Frame) -> list[PlainMessage]:
 def read_notifications(frame: Frame) -> list[Notification | Prompt]:
     """Read an `ntf` frame; a row that expects an answer becomes a `Prompt`."""
     return [
-        convert(Prompt if row.get("prompt") or "reqId" in row else Notification, row)
+        convert(Prompt, {key: value for key, value in row.items() if value is not None})
+        if row.get("prompt") or "reqId" in row
+        else convert(Notification, row)
         for row in _objects(frame.get("args"))
     ]
 
@@ -179,6 +195,19 @@ def read_bars(frame: Frame) -> list[BarsMessage]:
 def read_price_ladder(frame: Frame) -> list[LadderRow]:
     """Read an `sbd` frame."""
     return _rows(LadderRow, frame.get("data"))
+
+
+def read_exercise(frame: Frame) -> list[ExerciseForm | ExercisePrompt]:
+    """Read a `shs` or `inp` frame: a form, or a prompt if its `action` says so.
+
+    Shape: empty for the acknowledgement that starts the dialogue, which has no `data`.
+    """
+    if frame.get("data") is None:
+        return []
+    data = {**_object(frame.get("data")), "MID": frame.get("MID")}
+    if frame.get("action") == "prompt" or "user_actions" in data:
+        return [convert(ExercisePrompt, data)]
+    return [convert(ExerciseForm, data)]
 
 
 def _rows(type_: type[_ModelT], args: Any) -> list[_ModelT]:

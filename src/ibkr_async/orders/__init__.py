@@ -1,0 +1,88 @@
+"""The order desk: orders, the submit dialogue, and the policy for IBKR's questions."""
+
+from __future__ import annotations
+
+from ibkr_async.orders.coid import CoidMaker
+from ibkr_async.orders.combos import combo_conidex
+from ibkr_async.orders.contract_checks import check_against, round_to
+from ibkr_async.orders.desk import AccountFacts, OrderDesk
+from ibkr_async.orders.desk_settings import DeskSettings
+from ibkr_async.orders.groups import Bracket, OcaGroup
+from ibkr_async.orders.handle import Leg, OrderHandle
+from ibkr_async.orders.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.news import OrderEvents
+from ibkr_async.orders.order_events import (
+    Cancelled,
+    Commission,
+    Execution,
+    Fill,
+    OrderEvent,
+    OrderState,
+    Reconciled,
+    Rejected,
+    Replaced,
+    StatusChange,
+)
+from ibkr_async.orders.order_types import (
+    LimitIfTouchedOrder,
+    LimitOnCloseOrder,
+    LimitOrder,
+    MarketIfTouchedOrder,
+    MarketOnCloseOrder,
+    MarketOrder,
+    MidpriceOrder,
+    RelativeOrder,
+    StopLimitOrder,
+    StopOrder,
+    TrailingStopLimitOrder,
+    TrailingStopOrder,
+)
+from ibkr_async.orders.policy import Answers, Question
+from ibkr_async.orders.results import DryRun, Recovered
+from ibkr_async.orders.unknown import Submission, UnknownOrder
+
+__all__ = [
+    "AccountFacts",
+    "Answers",
+    "Bracket",
+    "Cancelled",
+    "CoidMaker",
+    "Commission",
+    "DeskSettings",
+    "DryRun",
+    "Execution",
+    "Fill",
+    "Journal",
+    "Leg",
+    "LimitIfTouchedOrder",
+    "LimitOnCloseOrder",
+    "LimitOrder",
+    "MarketIfTouchedOrder",
+    "MarketOnCloseOrder",
+    "MarketOrder",
+    "MidpriceOrder",
+    "OcaGroup",
+    "OrderDesk",
+    "OrderEvent",
+    "OrderEvents",
+    "OrderHandle",
+    "OrderState",
+    "Question",
+    "Reconciled",
+    "Recovered",
+    "Rejected",
+    "RelativeOrder",
+    "Replaced",
+    "StatusChange",
+    "StopLimitOrder",
+    "StopOrder",
+    "Submission",
+    "TrailingStopLimitOrder",
+    "TrailingStopOrder",
+    "UnknownOrder",
+    "check_against",
+    "combo_conidex",
+    "read_entries",
+    "read_open_intents",
+    "round_to",
+]

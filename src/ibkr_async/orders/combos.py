@@ -1,0 +1,58 @@
+"""Combinations: several contracts traded as one, written as a conidex.
+
+Responsible for the spelling alone. It must never guess a currency's spread contract.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from ibkr_async.errors import OrderInvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SPREAD_CONIDS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "USD": 28812380,
+        "AUD": 61227077,
+        "CAD": 61227082,
+        "CHF": 61227087,
+        "CNH": 136000441,
+        "GBP": 58666491,
+        "HKD": 61227072,
+        "INR": 136000444,
+        "JPY": 61227069,
+        "KRW": 136000424,
+        "MXN": 136000449,
+        "SEK": 136000429,
+        "SGD": 426116555,
+    }
+)
+"""Currency -> contract under which its combinations trade.
+
+Source: "Combo Orders" in the Web API documentation.
+"""
+
+
+def combo_conidex(
+    currency: str, legs: Sequence[tuple[int, int]], *, exchange: str | None = None
+) -> str:
+    """Write a combination for the `conid` of an order: `combo_conidex("USD", [(1, 1), (2, -1)])`.
+
+    Each leg is (conid, ratio); a negative ratio is sold when the combination is bought.
+    Errors: `OrderInvalidError`.
+    """
+    if currency not in SPREAD_CONIDS:
+        known = " ".join(SPREAD_CONIDS)
+        raise OrderInvalidError("currency", f"{currency!r} is none of {known}")
+    if len(legs) < 2:  # noqa: PLR2004 - one leg is no combination
+        raise OrderInvalidError("legs", "a combination needs two legs or more")
+    for conid, ratio in legs:
+        if type(conid) is not int or type(ratio) is not int or conid <= 0 or ratio == 0:
+            rule = f"({conid!r}, {ratio!r}) is no (conid, ratio) of whole numbers"
+            raise OrderInvalidError("legs", rule)
+    routing = f"@{exchange}" if exchange else ""
+    written = ",".join(f"{conid}/{ratio}" for conid, ratio in legs)
+    return f"{SPREAD_CONIDS[currency]}{routing};;;{written}"

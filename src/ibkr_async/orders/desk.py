@@ -1,0 +1,480 @@
+"""The order desk, `ib.orders`: the only way to place an order.
+
+Responsible for what users call, and for the order in which things happen. It never sends an order, a
+reply or a modification twice, and never answers a question with yes on its own.
+
+What happens to a submission:
+
+    validated, account chosen, guard           -> OrderInvalidError, OrderGuardError
+    its turn: gate, guard, journal             -> OrderGuardError; nothing was sent so far
+    place, question, reply, ... (`dispatch`)   -> OrderRejectedError, OrderQuestionError
+    no answer that can be trusted (`recovery`) -> accepted after all, rejected, OrderUnknownError
+    acknowledged                               -> OrderHandle
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from ibkr_async.errors import (
+    IbkrError,
+    OrderQuestionError,
+    OrderRejectedError,
+    OrderUnknownError,
+    UsageError,
+)
+from ibkr_async.orders.desk_settings import DeskSettings
+from ibkr_async.orders.dialogue import Acknowledged, Failed, SubmitDialogue
+from ibkr_async.orders.dispatch import Dispatch
+from ibkr_async.orders.gate import SubmissionGate
+from ibkr_async.orders.guard import OrderGuard
+from ibkr_async.orders.handle import OrderHandle
+from ibkr_async.orders.legs import Leg, name_legs
+from ibkr_async.orders.news import OrderNews
+from ibkr_async.orders.outcomes import Outcomes
+from ibkr_async.orders.policy import Answers
+from ibkr_async.orders.preparation import AccountFacts, Preparation
+from ibkr_async.orders.probe import OutcomeProbe
+from ibkr_async.orders.reads import OrderReads
+from ibkr_async.orders.recovery import Recovery
+from ibkr_async.orders.results import DryRun, Recovered
+from ibkr_async.orders.unknown import Submission
+from ibkr_async.resources.orders import OrderEndpoints
+from ibkr_async.types import ClientOrderId, OrderId
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from ibkr_async.models.order_answers import OrderAccepted, PlaceAnswer, PromptQuestion
+    from ibkr_async.models.orders import CancelReply, SuppressReply, WhatIf
+    from ibkr_async.orders.journal import Journal
+    from ibkr_async.orders.news import OrderEvents
+    from ibkr_async.orders.order_events import OrderState
+    from ibkr_async.orders.policy import Question
+    from ibkr_async.orders.tickets import Submittable
+    from ibkr_async.orders.unknown import UnknownOrder
+    from ibkr_async.resources._base import SendRequest
+
+_log: Final = logging.getLogger("ibkr_async.orders")
+
+__all__ = ["AccountFacts", "DeskSettings", "DryRun", "OrderDesk", "Recovered"]
+
+_MOST_SUPPRESSED: Final = 51
+
+
+class OrderDesk(OrderReads):
+    """Places, answers, modifies, cancels and lists orders.
+
+    Concurrency: what places or confirms orders waits for each other, because IBKR drops the
+    question of one order when another order request comes in between; reads and cancels go on.
+    """
+
+    def __init__(
+        self,
+        send: SendRequest,
+        *,
+        account_facts: Callable[[], Awaitable[AccountFacts]],
+        make_coid: Callable[[], str],
+        news: OrderNews | None = None,
+        journal: Journal | None = None,
+        settings: DeskSettings | None = None,
+        # time
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._settings = settings or DeskSettings()
+        endpoints = OrderEndpoints(send, timeout_s=self._settings.order_timeout_s)
+        self.news = news or OrderNews()
+        """Who hears of orders."""
+        super().__init__(endpoints, on_filtered=self.news.filtered)
+        self.tracker = self.news.tracker
+        """What is known of every order."""
+        self._journal = journal
+        self._outcomes = Outcomes(self.tracker, journal, wall_clock)
+        self._guard = OrderGuard(
+            self._settings.guard, allow_live_orders=self._settings.allow_live_orders
+        )
+        self._preparation = Preparation(account_facts, make_coid, self._guard)
+        self._build(clock, sleep)
+
+    def _build(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+        settings = self._settings
+        self._recovery = Recovery(
+            OutcomeProbe(
+                self,
+                self.tracker,
+                clock=clock,
+                sleep=sleep,
+                spread_s=settings.probe_spread_s,
+                look_timeout_s=settings.look_timeout_s,
+            ),
+            self._outcomes,
+            preparation=self._preparation,
+            sleep=sleep,
+        )
+        self._dispatch = Dispatch(
+            self._endpoints,
+            gate=SubmissionGate(self.unknown, is_used=settings.closes_gate),
+            guard=self._guard,
+            outcomes=self._outcomes,
+            on_abandoned=self._recovery.abandon,
+            clock=clock,
+            ask_timeout_s=settings.ask_timeout_s,
+        )
+
+    @property
+    def unknown(self) -> Mapping[str, UnknownOrder]:
+        """Orders whose outcome is not known, by client order id, until it is found out."""
+        return self._outcomes.unknown.orders
+
+    def dismiss(self, coid: str) -> None:
+        """Forget an unknown order after you have found out what became of it. Opens the gate."""
+        self._outcomes.dismissed(coid)
+
+    # --- placing ---------------------------------------------------------------------------------
+
+    async def submit(
+        self,
+        order: Submittable,
+        *,
+        answers: Answers | None = None,
+        account_id: str | None = None,
+        group: str | None = None,
+        cancel_if_incomplete: bool = False,
+    ) -> OrderHandle:
+        """Place an order, answer IBKR's questions by policy, and return once it is acknowledged.
+
+        Shape: a handle with every leg. Without `answers` every question is refused. `group` is an
+        advisor's group in place of an account. With `cancel_if_incomplete` the live legs of a
+        bracket of which a leg was refused are cancelled before that is raised. With the setting
+        `dry_run` IBKR is asked for a preview instead, and a `DryRun` without legs comes back.
+        Errors: `OrderInvalidError`, `OrderGuardError`; `TransportError`, `AuthError` or
+        `SessionError` when nothing was sent; `OrderRejectedError`, `OrderQuestionError`;
+        `OrderUnknownError` when it may be live, raised after a search of at least 15 seconds. An
+        error's `live_order_ids` are legs that IBKR has accepted all the same.
+        Source: POST /iserver/account/{accountId}/orders, POST /iserver/reply/{replyId}.
+        Cancellation: does not take back what was sent. The order is then in `unknown`, a warning is
+        logged, and the client goes on looking for it.
+        Concurrency: one at a time per session; waiting for one's turn sends nothing.
+        Side effects at the broker: never sent twice; a refused question is answered with no.
+        """
+        submission = await self._preparation.order(order, account_id, group)
+        if self._settings.dry_run:
+            return await self._try_dry(submission)
+        try:
+            rows = await self._submit(submission, answers)
+        except (OrderRejectedError, OrderQuestionError) as error:
+            if cancel_if_incomplete:
+                await self._cancel_legs(submission, error.live_order_ids)
+            raise
+        return self._handle(submission, rows)
+
+    async def modify(
+        self,
+        order_id: str | int,
+        order: Submittable,
+        *,
+        answers: Answers | None = None,
+        account_id: str | None = None,
+    ) -> OrderHandle:
+        """Replace the terms of an order, answer IBKR's questions by policy, return once it is taken.
+
+        Shape: `order` is the whole order again, with its new terms; IBKR takes no patches. The
+        handle is that of the one order. A client order id is sent only if `order` names it.
+        Errors: as `submit`; `OrderUnknownError` means that the order is there, and with which terms
+        is not known.
+        Source: POST /iserver/account/{accountId}/order/{orderId}.
+        Cancellation, concurrency, side effects: as `submit`.
+        """
+        submission = await self._preparation.modification(order_id, order, account_id)
+        if self._settings.dry_run:
+            return await self._try_dry(submission)
+        return self._handle(submission, await self._submit(submission, answers))
+
+    async def what_if(
+        self, order: Submittable, *, account_id: str | None = None, group: str | None = None
+    ) -> WhatIf:
+        """Ask IBKR what an order would cost and change. Nothing is placed.
+
+        Shape: of a bracket that of its entry. Every figure may be None.
+        Errors: `OrderInvalidError`; `RefusedError` when IBKR would refuse the order.
+        Source: POST /iserver/account/{accountId}/orders/whatif. IBKR wants a market-data snapshot
+        of the contract first.
+        Concurrency: waits its turn, because IBKR drops an open question when it comes in between.
+        """
+        submission = await self._preparation.preview(order, account_id, group)
+        return await self._dispatch.preview(submission)
+
+    async def place(
+        self, order: Submittable, account_id: str | None = None, *, group: str | None = None
+    ) -> tuple[PlaceAnswer, ...]:
+        """Place an order and return IBKR's first answer as it is; `submit` does the whole dialogue.
+
+        Shape: at least one row; refusals are rows too. After a lost answer, what a search found.
+        Errors: as `submit`, apart from those that come out of rows; `UsageError` in a dry run.
+        Cancellation and side effects: as `submit`.
+        Concurrency: a question in the answer must be answered before the next order request.
+        """
+        self._refuse_dry_run()
+        submission = await self._preparation.order(order, account_id, group)
+        dialogue = _dialogue(submission, Answers.ask(_nobody))
+        rows = await self._dispatch.place(submission, dialogue)
+        return rows or await self._conclude(submission, dialogue)
+
+    async def reply(self, reply_id: str, *, confirmed: bool) -> tuple[PlaceAnswer, ...]:
+        """Answer a question that `place` brought.
+
+        Shape: as `place`; another question may come.
+        Errors: as `place`; `OrderUnknownError` at once: `find` looks for the order. A no can fail in
+        any way without harm: the order does not go on.
+        """
+        if confirmed:
+            self._refuse_dry_run()
+            await self._preparation.check_account_kind(f"of reply {reply_id}")
+        return await self._dispatch.reply(reply_id, confirmed=confirmed)
+
+    async def answer_prompt(self, prompt: PromptQuestion, option: str) -> str:
+        """Choose one of a prompt's options; the order it is about goes on accordingly.
+
+        Shape: IBKR's words, such as `Request was submitted`. What became of the order is for
+        `status` to say; if it is in `unknown`, `find` takes it out of there.
+        Errors: `UsageError` for something that is not among the options; `OrderGuardError`.
+        Source: POST /iserver/notification.
+        """
+        if option not in prompt.options or prompt.order_id is None or prompt.req_id is None:
+            raise UsageError(f"{option!r} is not one of {list(prompt.options)}")
+        self._refuse_dry_run()
+        await self._preparation.check_account_kind(f"{prompt.order_id} of prompt {prompt.req_id}")
+        return await self._dispatch.answer_prompt(prompt, option)
+
+    # --- cancelling ------------------------------------------------------------------------------
+
+    async def cancel(
+        self,
+        order_id: str | int,
+        account_id: str | None = None,
+        *,
+        manual_indicator: bool | None = None,
+        ext_operator: str | None = None,
+        manual_cancel_time: int | None = None,
+    ) -> CancelReply:
+        """Ask IBKR to cancel an order, ahead of all other requests.
+
+        Shape: an acknowledgement of the wish. The order may still fill until IBKR says `Cancelled`.
+        The keywords say who cancels by hand; US futures demand the first two.
+        Errors: `BadRequestError` or `RefusedError` when there is no such order or it is inactive;
+        after any other error the order may be cancelled or not, and asking again does no harm.
+        Source: DELETE /iserver/account/{accountId}/order/{orderId}.
+        Concurrency: does not wait for a submission, and no gate or guard stops it. IBKR may drop a
+        question that is open meanwhile; that submission then ends as unknown.
+        """
+        number = str(order_id)
+        if not number.isdecimal():
+            raise UsageError(f"{order_id!r} is not an order id; use cancel_all for all orders")
+        account = await self._preparation.account(account_id)
+        self._outcomes.cancelling(number, account)
+        reply = await self._endpoints.cancel(
+            account,
+            number,
+            manual_indicator=manual_indicator,
+            ext_operator=ext_operator,
+            manual_cancel_time=manual_cancel_time,
+        )
+        self.tracker.expect(number)
+        return reply
+
+    async def cancel_all(self, account_id: str | None = None) -> CancelReply:
+        """Ask IBKR to cancel every order of the account.
+
+        Shape, errors, source: as `cancel`, with order id -1.
+        """
+        account = await self._preparation.account(account_id)
+        self._outcomes.cancelling("-1", account)
+        reply = await self._endpoints.cancel(account, "-1")
+        for state in self.tracker.open_orders():
+            if state.account_id in {None, account}:
+                self.tracker.expect(state.order_id)
+        return reply
+
+    # --- following -------------------------------------------------------------------------------
+
+    def watch(self) -> OrderEvents:
+        """Follow every order of the session from now on, also those placed in TWS or an earlier run.
+
+        Errors while iterating: `SlowConsumerError`.
+        """
+        return self.news.listen()
+
+    def known(self) -> tuple[OrderState, ...]:
+        """Give every order that was heard of, in the order of that. Asks nothing."""
+        return self.tracker.orders()
+
+    # --- finding out -----------------------------------------------------------------------------
+
+    async def find(self, coid: str, *, account_id: str | None = None) -> OrderHandle:
+        """Look for an order by its client order id: one that is in `unknown`, or of an earlier run.
+
+        Shape: its handle. An unknown order is unknown no more then, and the gate opens. Of an order
+        that neither this run nor the journal knows, the handle has no tickets.
+        Errors: `OrderRejectedError` when IBKR shows it dead; `OrderUnknownError` when nothing is
+        proven after a search of at least 15 seconds.
+        Pacing: takes up to half a minute; the live orders may be read once per 5 seconds.
+        """
+        known = self.unknown.get(coid)
+        if known is not None:
+            rows = await self._recovery.find_out(
+                known.submission, known.detail, known.live_order_ids
+            )
+            return self._handle(known.submission, rows)
+        account = await self._preparation.account(account_id)
+        submission = None if self._journal is None else await self._journal.sent(coid)
+        if submission is None:
+            submission = Submission(coid=ClientOrderId(coid), account_id=account, tickets=())
+        rows = await self._recovery.look(submission, "it was searched for")
+        self._outcomes.rows(submission, rows)
+        return self._handle(submission, rows)
+
+    async def recovered(self) -> tuple[Recovered, ...]:
+        """Wait until every order that an earlier run had left open was looked for.
+
+        Shape: empty without a journal, or when none was open. Those that stay unknown are in
+        `unknown` as well, and keep the gate closed.
+        """
+        return tuple(
+            Recovered(coid=submission.coid, error=found)
+            if isinstance(found, IbkrError)
+            else Recovered(coid=submission.coid, handle=self._handle(submission, found))
+            for submission, found in await self._recovery.recovered()
+        )
+
+    # --- suppressing questions -------------------------------------------------------------------
+
+    async def suppress(self, message_ids: Sequence[str]) -> SuppressReply:
+        """Let IBKR stop asking these kinds of question until the brokerage session ends.
+
+        Each call replaces the list. IBKR accepts ids that do not exist.
+        Source: POST /iserver/questions/suppress.
+        """
+        if isinstance(message_ids, str) or not 1 <= len(message_ids) <= _MOST_SUPPRESSED:
+            raise UsageError(
+                f"pass a list of 1 to {_MOST_SUPPRESSED} message ids, such as ['o163']"
+            )
+        return await self._endpoints.suppress(message_ids)
+
+    async def reset_suppressed(self) -> SuppressReply:
+        """Let IBKR ask everything again.
+
+        Source: POST /iserver/questions/suppress/reset.
+        """
+        return await self._endpoints.reset_suppressed()
+
+    # --- lifetime --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the journal and take up what an earlier run had left open. The client calls it.
+
+        Errors: `ConfigError` when the journal cannot be opened.
+        """
+        if self._journal is not None:
+            for intent in await self._journal.open():
+                self._recovery.adopt(intent)
+
+    async def run(self) -> None:
+        """Look for orders that nobody waits for. The client's supervisor owns and cancels it."""
+        await self._recovery.run()
+
+    async def aclose(self) -> None:
+        """Write what the journal still has to write, and close it. The client calls it."""
+        self._recovery.stop_waiting()
+        if self._journal is not None:
+            await self._journal.aclose()
+
+    def _refuse_dry_run(self) -> None:
+        if self._settings.dry_run:
+            raise UsageError("with dry_run only submit and modify are previewed; use those")
+
+    # --- sending it ------------------------------------------------------------------------------
+
+    async def _submit(
+        self, submission: Submission, answers: Answers | None
+    ) -> tuple[OrderAccepted, ...]:
+        dialogue = _dialogue(submission, answers or Answers.none())
+        if submission.modifies is None:
+            self.news.need()
+        await self._dispatch.submit(submission, dialogue)
+        return await self._conclude(submission, dialogue)
+
+    async def _conclude(
+        self, submission: Submission, dialogue: SubmitDialogue
+    ) -> tuple[OrderAccepted, ...]:
+        """Give the acknowledged rows, or raise what became of it; look for it if nobody knows."""
+        step = dialogue.step
+        if not isinstance(step, Failed):
+            # The only other end of a dialogue that was driven.
+            return step.rows if isinstance(step, Acknowledged) else ()
+        error = step.error
+        if isinstance(error, OrderUnknownError) and not step.awaits_choice:
+            ids = error.live_order_ids
+            return await self._recovery.find_out(submission, error.detail, ids, step.cause)
+        if step.cause is None:
+            raise error
+        raise error from step.cause
+
+    async def _try_dry(self, submission: Submission) -> DryRun:
+        handle = DryRun(
+            self,
+            coid=submission.coid,
+            account_id=submission.account_id,
+            tickets=submission.tickets,
+            legs=(),
+            news=self.news,
+        )
+        handle.preview = await self._dispatch.preview(submission)
+        _log.info("dry run: order %s was previewed and not sent", submission.coid)
+        return handle
+
+    async def _cancel_legs(self, submission: Submission, order_ids: Sequence[str]) -> None:
+        """Cancel what is left of an order; an error of it must not hide what is being raised."""
+        for order_id in order_ids:
+            try:
+                await self.cancel(order_id, submission.account_id)
+            except IbkrError as error:
+                _log.warning("order %s: leg %s stays: %s", submission.coid, order_id, error)
+
+    def _handle(self, submission: Submission, rows: Sequence[OrderAccepted]) -> OrderHandle:
+        return OrderHandle(
+            self,
+            coid=submission.coid,
+            account_id=submission.account_id,
+            tickets=submission.tickets,
+            legs=_legs(submission, rows),
+            news=self.news,
+        )
+
+
+def _dialogue(submission: Submission, answers: Answers) -> SubmitDialogue:
+    return SubmitDialogue(submission.coid, len(submission.tickets), answers)
+
+
+def _legs(submission: Submission, rows: Sequence[OrderAccepted]) -> tuple[Leg, ...]:
+    if submission.tickets:
+        return name_legs(rows, submission.tickets)
+    return tuple(
+        Leg(
+            order_id=OrderId(str(row.order_id)),
+            role="leg" if len(rows) > 1 else "order",
+            status=row.order_status,
+            coid=submission.coid if row.local_order_id == submission.coid else None,
+        )
+        for row in rows
+    )
+
+
+async def _nobody(_question: Question) -> bool:
+    """Stand in for the caller of `place`, who decides by calling `reply`."""
+    return False

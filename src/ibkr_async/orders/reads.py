@@ -1,0 +1,80 @@
+"""Reading orders and executions over REST, with IBKR's warm-ups behind one call.
+
+Responsible for turning "ask again until IBKR has collected them" into an answer. It must never
+place, confirm or cancel anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ibkr_async.errors import NotReadyError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ibkr_async.models.orders import LiveOrders, OrderStatusReply, Trade
+    from ibkr_async.resources.orders import OrderEndpoints
+
+_POLLS: Final = 3
+"""How often the live orders are asked for until IBKR has collected them."""
+_MOST_DAYS: Final = 7
+
+
+class OrderReads:
+    """The reading half of the order desk."""
+
+    def __init__(
+        self, endpoints: OrderEndpoints, *, on_filtered: Callable[[], None] = lambda: None
+    ) -> None:
+        """Read by `endpoints`; `on_filtered` is told of what silences the live news."""
+        self._endpoints = endpoints
+        self._on_filtered = on_filtered
+
+    async def live(
+        self,
+        *,
+        filters: Sequence[str] = (),
+        force: bool = False,
+        account_id: str | None = None,
+    ) -> LiveOrders:
+        """Read the day's orders, finished ones included.
+
+        Shape: no rows means no orders: IBKR is asked up to three times until it has collected them.
+        With `force` it first forgets what it had collected. `filters` are IBKR's words for statuses,
+        such as `submitted` and `pre_submitted`, and `sort_by_time`.
+        Errors: `NotReadyError` when it still has not.
+        Side effects at the broker: a filtered read silences the `sor` topic; the client undoes that
+        by a forced read of its own as soon as somebody follows orders.
+        Source: GET /iserver/account/orders. Pacing: 1 per 5 seconds for each of the requests.
+        """
+        if force:
+            await self._endpoints.live(force=True, account_id=account_id)
+        if filters:
+            self._on_filtered()
+        for _ in range(_POLLS):
+            found = await self._endpoints.live(filters=filters, account_id=account_id)
+            if found.snapshot or found.orders:
+                return found
+        raise NotReadyError(
+            "GET /iserver/account/orders", 200, "IBKR has not collected the orders yet"
+        )
+
+    async def status(self, order_id: str | int) -> OrderStatusReply:
+        """Read one order.
+
+        Errors: `ServerError` 503 for an order of an earlier day.
+        Source: GET /iserver/account/order/status/{orderId}.
+        """
+        return await self._endpoints.status(str(order_id))
+
+    async def trades(self, days: int | None = None) -> tuple[Trade, ...]:
+        """Read the executions of today, or of the last 1 to 7 days, of all accounts.
+
+        Shape: an empty answer is asked for once more, because the first of a session may be so
+        without meaning it.
+        Source: GET /iserver/account/trades. Pacing: 1 per 5 seconds.
+        """
+        if days is not None and not 1 <= days <= _MOST_DAYS:
+            raise UsageError(f"days must be 1 to {_MOST_DAYS}, not {days}")
+        return await self._endpoints.trades(days=days) or await self._endpoints.trades(days=days)

@@ -1,0 +1,265 @@
+"""Endpoints of orders and executions, one method each.
+
+Responsible for building the requests and reading the answers. It must never decide anything about
+an order: guards, the question dialogue and the naming of outcomes are in `orders.desk`, which is
+what users call. Nothing here is ever sent twice, except plain reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ibkr_async.errors import RefusedError, UnreadableResponseError
+from ibkr_async.models.order_answers import PlaceAnswer, read_place_answer
+from ibkr_async.models.orders import (
+    CancelReply,
+    LiveOrders,
+    MessageIdsBody,
+    OrdersBody,
+    OrderStatusReply,
+    PromptAnswerBody,
+    ReplyBody,
+    SuppressReply,
+    Ticket,
+    Trade,
+    WhatIf,
+    read_cancel_reply,
+)
+from ibkr_async.resources._base import Resource, pairs
+from ibkr_async.rest.request import RestRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ibkr_async.resources._base import SendRequest
+
+_OK: Final = 200
+
+
+class OrderEndpoints(Resource):
+    """Low-level calls about orders. `timeout_s` is the time for one call that trades."""
+
+    def __init__(self, send: SendRequest, *, timeout_s: float = 30.0) -> None:
+        super().__init__(send)
+        self._timeout_s = timeout_s
+
+    async def place(self, account_id: str, tickets: Sequence[Ticket]) -> tuple[PlaceAnswer, ...]:
+        """Send tickets, once.
+
+        Shape: at least one row; a refusal is a row too, because IBKR answers it with status 200.
+        Errors: any failure that may have reached the server leaves the order's outcome unknown.
+        Source: POST /iserver/account/{accountId}/orders, "Place Order".
+        """
+        request = RestRequest[Any](
+            method="POST",
+            path="/iserver/account/{account_id}/orders",
+            path_params={"account_id": account_id},
+            result=Any,
+            body=OrdersBody(tuple(tickets)),
+            timeout_s=self._timeout_s,
+            error_in_200=False,
+        )
+        return _rows(request, await self._send(request))
+
+    async def modify(
+        self, account_id: str, order_id: str, ticket: Ticket
+    ) -> tuple[PlaceAnswer, ...]:
+        """Replace the terms of an order by a full ticket, once.
+
+        Shape and errors: as `place`; a question may come here too.
+        Source: POST /iserver/account/{accountId}/order/{orderId}, "Modify Order".
+        """
+        request = RestRequest[Any](
+            method="POST",
+            path="/iserver/account/{account_id}/order/{order_id}",
+            path_params={"account_id": account_id, "order_id": order_id},
+            result=Any,
+            body=ticket,
+            timeout_s=self._timeout_s,
+            error_in_200=False,
+        )
+        return _rows(request, await self._send(request))
+
+    async def what_if(self, account_id: str, tickets: Sequence[Ticket]) -> WhatIf:
+        """Ask what an order would cost and change. Nothing is placed.
+
+        Errors: `RefusedError` with IBKR's words when it would be refused.
+        Source: POST /iserver/account/{accountId}/orders/whatif, "Preview Order".
+        """
+        return await self._send(
+            RestRequest[WhatIf](
+                method="POST",
+                path="/iserver/account/{account_id}/orders/whatif",
+                path_params={"account_id": account_id},
+                result=WhatIf,
+                body=OrdersBody(tuple(tickets)),
+                timeout_s=self._timeout_s,
+            )
+        )
+
+    async def reply(self, reply_id: str, *, confirmed: bool) -> tuple[PlaceAnswer, ...]:
+        """Answer a question, once.
+
+        Shape and errors: as `place`; another question may come.
+        Source: POST /iserver/reply/{replyId}, "Place Order Reply".
+        """
+        request = RestRequest[Any](
+            method="POST",
+            path="/iserver/reply/{reply_id}",
+            path_params={"reply_id": reply_id},
+            result=Any,
+            body=ReplyBody(confirmed),
+            timeout_s=self._timeout_s,
+            error_in_200=False,
+        )
+        return _rows(request, await self._send(request))
+
+    async def cancel(
+        self,
+        account_id: str,
+        order_id: str,
+        *,
+        manual_indicator: bool | None = None,
+        ext_operator: str | None = None,
+        manual_cancel_time: int | None = None,
+    ) -> CancelReply:
+        """Ask for a cancellation, ahead of everything that waits. An order id of -1 means all.
+
+        The last three say who cancelled by hand and when; US futures demand the first two.
+
+        Errors: `BadRequestError` or `RefusedError` when there is no such order, or it is inactive.
+        Source: DELETE /iserver/account/{accountId}/order/{orderId}, "Cancel Order".
+        """
+        request = RestRequest[Any](
+            method="DELETE",
+            path="/iserver/account/{account_id}/order/{order_id}",
+            path_params={"account_id": account_id, "order_id": order_id},
+            query=pairs(
+                manualIndicator=manual_indicator,
+                extOperator=ext_operator,
+                manualCancelTime=manual_cancel_time,
+            ),
+            result=Any,
+            timeout_s=self._timeout_s,
+        )
+        wire = await self._send(request, priority=True)
+        try:
+            reply = read_cancel_reply(wire)
+        except msgspec.ValidationError as problem:
+            raise _unreadable(request, problem) from problem
+        if reply.extra.get("error"):
+            raise RefusedError(request.label, _OK, str(reply.extra["error"]))
+        return reply
+
+    async def answer_prompt(self, order_id: str, req_id: str, option: str) -> str:
+        """Choose one option of a prompt, once.
+
+        Shape: IBKR's words, such as `Request was submitted`.
+        Source: POST /iserver/notification, "Respond to a Server Prompt".
+        """
+        answer: Any = await self._send(
+            RestRequest[Any](
+                method="POST",
+                path="/iserver/notification",
+                result=str,
+                body=PromptAnswerBody(order_id=int(order_id), req_id=req_id, text=option),
+                timeout_s=self._timeout_s,
+            )
+        )
+        return str(answer)
+
+    async def live(
+        self,
+        *,
+        filters: Sequence[str] = (),
+        force: bool | None = None,
+        account_id: str | None = None,
+    ) -> LiveOrders:
+        """Read the day's orders.
+
+        Shape: until `snapshot` is true, no rows does not mean no orders. With `force` IBKR clears
+        what it has collected and answers with nothing; the next call has the orders.
+        Side effects at the broker: `filters` silences the `sor` topic until a call with `force`.
+        Source: GET /iserver/account/orders, "Live Orders". Pacing: 1 per 5 seconds.
+        """
+        return await self._send(
+            RestRequest[LiveOrders](
+                method="GET",
+                path="/iserver/account/orders",
+                query=pairs(filters=",".join(filters) or None, force=force, accountId=account_id),
+                result=LiveOrders,
+                replayable=True,
+            )
+        )
+
+    async def status(self, order_id: str) -> OrderStatusReply:
+        """Read one order.
+
+        Errors: `ServerError` 503 for an order of an earlier day.
+        Source: GET /iserver/account/order/status/{orderId}, "Order Status".
+        """
+        return await self._send(
+            RestRequest[OrderStatusReply](
+                method="GET",
+                path="/iserver/account/order/status/{order_id}",
+                path_params={"order_id": order_id},
+                result=OrderStatusReply,
+                replayable=True,
+            )
+        )
+
+    async def trades(self, *, days: int | None = None) -> tuple[Trade, ...]:
+        """Read the executions of the last days, those of all accounts of the session.
+
+        Shape: the first call of a session may be empty although there are some.
+        Source: GET /iserver/account/trades, "Trades". Pacing: 1 per 5 seconds.
+        """
+        return await self._send(
+            RestRequest[tuple[Trade, ...]](
+                method="GET",
+                path="/iserver/account/trades",
+                query=pairs(days=days),
+                result=tuple[Trade, ...],
+                replayable=True,
+            )
+        )
+
+    async def suppress(self, message_ids: Sequence[str]) -> SuppressReply:
+        """Let IBKR stop asking these kinds of question in this session.
+
+        Source: POST /iserver/questions/suppress, "Suppress Messages".
+        """
+        return await self._send(
+            RestRequest[SuppressReply](
+                method="POST",
+                path="/iserver/questions/suppress",
+                result=SuppressReply,
+                body=MessageIdsBody(tuple(message_ids)),
+            )
+        )
+
+    async def reset_suppressed(self) -> SuppressReply:
+        """Let IBKR ask everything again.
+
+        Source: POST /iserver/questions/suppress/reset, "Reset Suppressed Messages".
+        """
+        return await self._send(
+            RestRequest[SuppressReply](
+                method="POST", path="/iserver/questions/suppress/reset", result=SuppressReply
+            )
+        )
+
+
+def _rows(request: RestRequest[Any], wire: Any) -> tuple[PlaceAnswer, ...]:
+    try:
+        return read_place_answer(wire)
+    except msgspec.ValidationError as problem:
+        raise _unreadable(request, problem) from problem
+
+
+def _unreadable(
+    request: RestRequest[Any], problem: msgspec.ValidationError
+) -> UnreadableResponseError:
+    return UnreadableResponseError(request.label, _OK, f"unexpected shape: {problem}")

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import stat
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ibkr_async.errors import ClosedError, ConfigError, OrderGuardError, OrderInvalidError
+from ibkr_async.models.orders import Ticket
+from ibkr_async.orders.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.unknown import Submission
+from ibkr_async.types import AccountId, ClientOrderId, OrderId
+
+DAY_MS = 86_400_000
+
+
+def submission(coid: str = "c-1", modifies: str | None = None) -> Submission:
+    """Make something to be sent."""
+    ticket = Ticket(
+        order_type="LMT",
+        side="BUY",
+        tif="DAY",
+        conid=265598,
+        coid=coid,
+        account_id="DU1",
+        quantity=Decimal("0.10"),
+        price=Decimal("189.50"),
+    )
+    return Submission(
+        coid=ClientOrderId(coid),
+        account_id=AccountId("DU1"),
+        tickets=(ticket,),
+        modifies=None if modifies is None else OrderId(modifies),
+    )
+
+
+class Clock:
+    """Milliseconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_000
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the journal is."""
+    return tmp_path / "orders.journal"
+
+
+def mode_of(path: Path) -> int:
+    """Who may do what with the file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def events(path: Path) -> list[str]:
+    """What the journal says, in short."""
+    return [entry.event for entry in read_entries(path)]
+
+
+async def test_intent_is_on_the_disk_when_intend_returns(path: Path) -> None:
+    """Another process can read it, with exactly the digits that will be sent."""
+    journal = Journal(path, now_ms=Clock())
+    assert await journal.open() == ()
+
+    await journal.intend(submission())
+
+    (intent,) = read_open_intents(path)
+    assert intent.submission == submission()
+    (entry,) = read_entries(path)
+    assert (entry.number, entry.at_ms, entry.account_id) == (1, 1_000, "DU1")
+    assert mode_of(path) == 0o600
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    db.close()
+    await journal.aclose()
+
+
+@pytest.mark.parametrize(
+    ("after", "is_open"),
+    [
+        ([], True),
+        (["confirm"], True),
+        (["unknown"], True),
+        (["accepted"], False),
+        (["rejected"], False),
+        (["refused"], False),
+        (["not_sent"], False),
+        (["unknown", "dismissed"], False),
+        (["unknown", "accepted", "confirm"], False),
+    ],
+)
+async def test_open_orders_are_those_without_an_end(
+    path: Path, after: list[str], *, is_open: bool
+) -> None:
+    """Whatever was noted in between."""
+    journal = Journal(path, now_ms=Clock())
+    await journal.open()
+    await journal.intend(submission())
+    for event in after:
+        journal.note(event, "c-1", "DU1", order_ids=["7"])
+    await journal.aclose()
+
+    again = Journal(path, now_ms=Clock())
+    left = await again.open()
+    await again.aclose()
+
+    assert [intent.submission.coid for intent in left] == ["c-1"] * is_open
+    if is_open and "unknown" in after:
+        assert left[0].order_ids == ("7",)
+
+
+async def test_notes_keep_their_order_and_their_digits(path: Path) -> None:
+    """Closing waits for what is not written yet."""
+    journal = Journal(path, now_ms=Clock())
+    await journal.open()
+    for number in range(20):
+        journal.note("cancel", "", "DU1", order_id=number, price=Decimal("1.10"))
+    await journal.aclose()
+    await journal.aclose()
+
+    assert [entry.detail["order_id"] for entry in read_entries(path)] == list(range(20))
+    assert [entry.detail["order_id"] for entry in read_entries(path, last=2)] == [18, 19]
+    assert read_entries(path, coid="none") == ()
+
+
+async def test_client_order_id_is_used_once_a_day(path: Path) -> None:
+    """Two orders under one id could not be told apart; an order that was never sent does not count."""
+    clock = Clock()
+    journal = Journal(path, now_ms=clock)
+    await journal.open()
+    await journal.intend(submission())
+
+    with pytest.raises(OrderInvalidError, match="24 hours"):
+        await journal.intend(submission())
+    await journal.intend(submission(modifies="7"))
+    journal.note("not_sent", "c-1", "DU1")
+    with pytest.raises(OrderInvalidError, match="24 hours"):
+        await journal.intend(submission())
+    clock.now_ms += DAY_MS + 1
+    await journal.intend(submission())
+    journal.note("not_sent", "c-1", "DU1")
+    await journal.intend(submission())
+    await journal.aclose()
+
+
+async def test_sent_gives_the_order_and_not_its_modification(path: Path) -> None:
+    """So that a restart knows what an order was."""
+    journal = Journal(path, now_ms=Clock())
+    await journal.open()
+    await journal.intend(submission())
+    await journal.intend(submission(modifies="7"))
+
+    assert await journal.sent("c-1") == submission()
+    assert await journal.sent("c-2") is None
+    assert read_open_intents(path)[0].submission.modifies == "7"
+    await journal.aclose()
+
+
+async def test_cancelled_intent_is_taken_back(path: Path) -> None:
+    """Whether or not it was written before the cancellation, nothing was sent."""
+    journal = Journal(path, now_ms=Clock())
+    await journal.open()
+
+    tasks = [asyncio.create_task(journal.intend(submission(f"c-{n}"))) for n in range(5)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await journal.aclose()
+
+    assert read_open_intents(path) == ()
+    assert events(path).count("intent") == events(path).count("not_sent")
+
+
+async def test_two_clients_cannot_share_a_journal(path: Path) -> None:
+    """Each would take the other's orders for orders that a crash left behind."""
+    first, second = Journal(path, now_ms=Clock()), Journal(path, now_ms=Clock())
+    await first.open()
+
+    with pytest.raises(ConfigError, match="another client"):
+        await second.open()
+    await first.aclose()
+    await second.open()
+    await second.aclose()
+
+
+def spoil(path: Path, what: str) -> Path:
+    """Put something that is no journal in its place."""
+    if what == "folder":
+        return path / "missing" / "orders.journal"
+    if what == "text":
+        path.write_text("this is not a database, and long enough to be read as one" * 20)
+    else:
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE other (x)" if what == "other" else "PRAGMA user_version = 7")
+        db.close()
+    return path
+
+
+@pytest.mark.parametrize("what", ["folder", "text", "other", "version"])
+async def test_wrong_file_is_refused(path: Path, what: str) -> None:
+    """Nothing is written into it, and the message names it."""
+    wrong = spoil(path, what)
+
+    with pytest.raises(ConfigError, match=r"orders\.journal"):
+        await Journal(wrong, now_ms=Clock()).open()
+    with pytest.raises(ConfigError, match=r"orders\.journal"):
+        read_entries(wrong)
+
+
+async def test_disk_that_takes_nothing_stops_the_order(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An order that cannot be noted is not sent; a note that cannot be written is logged."""
+    journal = Journal(path, now_ms=Clock())
+    await journal.open()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE entries")
+    db.close()
+
+    with pytest.raises(OrderGuardError, match="cannot be written"):
+        await journal.intend(submission())
+    with caplog.at_level(logging.ERROR, "ibkr_async.orders"):
+        journal.note("accepted", "c-1", "DU1")
+        await journal.aclose()
+
+    assert "could not be written" in caplog.text
+
+
+async def test_closed_journal_takes_no_order(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A late note is only logged: the next start looks for the order."""
+    journal = Journal(path, now_ms=Clock())
+
+    with pytest.raises(ClosedError):
+        await journal.intend(submission())
+    journal.note("accepted", "c-1", "DU1")
+
+    assert "after the journal was closed" in caplog.text
+
+
+async def test_cancelled_opening_leaves_nothing_open(path: Path) -> None:
+    """The file that its thread opens all the same is closed again."""
+    opening = asyncio.create_task(Journal(path, now_ms=Clock()).open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+
+    for _ in range(100):
+        journal = Journal(path, now_ms=Clock())
+        try:
+            await journal.open()
+        except ConfigError:
+            await asyncio.sleep(0.01)  # the thread is still at it
+        else:
+            break
+    await journal.aclose()
+
+
+@pytest.mark.parametrize("value", [Decimal("0.1"), [Decimal("0.1")], {"a": Decimal("0.1")}])
+async def test_details_may_hold_decimals(path: Path, value: Any) -> None:
+    """They are written as plain numbers."""
+    journal = Journal(path, now_ms=Clock())
+    await journal.open()
+    journal.note("note", "c-1", "DU1", value=value)
+    await journal.aclose()
+
+    assert msgspec.json.encode(read_entries(path)[0].detail["value"]).count(b"0.1") == 1

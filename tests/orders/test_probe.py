@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from ibkr_async.errors import ServerError
+from ibkr_async.models.orders import Ticket
+from ibkr_async.orders.order_events import OrderState
+from ibkr_async.orders.probe import Finding, OutcomeProbe
+from ibkr_async.orders.reads import OrderReads
+from ibkr_async.orders.unknown import Submission
+from ibkr_async.resources.orders import OrderEndpoints
+from ibkr_async.types import AccountId, ClientOrderId, OrderId
+from support.fake_send import FakeSend
+from support.fake_time import FakeTime
+
+LIVE = "GET /iserver/account/orders"
+STATUS = "GET /iserver/account/order/status/987654"
+TRADES = "GET /iserver/account/trades"
+SENT = Submission(
+    coid=ClientOrderId("my-1"),
+    account_id=AccountId("DU1"),
+    tickets=(
+        Ticket(order_type="MKT", side="BUY", tif="DAY", conid=1, coid="my-1", quantity=Decimal(10)),
+    ),
+)
+INACTIVE = b'{"orders":[{"orderId":1,"order_ref":"my-1","status":"Inactive"}],"snapshot":true}'
+
+
+class Tracker:
+    """Knows what it is told, from some look on."""
+
+    def __init__(self, *looks: str | None) -> None:
+        self._looks = list(looks)
+
+    def find(self, coid: str) -> Iterable[OrderState]:
+        """Give the next state."""
+        status = self._looks.pop(0) if self._looks else None
+        if status is None:
+            return ()
+        return (OrderState(order_id=OrderId("5"), coid=ClientOrderId(coid), status=status),)
+
+
+async def look(
+    send: FakeSend, time: FakeTime, *named: str, tracker: Tracker | None = None, **options: Any
+) -> Finding:
+    """Look for the order."""
+    probe = OutcomeProbe(
+        OrderReads(OrderEndpoints(send)),
+        tracker or Tracker(),
+        clock=time.now,
+        sleep=time.sleep,
+        spread_s=9.0,
+    )
+    return await probe.look(SENT, named, account_id=options.get("account_id"))
+
+
+async def test_news_can_end_the_look_at_once() -> None:
+    """What the socket has said about the order is IBKR's word too."""
+    send, time = FakeSend(), FakeTime()
+
+    found = await look(send, time, tracker=Tracker("Submitted"))
+
+    assert (found.outcome, found.looked_at) == ("accepted", ("the news (order 5 is Submitted)",))
+    assert not send.requests
+
+
+async def test_news_may_come_while_the_look_goes_on() -> None:
+    """The next look begins with it."""
+    send, time = FakeSend("live_orders_none", b"[]", b"[]"), FakeTime()
+
+    found = await look(send, time, tracker=Tracker(None, "Submitted"))
+
+    assert found.outcome == "accepted"
+    assert time.slept == [3]
+
+
+async def test_three_looks_are_spread_over_the_time() -> None:
+    """The second makes IBKR collect the orders anew; each asks for orders and for trades."""
+    send, time = FakeSend(*["live_orders_none", b"[]", b"[]"]), FakeTime()
+    send = FakeSend(
+        *("live_orders_none", b"[]", b"[]"),
+        *("live_orders_none", "live_orders_none", b"[]", b"[]"),
+        *("live_orders_none", b"[]", b"[]"),
+    )
+
+    found = await look(send, time, account_id="DU1")
+
+    assert found.outcome == "unknown"
+    assert time.slept == [3, 6]
+    assert send.labels == [
+        *(LIVE, TRADES, TRADES),
+        *(LIVE, LIVE, TRADES, TRADES),
+        *(LIVE, TRADES, TRADES),
+    ]
+    assert send.requests[3].query == (("force", "true"), ("accountId", "DU1"))
+
+
+async def test_fill_is_found_in_the_trades() -> None:
+    """An order that IBKR's list has forgotten."""
+    trades = b'[{"execution_id":"x.01","order_id":7,"order_ref":"my-1","size":10}]'
+
+    found = await look(FakeSend("live_orders_none", trades), FakeTime())
+
+    assert (found.outcome, found.live_order_ids) == ("accepted", ("7",))
+
+
+async def test_order_that_ibkr_named_is_asked_for_by_number() -> None:
+    """A failure of that is noted, and the look goes on."""
+    failing = ServerError(STATUS, 503, "old")
+    send = FakeSend("live_orders_none", failing, b"[]", b"[]", "live_orders_none")
+    send._script += FakeSend("live_orders_none", "status")._script
+
+    found = await look(send, FakeTime(), "987654")
+
+    assert found.outcome == "accepted"
+    assert "the status of order 987654 (failed" in found.looked_at[1]
+    assert found.looked_at[-1] == "the status (order 987654 is Filled)"
+
+
+async def test_inactive_order_is_taken_at_the_last_look() -> None:
+    """It may be brand new, so the looks go on; IBKR has it, so it is no longer unknown."""
+    send = FakeSend(INACTIVE, b"[]", b"[]", "live_orders_none", INACTIVE, b"[]", b"[]", INACTIVE)
+    send._script += FakeSend(b"[]", b"[]")._script
+    time = FakeTime()
+
+    found = await look(send, time)
+
+    assert (found.outcome, len(time.slept)) == ("accepted", 2)

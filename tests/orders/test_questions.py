@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkr_async.orders.questions import KNOWN_QUESTIONS, meaning, plain_text
+
+
+def test_markup_is_stripped() -> None:
+    """Tags go, entities become characters, breaks become spaces, all on one line."""
+    markup = "<h4>Price</h4> is <b>5&nbsp;%</b> away.<br/>Go&nbsp;on,\n if a &lt; b?"
+
+    assert plain_text(markup) == "Price is 5 % away. Go on, if a < b?"
+
+
+def test_a_lone_less_than_sign_is_kept() -> None:
+    """Only what looks like a tag is one."""
+    assert plain_text("size < 5 and price > 3") == "size < 5 and price > 3"
+
+
+@given(st.text(max_size=80))
+def test_any_text_becomes_one_line(markup: str) -> None:
+    """No text makes it fail."""
+    assert "\n" not in plain_text(markup)
+
+
+@pytest.mark.parametrize("message_id", ["o163", "o354", "o10153", "p6", "p12"])
+def test_known_questions_have_a_meaning(message_id: str) -> None:
+    """The catalogue explains the documented ids and one that was seen live."""
+    assert meaning(message_id)
+
+
+def test_unknown_question_has_no_meaning() -> None:
+    """An id that is not catalogued is not guessed at."""
+    assert meaning("o1") is None
+    assert len(KNOWN_QUESTIONS) == 25

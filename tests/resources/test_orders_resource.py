@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ibkr_async.errors import RefusedError, UnreadableResponseError
+from ibkr_async.models.order_answers import OrderRefused
+from ibkr_async.models.orders import Ticket
+from ibkr_async.resources.orders import OrderEndpoints
+from support.fake_send import FakeSend
+
+if TYPE_CHECKING:
+    from ibkr_async.models.order_answers import PlaceAnswer
+
+TICKET = Ticket(order_type="MKT", side="BUY", tif="DAY", conid=1, quantity=Decimal("1.50"))
+
+
+async def place(send: FakeSend) -> tuple[PlaceAnswer, ...]:
+    """Send one ticket."""
+    return await OrderEndpoints(send, timeout_s=9).place("U1/x", [TICKET])
+
+
+async def test_placing_wraps_the_tickets() -> None:
+    """The account is one path segment, whatever it holds."""
+    send = FakeSend("accepted")
+
+    await place(send)
+
+    assert send.labels == ["POST /iserver/account/U1%2Fx/orders"]
+    assert send.body() == {
+        "orders": [{"orderType": "MKT", "side": "BUY", "tif": "DAY", "conid": 1, "quantity": 1.5}]
+    }
+    assert send.requests[0].timeout_s == 9
+    assert not send.requests[0].replayable
+
+
+async def test_refusal_with_status_200_is_a_row() -> None:
+    """Placing decides by rows, not by exceptions."""
+    (row,) = await place(FakeSend("refused"))
+
+    assert isinstance(row, OrderRefused)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"order_id":"1","error":"no"}', b"not JSON"])
+async def test_unclear_answer_is_unreadable(body: bytes) -> None:
+    """The error names the request and what was wrong with the shape."""
+    with pytest.raises(UnreadableResponseError, match="POST /iserver/account"):
+        await place(FakeSend(body))
+
+
+async def test_reply_carries_the_decision() -> None:
+    """The id is in the path."""
+    send = FakeSend("accepted")
+
+    await OrderEndpoints(send).reply("r 1", confirmed=False)
+
+    assert send.labels == ["POST /iserver/reply/r%201 false"]
+    assert send.body() == {"confirmed": False}
+
+
+async def test_live_orders_can_be_filtered() -> None:
+    """Filters go out as one list."""
+    send = FakeSend("live_orders")
+
+    await OrderEndpoints(send).live(filters=["submitted", "filled"])
+
+    assert send.requests[0].query == (("filters", "submitted,filled"),)
+
+
+async def test_reads_are_replayable() -> None:
+    """They change nothing at the broker."""
+    send = FakeSend("live_orders", "status", "trades")
+    endpoints = OrderEndpoints(send)
+
+    await endpoints.live()
+    await endpoints.status("1")
+    await endpoints.trades()
+
+    assert all(request.replayable for request in send.requests)
+
+
+async def test_manual_cancel_says_who_and_when() -> None:
+    """In the query."""
+    send = FakeSend("cancelled")
+
+    await OrderEndpoints(send).cancel(
+        "DU1", "7", manual_indicator=True, ext_operator="me", manual_cancel_time=5
+    )
+
+    assert send.requests[0].query == (
+        ("manualIndicator", "true"),
+        ("extOperator", "me"),
+        ("manualCancelTime", "5"),
+    )
+
+
+async def test_modification_is_one_object() -> None:
+    """The ticket itself, not a list."""
+    send = FakeSend("accepted")
+
+    await OrderEndpoints(send, timeout_s=9).modify("DU1", "7", TICKET)
+
+    assert send.labels == ["POST /iserver/account/DU1/order/7"]
+    assert send.body()["orderType"] == "MKT"
+    assert (send.requests[0].replayable, send.requests[0].timeout_s) == (False, 9)
+
+
+async def test_refused_preview_raises() -> None:
+    """IBKR says why with status 200."""
+    with pytest.raises(RefusedError, match="No such contract"):
+        await OrderEndpoints(FakeSend(b'{"error":"No such contract"}')).what_if("DU1", [TICKET])
