@@ -1,0 +1,10 @@
+"""A small faithful broker that runs on the user's machine. Imports only models and types of ours."""
+
+from __future__ import annotations
+
+from ibkr_async.simulator.broker_settings import BrokerSettings
+from ibkr_async.simulator.replay import Recording
+from ibkr_async.simulator.settings import SimulatorSettings
+from ibkr_async.simulator.simulator import Simulator
+
+__all__ = ["BrokerSettings", "Recording", "Simulator", "SimulatorSettings"]

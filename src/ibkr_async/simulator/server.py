@@ -1,0 +1,156 @@
+"""One loopback port that serves REST and socket.
+
+Responsible for the listening socket, TLS, and for running the HTTP server inside a task of ours:
+ready when awaited, stopped within two seconds, no signal handlers. It must never listen on
+anything but loopback: the simulator answers requests that nobody has signed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from ibkr_async.simulator.faults import CUT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+BANNER = "ibkr_async-simulator"
+"""The `Server` header: a client can tell that this is not IBKR."""
+_LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+_LAST_PORT = 65535
+_MAX_FRAME = 1 << 20
+_KEEP_ALIVE_S = 75
+"""Idle HTTP connections live longer than any client's pool keeps them, so none dies in use."""
+_GRACE_S = 1.0
+"""How long open requests and sockets get to end by themselves."""
+_POLL_S = 0.02
+
+
+def bind_loopback(host: str, port: int) -> socket.socket:
+    """Open the listening socket; port 0 takes a free one.
+
+    Errors: `ValueError` for a host that is not loopback, or an impossible port; `OSError` when the
+    port is taken.
+    """
+    if host not in _LOOPBACK:
+        raise ValueError(f"the simulator serves loopback only, not {host!r}; use 127.0.0.1")
+    if not 0 <= port <= _LAST_PORT:
+        raise ValueError(f"port {port} does not exist; ports are 0-{_LAST_PORT}")
+    # The certificate and the addresses we report name 127.0.0.1, so IPv6 is not opened.
+    listener = socket.create_server(("127.0.0.1", port), family=socket.AF_INET)
+    # Inherited by accepted connections. asyncio does it only where the protocol number is given;
+    # without it every answer waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """A server that is started and stopped by its owner instead of by signals."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self.leave = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to the program that runs the simulator."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Wait for the owner; the library would look every 100 ms."""
+        await self.on_tick(0)
+        await self.leave.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let connections end, then cut the rest.
+
+        The library waits for its peers; a client that keeps an idle TLS connection open and does
+        not read would hold it for half a minute. Request tasks end by themselves: a socket's
+        reader hears of the shutdown at once, and nothing else here waits for anybody.
+        """
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _GRACE_S
+        while (state.connections or state.tasks) and loop.time() < deadline:  # noqa: ASYNC110 - the library tells nobody when a connection ends
+            await asyncio.sleep(_POLL_S)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # lets the aborted transports report their end
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    certificate: Path | None = None,
+    certificate_key: Path | None = None,
+) -> AsyncGenerator[None, None]:
+    """Serve an application on a listening socket for as long as the context is open.
+
+    Without a certificate, plain HTTP. Errors: whatever starting raises.
+    """
+    config = uvicorn.Config(
+        _with_cut(app),
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=_MAX_FRAME,
+        ws_ping_interval=None,  # IBKR sends no pings
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        # At INFO the library writes socket addresses with the access token in them.
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        headers=[("server", BANNER)],
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        ssl_certfile=certificate,
+        ssl_keyfile=certificate_key,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve([listener]), name="ibkr-simulator-server")
+    ready = asyncio.create_task(server.ready.wait(), name="ibkr-simulator-ready")
+    try:
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+        yield
+    finally:
+        ready.cancel()
+        server.leave.set()
+        await asyncio.wait({task})
+        listener.close()
+    await task
+
+
+def _with_cut(app: ASGIApp) -> ASGIApp:
+    """Give each request a way to cut its connection: ASGI has no message for that."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            # The server's own `send` belongs to the object that holds the connection.
+            scope[CUT] = send.__self__.transport.abort  # type: ignore[attr-defined]  # a bound method
+        await app(scope, receive, send)
+
+    return serve
