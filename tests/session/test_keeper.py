@@ -9,6 +9,7 @@ import pytest
 
 from ibkr_async.errors import (
     AuthError,
+    ClosedError,
     CompetingSessionError,
     ConfigError,
     ConnectFailedError,
@@ -352,3 +353,168 @@ async def test_doubt_asks_for_the_status_at_once_but_not_again_and_again() -> No
 
     assert harness.ibkr.calls == ["status", "tickle", "tickle"]
     assert harness.kinds() == [SessionReady]
+
+
+async def test_even_with_compete_the_first_request_takes_nothing_over() -> None:
+    """A takeover is made knowingly: first the session is asked for, then, if held, taken and counted."""
+    harness = Harness(FakeIbkr(init=[COMPETING, UP]), compete=True)
+
+    await harness.run(until=lambda: SessionReady in harness.kinds())
+
+    assert harness.ibkr.compete == [False, True]
+    assert harness.kinds() == [SessionCompeting, SessionTakenOver, SessionReady]
+    assert harness.keeper.info.takeovers == 1
+
+
+async def test_waiting_at_the_start_sits_out_the_takeover() -> None:
+    """With compete=True an entering client does not give up before the takeover was tried."""
+    harness = Harness(FakeIbkr(init=[COMPETING, UP]), compete=True)
+    found: list[str] = []
+
+    async def enter() -> None:
+        found.append((await harness.keeper.ready(5, fail_fast=True)).state)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(enter)
+        await anyio.lowlevel.checkpoint()
+        await harness.run(until=lambda: SessionReady in harness.kinds())
+
+    assert found == [SessionState.READY]
+
+
+@pytest.mark.parametrize("second", [COMPETING, ServerError("POST /x", 503, "down")])
+async def test_takeover_that_fails_is_told_at_once(second: bytes | IbkrError) -> None:
+    """Whoever waits at the start hears of it now, not when the time is up."""
+    harness = Harness(FakeIbkr(init=[COMPETING, second]), compete=True)
+    failures: list[type[Exception]] = []
+
+    async def enter() -> None:
+        try:
+            await harness.keeper.ready(5, fail_fast=True)
+        except CompetingSessionError as error:
+            failures.append(type(error))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(enter)
+        await anyio.lowlevel.checkpoint()
+        await harness.run(until=lambda: bool(failures))
+
+    assert failures == [CompetingSessionError]
+
+
+async def test_session_found_lost_by_a_tickle_is_opened_without_a_pause() -> None:
+    """The minute between tickles is not waited again before the session is asked for."""
+    up = b'{"session":"abc","iserver":{"authStatus":' + UP + b"}}"
+    lost = b'{"session":"abc","iserver":{"authStatus":' + DOWN + b"}}"
+    harness = Harness(FakeIbkr(tickle=[up, lost, up]))
+
+    await harness.run(until=lambda: harness.kinds().count(SessionReady) == 2)
+
+    assert harness.kinds() == [SessionReady, SessionLost, SessionReady]
+    assert harness.now - 1000.0 == 60.0
+
+
+async def test_young_answer_to_a_tickle_serves_the_socket_too() -> None:
+    """IBKR allows one tickle a second: a socket that opens right after one does not wait for it."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    harness.now -= 60.0  # the pause after the tickle
+    tickles = harness.ibkr.calls.count("tickle")
+
+    assert await harness.keeper.socket_session() == "abc"
+    assert harness.ibkr.calls.count("tickle") == tickles
+    harness.now += 1.0
+    assert await harness.keeper.socket_session() == "abc"
+    assert harness.ibkr.calls.count("tickle") == tickles + 1
+    harness.generation += 1  # an old value does not survive a new login
+    assert await harness.keeper.socket_session() == "abc"
+    assert harness.ibkr.calls.count("tickle") == tickles + 2
+
+
+async def test_sockets_that_ask_together_share_one_tickle() -> None:
+    """Two reconnects at once cost one request."""
+    harness = Harness(FakeIbkr())
+    reached, released = anyio.Event(), anyio.Event()
+    answer = harness.ibkr.tickle
+
+    async def slow_tickle() -> TickleReply:
+        reached.set()
+        await released.wait()
+        return await answer()
+
+    harness.ibkr.tickle = slow_tickle  # type: ignore[method-assign]  # the fake waits
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(harness.keeper.socket_session)
+        await reached.wait()
+        tasks.start_soon(harness.keeper.socket_session)
+        await anyio.lowlevel.checkpoint()
+        released.set()
+
+    assert harness.ibkr.calls == ["tickle"]
+
+
+async def test_statement_that_changes_nothing_does_not_wake_the_keeper() -> None:
+    """The greeting of each socket repeats what is known; it is no reason for a request."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    nudged = harness.keeper._nudged
+
+    harness.keeper.observe(SessionFacts(authenticated=True, established=True, competing=False))
+
+    assert not nudged.is_set()
+
+
+async def test_closed_session_tells_whoever_waits() -> None:
+    """After the client closed nobody waits for a session that nobody opens; no loss is reported."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    harness.keeper.close()
+
+    assert harness.keeper.info.state is SessionState.CLOSED
+    with pytest.raises(ClosedError, match="async with Client"):
+        await harness.keeper.ready(5)
+    with pytest.raises(ClosedError):
+        await harness.keeper.socket_session()
+    assert harness.kinds() == [SessionReady]
+    assert harness.ready_calls == [True]
+
+
+async def test_logged_out_session_is_named_as_such() -> None:
+    """Waiting for it again is misuse, and the message says to open a new client."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    await harness.keeper.logout()
+
+    assert harness.keeper.logged_out
+    with pytest.raises(ClosedError, match="it was logged out; open a new client"):
+        await harness.keeper.ready(5)
+
+
+async def test_failure_that_is_raised_is_not_logged_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A refused login at the start comes out of `ready`; no event and no warning tell it again."""
+    harness = Harness(FakeIbkr(status=[AuthError("live session token", "refused")]))
+    await harness.run(until=lambda: True)
+
+    with pytest.raises(AuthError):
+        await harness.keeper.ready(5)
+    assert harness.events == []
+    assert not caplog.records
+
+
+async def test_foreign_account_is_fatal_at_the_start_only() -> None:
+    """An account that vanishes later is trouble, tried again with growing pauses, not a busy loop."""
+    foreign = b'{"accounts":["DU9"],"selectedAccount":"DU9","isPaper":true}'
+    harness = Harness(FakeIbkr(accounts=[ACCOUNTS, foreign]), account_id="DU1")
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    harness.pauses.clear()
+    harness.keeper.observe(SessionFacts(authenticated=False))
+
+    await harness.run(until=lambda: harness.ibkr.calls.count("accounts") == 4)
+
+    assert [type(event) for event in harness.events[-3:]] == [SessionTrouble] * 3
+    assert "'DU1' is not among" in harness.events[-1].detail  # type: ignore[union-attr,attr-defined]  # a SessionTrouble
+    assert harness.pauses[-3:] == [1.0, 2.0, 4.0]

@@ -6,8 +6,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ibkr_async.stream.buffer import Buffer, Policy
+from ibkr_async.stream.channel import Listener, Wish
 from ibkr_async.stream.protocol import CoreSettings, StreamCore
-from ibkr_async.stream.registry import Listener, Wish
 from ibkr_async.stream.sharing import merge
 from ibkr_async.stream.topics import TOPICS
 
@@ -27,20 +27,23 @@ def make_buffer(
     return Buffer(name, policy=policy, capacity=capacity, identify=attrgetter("topic"), merge=merge)
 
 
-def wish(topic: str, arguments: Mapping[str, Any] | None = None) -> Wish:
+def wish(topic: str, arguments: Mapping[str, Any] | None = None, *, waits: bool = False) -> Wish:
     """`smd+265598` -> the wish for it, with field 31 unless told otherwise."""
     code, _, target = topic.partition("+")
     default = {"fields": ["31"]} if code == "smd" else {}
-    return Wish(TOPICS[code], target, default if arguments is None else arguments)
+    return Wish(TOPICS[code], target, default if arguments is None else arguments, waits)
 
 
 class Driver:
     """A core, the time, and everything that it has said."""
 
     def __init__(
-        self, settings: CoreSettings | None = None, random: Callable[[], float] = lambda: 0.5
+        self,
+        settings: CoreSettings | None = None,
+        random: Callable[[], float] = lambda: 0.5,
+        is_open: Callable[[str], bool | None] = lambda _target: None,
     ) -> None:
-        self.core = StreamCore(settings, random=random)
+        self.core = StreamCore(settings, random=random, is_open=is_open)
         self.now = 0.0
         self.sent: list[str] = []
         self.events: list[StreamEvent] = []

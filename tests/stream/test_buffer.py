@@ -160,6 +160,16 @@ def test_first_end_wins_and_nothing_is_taken_in_afterwards() -> None:
     assert buffer.stats.dropped == 1
 
 
+def test_what_is_thrown_away_unread_was_received_all_the_same() -> None:
+    """A consumer that leaves early does not make messages unsent."""
+    buffer = buffer_of("fail")
+    buffer.put({"id": 1})
+    buffer.clear()
+
+    assert (buffer.stats.received, buffer.stats.delivered, buffer.stats.dropped) == (1, 0, 0)
+    assert repr(buffer.stats).startswith("SubscriptionStats(received=1, delivered=0,")
+
+
 def test_take_from_an_empty_buffer_is_an_index_error() -> None:
     """Waiting is the subscription's business."""
     with pytest.raises(IndexError):
@@ -170,6 +180,7 @@ actions = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.integers(0, 2), st.sampled_from("abc"), st.integers(0, 9)),
         st.just(("take",)),
+        st.just(("take all",)),
         st.just(("mark",)),
     ),
     max_size=120,
@@ -179,16 +190,20 @@ actions = st.lists(
 @given(actions, st.sampled_from(["conflate", "fail", "latest", "drop_oldest"]))
 def test_counts_always_add_up_and_memory_is_bounded(script: list[Any], policy: Policy) -> None:
     """What was received is delivered, conflated, dropped or waiting; the last within its bound."""
-    buffer = buffer_of(policy, capacity=4)
+    buffer, received = buffer_of(policy, capacity=4), 0
     for action in script:
         if action[0] == "put":
             buffer.put({"id": action[1], action[2]: action[3]})
+            received += 1
         elif action[0] == "mark":
             buffer.mark(GAP)
+        elif action[0] == "take all":
+            buffer.take_all()
         elif len(buffer):
             buffer.take()
         stats, waiting = buffer.stats, len(buffer) - buffer._markers
-        assert stats.received == stats.delivered + stats.conflated + stats.dropped + waiting
+        assert received == stats.delivered + stats.conflated + stats.dropped + waiting
+        assert stats.received == received
         assert len(buffer) <= 3 * buffer.capacity + 2 * 3
 
 
@@ -212,6 +227,9 @@ def test_conflation_ends_with_the_same_picture(script: list[Any]) -> None:
             buffer.put(item)
         elif action[0] == "mark":
             buffer.mark(GAP)
+        elif action[0] == "take all":
+            for item in buffer.take_all():
+                fold(seen, item)
         elif len(buffer):
             fold(seen, buffer.take())
     for item in buffer.take_all():

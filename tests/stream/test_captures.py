@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from ibkr_async.models._base import parse_json, to_wire
 from ibkr_async.models.market_data import Availability
 from ibkr_async.models.quotes import Quote
+from ibkr_async.stream.channel import Listener, Wish
 from ibkr_async.stream.protocol import Phase
-from ibkr_async.stream.registry import Listener, Wish
 from ibkr_async.stream.topics import TOPICS
 from stream.core_driver import Driver, make_buffer
 from support.captures import read_captures
+from support.lossless import differences
 
 if TYPE_CHECKING:
     from support.captures import Capture
@@ -99,3 +101,69 @@ def test_every_documented_frame_is_understood() -> None:
         assert (driver.core.stats.unknown > before) == (code not in TOPICS), row.raw
 
     assert driver.core.stats.bad == 0
+
+
+# --- values --------------------------------------------------------------------------------------
+
+SUFFIXES = {"K": 10**3, "M": 10**6, "B": 10**9}
+
+
+def shown_number(text: str) -> float:
+    """Read a value as a person does: `C189.60`, `1,300`, `24.2M`, `0.54%`."""
+    bare = text.lstrip("CH").replace(",", "").rstrip("%")
+    factor = SUFFIXES.get(bare[-1:], 1)
+    return float(bare.rstrip("KMB")) * factor
+
+
+def delivered(row: Capture) -> list[Any]:
+    """Let one recorded frame through the core, and give what its consumer gets."""
+    driver, listener = Driver(), Listener(make_buffer())
+    driver.connect()
+    topic = msgspec.json.decode(row.raw)["topic"]
+    code, _, target = topic.partition("+")
+    driver.core.subscribe(Wish(TOPICS[code], target), listener, 0.0)
+    driver.receive(row.raw)
+    return listener.buffer.take_all()
+
+
+def test_every_recorded_market_data_value_is_what_its_text_shows() -> None:
+    """Not merely without an exception: each tag of each frame, as number, flag or text."""
+    checked = 0
+    for row in frames_of("ws_s*.jsonl"):
+        if not row.topic_or_path.startswith("smd"):
+            continue
+        wire = msgspec.json.decode(row.raw)
+        for update in delivered(row):
+            assert update.wire == wire | {"topic": update.topic}
+            for tag, sent in wire.items():
+                if not tag.isdigit() or tag == "6119":
+                    continue
+                value = update.get(tag)
+                if isinstance(value, bool | Availability):
+                    assert str(value) == sent or value is (sent == "1"), (tag, sent)
+                elif isinstance(value, float):
+                    assert value == pytest.approx(
+                        sent if isinstance(sent, float) else shown_number(str(sent)), rel=1e-12
+                    )
+                else:
+                    assert str(value) == str(sent), (tag, sent)
+                checked += 1
+
+    assert checked > 20
+
+
+def test_every_recorded_value_of_the_other_topics_is_what_its_text_shows() -> None:
+    """Each key of each row reaches the consumer with its value: nothing lost, nothing made up."""
+    for row in frames_of("ws_single_frames.jsonl"):
+        wire = parse_json(row.raw)
+        if wire["topic"].startswith("smd"):
+            continue
+        payload = next((wire[key] for key in ("args", "result", "data") if key in wire), wire)
+        rows = payload if isinstance(payload, list) else [payload]
+        if wire["topic"] == "spl":
+            rows = [{**value, "key": key} for key, value in payload.items()]
+        kept = [to_wire(item) for item in delivered(row)]
+
+        odd = {"conidex": "conidEx"} if wire["topic"] == "str" else {}
+        rows = [{odd.get(key, key): value for key, value in one.items()} for one in rows]
+        assert differences(rows, kept) == [], row.raw

@@ -13,12 +13,14 @@ from ibkr_async.errors import (
     ClosedError,
     CompetingSessionError,
     ConnectFailedError,
+    OrderGuardError,
     StreamConnectError,
     SubscriptionError,
     UsageError,
 )
 from ibkr_async.stream.connection import SocketSettings
 from ibkr_async.stream.events import (
+    Confirmed,
     Connected,
     ConnectFailed,
     Disconnected,
@@ -29,7 +31,7 @@ from ibkr_async.stream.events import (
 )
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
 from ibkr_async.stream.protocol import CoreSettings
-from stream.core_driver import GREETING
+from stream.core_driver import GREETING, wish
 from stream.socket_servers import (
     make_certificate,
     raw_server,
@@ -38,6 +40,7 @@ from stream.socket_servers import (
     until_cut,
     upgrade,
 )
+from support.leaks import nothing_left_behind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -457,3 +460,130 @@ async def test_opening_and_closing_leaves_no_task_behind() -> None:
 
         assert len(asyncio.all_tasks()) <= before + 1
     assert set(server.close_codes) == {1000}
+
+
+async def test_renewed_login_opens_a_new_socket_at_once() -> None:
+    """What bound the old one is gone; the hole is named, and nobody waits for a backoff."""
+    settings = StreamSettings(first_retry_s=600.0, retry_cap_s=600.0)
+    async with (
+        stream_server() as server,
+        running(server.port, settings) as run,
+        run.stream.market_data(8314, markers=True) as ticks,
+    ):
+        await anext(ticks)
+        run.stream.reconnect("the login was renewed")
+        assert [type(await anext(ticks)) for _ in range(2)] == [Gap, Resumed]
+        await anext(ticks)
+
+    assert run.targets == 2
+    assert server.close_codes[0] == 1000
+    assert run.seen(Disconnected)[0].reason == "the login was renewed"
+
+
+async def test_reconnecting_without_a_socket_is_harmless() -> None:
+    """There is nothing to replace."""
+    async with stream_server() as server, running(server.port) as run:
+        run.stream.reconnect("test")
+        async with run.stream.market_data(8314) as ticks:
+            await anext(ticks)
+
+    assert len(server.connections) == 1
+
+
+async def test_closing_does_not_wait_for_a_socket_that_is_being_opened() -> None:
+    """Waiting for the session may take all night."""
+    run = Running(1)
+    asked = asyncio.Event()
+
+    async def wait_for_ever() -> SocketTarget:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    run.stream._open_target = wait_for_ever
+    task = asyncio.create_task(run.stream.run())
+    async with run.stream.live_orders() as orders:
+        await asked.wait()
+        began = time.monotonic()
+        await run.stream.aclose()
+        await task
+        assert [item async for item in orders] == []
+
+    assert time.monotonic() - began < 1.0
+
+
+async def test_drain_waits_until_consumers_have_taken_everything() -> None:
+    """Unsubscribed at once; a consumer in another task gets the rest and then ends."""
+    async with stream_server() as server, running(server.port) as run:
+        taken: list[Any] = []
+        idle = run.stream.live_orders()
+
+        async def consume(ticks: Any) -> None:
+            async for tick in ticks:
+                await asyncio.sleep(0)
+                taken.append(tick)
+
+        async with run.stream.market_data(1, 2, 3) as ticks, idle:
+            await run.until(lambda: len(run.seen(Confirmed)) >= 3)
+            assert ticks.waiting == 3
+            draining = asyncio.create_task(run.stream.drain())
+            await asyncio.sleep(0)
+            consumer = asyncio.create_task(consume(ticks))
+            assert await draining
+            await consumer
+            await server.until(lambda seen: "umd+3+{}" in seen.received)
+
+    assert len(taken) == 3
+
+
+async def test_drain_does_not_wait_for_ever() -> None:
+    """A consumer that never reads is left."""
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.market_data(1) as ticks,
+    ):
+        await run.until(lambda: ticks.waiting == 1)
+        assert not await run.stream.drain(timeout_s=0.01)
+
+
+async def test_topics_are_added_and_removed_on_a_real_socket() -> None:
+    """The reader goes on meanwhile; a refused one changes nothing."""
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.market_data(1, fields=["last"]) as ticks,
+    ):
+        await anext(ticks)
+        await ticks.add(2)
+        assert (await anext(ticks)).conid == 2
+        await ticks.remove(1)
+        await server.until(lambda seen: "umd+1+{}" in seen.received)
+        wishes = [wish("smd+7"), wish("smd+2")]
+        with pytest.raises(UsageError, match="twice"):
+            run.stream.extend(ticks, wishes)
+        await server.until(lambda seen: "umd+7+{}" in seen.received)
+        await run.stream.aclose()
+        with pytest.raises(ClosedError):
+            run.stream.extend(ticks, wishes)
+
+
+async def test_two_hundred_streams_leave_nothing_behind() -> None:
+    """Opened, used and closed: no task and no descriptor stays."""
+    async with stream_server() as server, nothing_left_behind():
+        for _ in range(200):
+            async with running(server.port) as run, run.stream.market_data(8314) as ticks:
+                await anext(ticks)
+        await server.until(lambda seen: len(seen.close_codes) == 200)
+
+    assert set(server.close_codes) == {1000}
+
+
+async def test_stream_without_permission_trades_nothing() -> None:
+    """Exercising an option is trading; the client decides."""
+    stream = Running(1).stream
+
+    with pytest.raises(OrderGuardError, match="right to trade"):
+        await stream.check_may_trade("exercise")
+    with pytest.raises(SubscriptionError, match="not open"):
+        stream.say("shs+exercise", "inp+exercise+{}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
 from ibkr_async.models.streaming import LiveOrderUpdate, Notification, Prompt
+from ibkr_async.stream.channel import Listener
 from ibkr_async.stream.events import BadFrame, LoopLagged, SubscriptionFailed
 from ibkr_async.stream.protocol import CoreSettings, Phase
-from ibkr_async.stream.registry import Listener
 from stream.core_driver import GREETING, Driver, make_buffer, smd, wish
 
 
@@ -49,11 +50,11 @@ def test_unsubscribe_after_the_last_listener_sends_umd() -> None:
     driver, first = connected("smd+8314")
     second = driver.listen("smd+8314")
     driver.sent.clear()
-    driver.core.unsubscribe("smd+8314", first)
+    driver.core.unsubscribe("smd+8314", first, driver.now)
     driver.collect()
     assert driver.sent == []
 
-    driver.core.unsubscribe("smd+8314", second)
+    driver.core.unsubscribe("smd+8314", second, driver.now)
     driver.collect()
     assert driver.sent == ["umd+8314+{}"]
     driver.receive(smd(8314))
@@ -75,7 +76,7 @@ def test_more_subscriptions_than_ibkr_serves_are_refused() -> None:
     with pytest.raises(SubscriptionError, match="5 of these at a time"):
         driver.listen("smh+6")
     driver.receive('{"serverId":"77","symbol":"A","data":[],"topic":"smh+1"}')
-    assert driver.core._registry.channels["smh+1"].server_id == "77"
+    assert driver.core._registry.channels["smh+1+{}"].server_id == "77"
 
 
 def test_subscribing_after_close_is_misuse() -> None:
@@ -350,8 +351,31 @@ SEEDS = [
     b'{"result":[{"key":"a"}],"topic":"ssd+DU1"}',
     b'{"topic":"act","args":{"accounts":["DU1"]}}',
     b'{"topic":"tic","alive":true}',
+    b'{"serverId":"7","barLength":300,"data":[{"o":1.5,"t":1789997400000}],"topic":"smh+8314"}',
+    b'{"topic":"sbd+DU1+8314","data":[{"row":1,"price":"300 @ 185.23"}]}',
+    b'{"result":[{"key":"LedgerListUSD","cashbalance":2.02E8}],"topic":"sld+DU1"}',
+    b'{"data":{"user_action":[{"id":"submit"}],"id":"5"},"action":"content","topic":"shs+exercise"}',
+    b'{"data":{"user_actions":[{"id":"go"}],"id":7},"action":"prompt","topic":"inp+exercise"}',
+    b'{"topic":"blt","args":{"id":"1","message":"x"}}',
 ]
-TOPICS = ["smd+8314", "sor", "str", "spl", "ssd+DU1", "ntf", "act", "sts", "smd+8314@ARCA"]
+TOPICS = [
+    "smh+8314",
+    "sbd+DU1+8314",
+    "sld+DU1",
+    "shs+exercise",
+    "inp+exercise",
+    "blt",
+    "error",
+    "smd+8314",
+    "sor",
+    "str",
+    "spl",
+    "ssd+DU1",
+    "ntf",
+    "act",
+    "sts",
+    "smd+8314@ARCA",
+]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -393,11 +417,18 @@ def test_any_frames_give_events_and_never_an_exception(received: list[bytes | st
     driver.advance_to(60)
 
 
-def test_ten_thousand_mutations_never_raise() -> None:
+MUTATIONS = int(os.environ.get("IBKR_FUZZ", "10000"))
+"""How many mutated frames are tried; the nightly mode sets 1000000."""
+
+
+@pytest.mark.timeout(60 + MUTATIONS // 1_000)
+def test_mutated_frames_never_raise() -> None:
     """Seeded byte-level mutations of every kind of frame: fault F6."""
-    drawn = random.Random(20)  # noqa: S311 - a seeded test
+    seed = int(os.environ.get("IBKR_FUZZ_SEED", "20"))
+    print(f"IBKR_FUZZ_SEED={seed}")  # noqa: T201 - shown when the test fails
+    drawn = random.Random(seed)  # noqa: S311 - a seeded test
     driver, listener = connected(*TOPICS)
-    for _ in range(10_000):
+    for _ in range(MUTATIONS):
         frame = bytearray(drawn.choice(SEEDS))
         for _ in range(drawn.randrange(1, 4)):
             frame[drawn.randrange(len(frame))] = drawn.randrange(256)
@@ -405,4 +436,4 @@ def test_ten_thousand_mutations_never_raise() -> None:
         driver.core.events()
         listener.buffer.clear()
 
-    assert driver.core.stats.frames == 10_001
+    assert driver.core.stats.frames == MUTATIONS + 1

@@ -7,13 +7,33 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from ibkr_async.stream.channel import Listener
 from ibkr_async.stream.protocol import Phase
-from ibkr_async.stream.registry import Listener
 from stream.core_driver import GREETING, READY, Driver, make_buffer, wish
 
-TOPICS = ["smd+1", "smd+2", "smd+2@ARCA", "sor", "str", "spl", "ntf"]
-SOLICITED = {topic for topic in TOPICS if topic != "ntf"}
-BEGINS = {"umd": "smd", "uor": "sor", "utr": "str", "upl": "spl"}
+TOPICS = [
+    "smd+1", "smd+2", "smd+2@ARCA", "sor", "str", "spl", "ntf", "ssd+DU1",
+    "smh+1", "smh+1/5min", "smh+2", "smh+3", "smh+4", "smh+5", "sbd+DU1+1", "sbd+DU1+2", "sbd+DU2+1",
+]  # fmt: skip
+"""What consumers may want; `smh+1/5min` is another bar size of `smh+1`."""
+BEGINS = {
+    "umd": "smd", "uor": "sor", "utr": "str", "upl": "spl", "usd": "ssd", "uld": "sld",
+}  # fmt: skip
+WITHOUT_SESSION = {"spl", "ssd"}
+MOST_BARS = 5
+
+
+def wanted_by(topic: str, tag: str) -> tuple[str, dict[str, object] | None]:
+    """Topic and arguments of the wish for one of `TOPICS`."""
+    code, _, bar = topic.partition("/")
+    if topic.startswith("smd"):
+        return topic, {"fields": [tag]}
+    return code, {"bar": bar or "1min"} if topic.startswith("smh") else None
+
+
+def code_of(topic: str) -> str:
+    """`smh+1` -> `smh`."""
+    return topic.partition("+")[0]
 
 
 class Server:
@@ -22,22 +42,49 @@ class Server:
     def __init__(self) -> None:
         self.greeted = False
         self.subscribed: dict[str, set[str]] = {}
+        self.bars: dict[str, str] = {}
+        """Requests for bars that occupy a place, by the number that they were given."""
+        self.numbers = 0
 
     def take(self, text: str) -> str:
-        """Obey one frame; give the topic that must be answered, or nothing."""
+        """Obey one frame; give the frame that answers it, or nothing."""
         assert self.greeted, f"{text} was sent before the greeting"
         if text == "tic":
             return ""
         code, _, rest = text.partition("+")
-        target = "" if rest.startswith("{") else rest.partition("+")[0]
-        topic = "+".join(filter(None, (BEGINS.get(code, code), target)))
+        if code == "umh":
+            self.bars.pop(rest, None)
+            return ""
+        if code == "ubd":
+            for ladder in [key for key in self.subscribed if key.startswith(f"sbd+{rest}+")]:
+                del self.subscribed[ladder]
+            return ""
+        target, brace, tail = rest.partition("{")
+        topic = "+".join(filter(None, (BEGINS.get(code, code), target.rstrip("+"))))
         if code in BEGINS:
             assert topic in self.subscribed, f"{text} for a topic that is not subscribed"
             del self.subscribed[topic]
             return ""
-        arguments = msgspec.json.decode(text.partition("{")[1] + text.partition("{")[2])
+        arguments = msgspec.json.decode(brace + tail)
+        if code == "smh":
+            self.numbers += 1
+            self.bars[str(self.numbers)] = text
+            length = 300 if arguments["bar"] == "5min" else 60
+            return (
+                f'{{"serverId":"{self.numbers}","barLength":{length},"data":[],"topic":"{topic}"}}'
+            )
         self.subscribed.setdefault(topic, set()).update(arguments.get("fields", ()))
-        return topic
+        payload = {"smd": '"conid":1', "ssd": '"result":[]', "sbd": '"data":[]'}.get(
+            code, '"args":[]'
+        )
+        return f'{{{payload},"topic":"{topic}"}}'
+
+    def lose_session(self) -> None:
+        """The streams of the brokerage session die with it."""
+        self.subscribed = {
+            key: tags for key, tags in self.subscribed.items() if code_of(key) in WITHOUT_SESSION
+        }
+        self.bars.clear()
 
 
 class SubscriptionMachine(RuleBasedStateMachine):
@@ -48,8 +95,10 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.driver = Driver()
         self.server = Server()
         self.listeners: list[Listener] = []
-        self.answering = True
         self.session_up = True
+        self.holding = False
+        self.held: list[str] = []
+        """Answers that the server has not sent yet."""
 
     def settle(self) -> None:
         """Carry frames both ways until nothing moves."""
@@ -58,26 +107,46 @@ class SubscriptionMachine(RuleBasedStateMachine):
             if not self.driver.sent:
                 return
             for text in self.driver.sent:
-                topic = self.server.take(text)
-                if topic and self.answering:
-                    payload = '"conid":1' if topic.startswith("smd") else '"args":[]'
-                    self.driver.core.frame_received(
-                        f'{{{payload},"topic":"{topic}"}}', self.driver.now
-                    )
+                answer = self.server.take(text)
+                if not self.settling:
+                    assert len(self.server.bars) <= MOST_BARS, "more bars than IBKR serves"
+                if answer and self.holding:
+                    self.held.append(answer)
+                elif answer:
+                    self.driver.core.frame_received(answer, self.driver.now)
             self.driver.sent.clear()
 
     @rule(
-        topics=st.lists(st.sampled_from(TOPICS), min_size=1, max_size=3, unique=True),
+        topics=st.lists(st.sampled_from(TOPICS), min_size=1, max_size=6, unique=True),
         tag=st.sampled_from(["31", "84"]),
     )
     def subscribe(self, topics: list[str], tag: str) -> None:
         """A consumer comes."""
         listener = Listener(make_buffer(), markers=True)
         for topic in topics:
-            arguments = {"fields": [tag]} if topic.startswith("smd") else None
-            self.driver.core.subscribe(wish(topic, arguments), listener, self.driver.now)
+            code, arguments = wanted_by(topic, tag)
+            wanted = wish(code, arguments, waits=True)
+            self.driver.core.subscribe(wanted, listener, self.driver.now)
         self.listeners.append(listener)
         self.settle()
+
+    @property
+    def settling(self) -> bool:
+        """True while the two sides cannot know of each other yet."""
+        return bool(self.holding or self.held or self.driver.core._registry.unnamed)
+
+    @rule()
+    def hold_answers(self) -> None:
+        """The server becomes slow."""
+        self.holding = True
+
+    @rule()
+    def send_answers(self) -> None:
+        """It catches up, in order."""
+        self.holding = False
+        while self.held:
+            self.driver.core.frame_received(self.held.pop(0), self.driver.now)
+            self.settle()
 
     @rule(which=st.integers(0, 20))
     def leave(self, which: int) -> None:
@@ -85,7 +154,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         if self.listeners:
             listener = self.listeners.pop(which % len(self.listeners))
             for key in [*listener.keys, "smd+1"]:
-                self.driver.core.unsubscribe(key, listener)
+                self.driver.core.unsubscribe(key, listener, self.driver.now)
         self.settle()
 
     @rule()
@@ -93,6 +162,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         """The socket opens."""
         if self.driver.core.phase is Phase.OFFLINE:
             self.server = Server()
+            self.held.clear()
             self.driver.core.connection_made(self.driver.now, "session")
             self.settle()
 
@@ -109,6 +179,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         """The socket goes."""
         self.driver.core.connection_lost(self.driver.now, code, "")
         self.server = Server()
+        self.held.clear()
         self.settle()
 
     @rule(up=st.booleans())
@@ -117,7 +188,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.session_up = up
         self.driver.core.session_established(up, self.driver.now)
         if not up:
-            self.server.subscribed = {k: v for k, v in self.server.subscribed.items() if k == "spl"}
+            self.server.lose_session()
+            self.held.clear()
         self.settle()
 
     @rule()
@@ -141,18 +213,30 @@ class SubscriptionMachine(RuleBasedStateMachine):
     @invariant()
     def server_has_what_is_wanted(self) -> None:
         """At quiescence the two sets are equal, and no field is missing."""
-        if self.driver.core.phase is not Phase.READY:
+        if self.driver.core.phase is not Phase.READY or self.settling:
             return
         wanted: dict[str, set[str]] = {}
+        bars: set[str] = set()
         for listener in self.listeners:
-            for key in listener.keys & SOLICITED:
-                if self.session_up or key == "spl":
-                    channel = self.driver.core._registry.channels[key]
+            for key in listener.keys - {"ntf"}:
+                channel = self.driver.core._registry.channels[key]
+                if not self.session_up and code_of(key) not in WITHOUT_SESSION:
+                    continue
+                if code_of(key) == "smh":
+                    bars.add(key)
+                else:
                     tags = channel.wishes[listener].arguments.get("fields", ())
                     wanted.setdefault(key, set()).update(tags)
-        assert self.server.subscribed.keys() == wanted.keys()
-        for key, tags in wanted.items():
-            assert tags <= self.server.subscribed[key]
+        served = list(self.server.bars.values())
+        assert len(served) == len(set(served)) == min(len(bars), MOST_BARS)
+        assert set(served) <= bars
+        ladders = {key for key in wanted if key.startswith("sbd+")}
+        served_ladders = {key for key in self.server.subscribed if key.startswith("sbd+")}
+        assert served_ladders <= ladders
+        assert len(served_ladders) == len({key.split("+")[1] for key in ladders})
+        assert self.server.subscribed.keys() - served_ladders == wanted.keys() - ladders
+        for key in self.server.subscribed:
+            assert wanted[key] <= self.server.subscribed[key]
 
     @invariant()
     def nothing_leaks(self) -> None:
@@ -164,6 +248,6 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
 
 SubscriptionMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
+    max_examples=100, stateful_step_count=40, deadline=None
 )
 TestSubscriptions = SubscriptionMachine.TestCase

@@ -2,39 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from ibkr_async.errors import ClosedError, UnknownFieldError, UnknownSymbolError, UsageError
-from ibkr_async.stream.feeds import Feeds
-from ibkr_async.stream.protocol import StreamCore
 from ibkr_async.stream.quotes import Quotes
-from stream.core_driver import GREETING, smd
-
-if TYPE_CHECKING:
-    from ibkr_async.stream.subscription import Subscription
+from stream.core_driver import smd
+from stream.core_feeds import CoreFeeds
 
 BOOK = {"AAPL": 265598, "MSFT": 272093}
-
-
-class CoreFeeds(Feeds):
-    """Feeds over a core without a socket."""
-
-    def __init__(self) -> None:
-        self.core = StreamCore(random=lambda: 0.5)
-        self.core.connection_made(0.0, "")
-        self.core.frame_received(GREETING, 0.0)
-
-    def attach(self, subscription: Subscription[Any]) -> None:
-        """Subscribe in the core."""
-        for wish in subscription.wishes:
-            self.core.subscribe(wish, subscription.listener, 0.0)
-
-    def detach(self, subscription: Subscription[Any]) -> None:
-        """Unsubscribe in the core."""
-        for wish in subscription.wishes:
-            self.core.unsubscribe(wish.key, subscription.listener)
 
 
 async def resolve(*wanted: str | int) -> list[tuple[int, str]]:

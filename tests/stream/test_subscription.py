@@ -7,7 +7,7 @@ import pytest
 
 from ibkr_async.errors import ClosedError, SlowConsumerError, SubscriptionError, UsageError
 from ibkr_async.stream.buffer import Policy
-from ibkr_async.stream.registry import Listener
+from ibkr_async.stream.channel import Listener
 from ibkr_async.stream.subscription import Subscription
 from stream.core_driver import make_buffer, wish
 

@@ -83,7 +83,8 @@ def test_every_row_is_complete() -> None:
     """What is requested can be given up, what conflates can be told apart."""
     for row in TOPICS.values():
         assert row.heading
-        assert row.requested == bool(row.unsubscribe)
+        assert row.call
+        assert row.requested == bool(row.unsubscribe) or row.dialogue
         assert (row.read is None) == row.fast
         assert row.policy != "conflate" or row.identity
 

@@ -2,6 +2,8 @@
 
     # comment
     * connect | lost CODE | subscribe TOPIC [JSON] | unsubscribe TOPIC | session up/down | close
+    * wait TOPIC [JSON]      subscribe, and wait where IBKR serves only so many
+    * say TEXT               a frame of the user's own in the dialogue `shs+exercise`
     @ 10      let time pass until second 10, keeping every deadline
     @ 480 hb  the same with a server that sends heartbeats; our `tic`s in between are not listed
     @ 30 lag  the same, but our own loop stood still all the while
@@ -22,7 +24,7 @@ import msgspec
 import pytest
 
 from ibkr_async.models.market_data import MarketDataUpdate
-from ibkr_async.stream.registry import Listener
+from ibkr_async.stream.channel import Listener
 from stream.core_driver import Driver, make_buffer, wish
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
@@ -67,12 +69,14 @@ class Player:
             core.connection_made(now, "0123456789abcdef0123456789abcdef")
         elif verb == "lost":
             core.connection_lost(now, int(rest), "")
-        elif verb == "subscribe":
+        elif verb in {"subscribe", "wait"}:
             topic, _, arguments = rest.partition(" ")
             wanted = msgspec.json.decode(arguments) if arguments else None
-            core.subscribe(wish(topic, wanted), self.listener, now)
+            core.subscribe(wish(topic, wanted, waits=verb == "wait"), self.listener, now)
+        elif verb == "say":
+            core.say("shs+exercise", rest)
         elif verb == "unsubscribe":
-            core.unsubscribe(rest, self.listener)
+            core.unsubscribe(rest, self.listener, now)
         elif verb == "session":
             core.session_established(rest == "up", now)
         else:

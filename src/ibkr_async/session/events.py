@@ -45,6 +45,20 @@ class SessionTrouble(SessionEvent, frozen=True, kw_only=True, tag=True):
     retry_in_s: float
 
 
+class SessionMaintenance(SessionEvent, frozen=True, kw_only=True, tag=True):
+    """The session has been down for a minute and nothing brings it back: most likely a reset at IBKR.
+
+    IBKR resets every night around midnight of each region, and longer on weekends; it announces
+    neither. Sent once for each outage, which ends with `SessionReady`. The keeper goes on trying with
+    pauses of up to five minutes; there is nothing to do.
+    """
+
+    down_s: float
+    """Seconds since it was lost."""
+    detail: str
+    """What was heard last."""
+
+
 class SessionClosed(SessionEvent, frozen=True, kw_only=True, tag=True):
     """The client was closed."""
 

@@ -16,6 +16,7 @@ import msgspec
 
 from ibkr_async.errors import (
     AuthError,
+    ClosedError,
     CompetingSessionError,
     ConfigError,
     ConnectFailedError,
@@ -28,6 +29,7 @@ from ibkr_async.session.events import (
     SessionCompeting,
     SessionEvent,
     SessionLost,
+    SessionMaintenance,
     SessionReady,
     SessionTakenOver,
     SessionTrouble,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ibkr_async.models.accounts import AccountsReply
-    from ibkr_async.models.session import AuthStatusReply, TickleReply
+    from ibkr_async.models.session import AuthStatusReply
     from ibkr_async.resources.accounts import Accounts
     from ibkr_async.resources.session import SessionEndpoints
 
@@ -51,11 +53,29 @@ otherwise push each other out for ever."""
 RETRY_CAP_S = 300.0
 """Longest pause between attempts to bring the session up: fewer than 30 in a nightly reset."""
 
+SESSION_VALUE_FRESH_S = 1.0
+"""So young an answer to a tickle also serves the next socket: IBKR allows one tickle a second."""
+
+MAINTENANCE_AFTER_S = 60.0
+"""A session that was up and stays down for so long is taken for a reset at IBKR."""
+
 DOUBT_INTERVAL_S = 5.0
 """A caller that meets a 401 again and again does not cause a status request for each."""
 
 STARTING_FAILURES = (AuthError, ConfigError, TlsError, ConnectFailedError)
 """Failures that end the *first* attempt at once: they are mistakes far more often than weather."""
+
+
+_AT_REST = frozenset({Step.TICKLE, Step.STAND_BACK})
+
+
+class _SocketSession(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last tickle gave for binding a socket."""
+
+    value: str = ""
+    login: int = -1
+    """Generation of the login under which it was given."""
+    at: float = 0.0
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,11 +137,19 @@ class SessionKeeper:
         self._failures = 0
         self._initialised = 0
         self._last_takeover: float | None = None
+        self._taking_over = False
         self._generation = 0
         self._doubts = False
         self._doubted_at = float("-inf")
         self._started = False
+        self._down_since: float | None = None
+        """Since when a session that was up is down; None while it is up."""
+        self._in_maintenance = False
+        self._last_trouble = ""
         self._logged_out = False
+        self._closed = False
+        self._socket_session = _SocketSession()
+        self._tickling = anyio.Lock()
         self._fatal: IbkrError | None = None
         self._changed = anyio.Event()
         self._nudged = anyio.Event()
@@ -133,15 +161,16 @@ class SessionKeeper:
 
         `fail_fast` raises a competing session at once instead of waiting it out.
 
-        Errors: `CompetingSessionError`; `SessionTimeoutError` after `timeout_s`; before the
-        session was ever ready also what stopped it: `AuthError`, `ConfigError`, `TlsError`,
-        `ConnectFailedError`.
+        Errors: `CompetingSessionError`; `SessionTimeoutError` after `timeout_s`; `ClosedError` once
+        it was logged out or the client closed; before the session was ever ready also what stopped
+        it: `AuthError`, `ConfigError`, `TlsError`, `ConnectFailedError`.
         """
         with anyio.move_on_after(timeout_s):
             while self.info.state is not SessionState.READY:
+                self.check_open()
                 if self._fatal is not None:
                     raise self._fatal
-                if fail_fast and self.info.state is SessionState.COMPETING:
+                if fail_fast and self._stands_back:
                     raise CompetingSessionError
                 await self._changed.wait()
             return self.info
@@ -152,10 +181,16 @@ class SessionKeeper:
     async def socket_session(self) -> str:
         """Fetch the value that binds a new socket to this session.
 
-        Source: `POST /tickle`, field `session`. It is asked for anew for every connection: an old
-        value does not survive a new live session token.
+        Source: `POST /tickle`, field `session`. It is asked for anew for every connection, because an
+        old value does not survive a new live session token; only one that has just come is used.
+        Errors: `ClosedError` once it was logged out; those of the request.
         """
-        return (await self._tickle()).session or ""
+        self.check_open()
+        known = self._socket_session
+        age_s = self._clock() - known.at
+        if known.login != self._login_generation() or not 0 <= age_s < SESSION_VALUE_FRESH_S:
+            await self._tickle()
+        return self._socket_session.value
 
     async def logout(self) -> None:
         """End the session at IBKR; every socket of this username's session closes.
@@ -170,11 +205,32 @@ class SessionKeeper:
         self._publish()
         self._nudged.set()
 
+    def close(self) -> None:
+        """End it on this side only: whoever waits for the session hears that it is closed."""
+        self._closed = True
+        self._publish()
+
+    def check_open(self) -> None:
+        """Raise `ClosedError` once the session was logged out or the client closed."""
+        if self._logged_out:
+            raise ClosedError("session", "it was logged out; open a new client")
+        if self._closed:
+            raise ClosedError("client", "open a new one with `async with Client(...) as ib:`")
+
+    @property
+    def logged_out(self) -> bool:
+        """True once `logout` has succeeded."""
+        return self._logged_out
+
     def observe(self, facts: SessionFacts) -> None:
-        """Take in what the socket said of the session (`sts`), and wake the keeper."""
-        if facts == SessionFacts():
-            return
+        """Take in what the socket said of the session (`sts`); wake the keeper if it matters."""
+        before = self.info.state
         self._learn(facts)
+        if self.info.state is not before:
+            self._nudged.set()
+
+    def login_renewed(self) -> None:
+        """Look at the session now: a new login was made, which knows nothing of the old session."""
         self._nudged.set()
 
     def doubt(self) -> None:
@@ -198,6 +254,7 @@ class SessionKeeper:
                 self._failures = 0
             except IbkrError as error:
                 pause_s = self._note_failure(error)
+            self._watch_outage()
             await self._sleep_until_changed(pause_s, self._nudged)
 
     async def _take_step(self) -> float:
@@ -206,12 +263,7 @@ class SessionKeeper:
         if self._doubts:
             self._doubts = False
             self._learn_reply(await self._endpoints.auth_status())
-        step = next_step(
-            self._facts,
-            accounts_loaded=self._accounts_loaded,
-            may_initialise=self._may_initialise or bool(self._facts.connected),
-            may_take_over=self._may_take_over(),
-        )
+        step = self._next_step()
         if step is Step.ASK_STATUS:
             self._learn_reply(await self._endpoints.auth_status())
             return self._rest_before_next_try()
@@ -222,7 +274,16 @@ class SessionKeeper:
             self._note_accounts(await self._accounts.list())
             return 0.0
         await self._tickle()
-        return self._tickle_interval_s
+        # The tickle may have told that the session is lost, or free again.
+        return self._tickle_interval_s if self._next_step() in _AT_REST else 0.0
+
+    def _next_step(self) -> Step:
+        return next_step(
+            self._facts,
+            accounts_loaded=self._accounts_loaded,
+            may_initialise=self._may_initialise or bool(self._facts.connected),
+            may_take_over=self._may_take_over(),
+        )
 
     def _rest_before_next_try(self) -> float:
         """No pause while there is progress, a growing one while the session stays down."""
@@ -240,7 +301,13 @@ class SessionKeeper:
         taking_over = self._facts.state is SessionState.COMPETING
         if taking_over:
             self._last_takeover = self._clock()
-        reply = await self._endpoints.init_brokerage_session(compete=self._compete)
+        self._taking_over = taking_over
+        try:
+            # First without `compete` even if the user allows it: that would take over unnoticed.
+            reply = await self._endpoints.init_brokerage_session(compete=taking_over)
+        finally:
+            self._taking_over = False
+            self._announce_change()
         if taking_over and reply.authenticated and not reply.competing:
             self.info = msgspec.structs.replace(self.info, takeovers=self.info.takeovers + 1)
             self._on_event(SessionTakenOver(at=self._clock()))
@@ -248,12 +315,26 @@ class SessionKeeper:
         self._facts = SessionFacts()
         self._learn_reply(reply)
 
-    async def _tickle(self) -> TickleReply:
-        reply = await self._endpoints.tickle()
-        self.info = msgspec.structs.replace(self.info, last_tickle=self._clock())
-        if reply.iserver is not None and reply.iserver.auth_status is not None:
-            self._learn_reply(reply.iserver.auth_status)
-        return reply
+    async def _tickle(self) -> None:
+        """Keep the session alive. Who waits for another's tickle is served by it as well."""
+        served = self._socket_session
+        async with self._tickling:
+            if self._socket_session is not served:
+                return
+            reply = await self._endpoints.tickle()
+            at = self._clock()
+            self._socket_session = _SocketSession(
+                value=reply.session or "", login=self._login_generation(), at=at
+            )
+            self.info = msgspec.structs.replace(self.info, last_tickle=at)
+            if reply.iserver is not None and reply.iserver.auth_status is not None:
+                self._learn_reply(reply.iserver.auth_status)
+
+    @property
+    def _stands_back(self) -> bool:
+        """True while another login holds the session and nothing is being done about it."""
+        competing = self.info.state is SessionState.COMPETING
+        return competing and not self._taking_over and not self._may_take_over()
 
     def _may_take_over(self) -> bool:
         long_past = (
@@ -261,6 +342,26 @@ class SessionKeeper:
             or self._clock() - self._last_takeover >= TAKEOVER_INTERVAL_S
         )
         return self._compete and long_past
+
+    def _watch_outage(self) -> None:
+        """Say once for each outage that it lasts, as the nightly reset does."""
+        if self.info.state is SessionState.READY and not self._failures:
+            self._down_since, self._in_maintenance = None, False
+            return
+        if not self._started or self.info.state is SessionState.COMPETING:
+            return
+        at = self._clock()
+        if self._down_since is None:
+            self._down_since = at
+        down_s = at - self._down_since
+        if down_s >= MAINTENANCE_AFTER_S and not self._in_maintenance:
+            self._in_maintenance = True
+            logger.warning("session down for %.0f s, as in a reset at IBKR", down_s)
+            self._on_event(
+                SessionMaintenance(
+                    at=at, down_s=down_s, detail=self.info.message or self._last_trouble
+                )
+            )
 
     def _watch_login(self) -> None:
         """A renewed login starts with no brokerage session known: look at it afresh."""
@@ -298,16 +399,14 @@ class SessionKeeper:
         self._publish()
 
     def _note_accounts(self, reply: AccountsReply) -> None:
-        account_ids = tuple(reply.accounts)
+        account_ids = tuple(reply.accounts or ())
         wanted = self._wanted_account_id
         if wanted and wanted not in account_ids:
             listed = ", ".join(account_ids) or "none"
-            self._fatal = ConfigError(
+            raise ConfigError(
                 f"account {wanted!r} is not among the accounts of this login ({listed}); "
                 "correct account_id"
             )
-            self._announce_change()
-            return
         self._accounts_loaded = True
         self.info = msgspec.structs.replace(
             self.info,
@@ -319,7 +418,9 @@ class SessionKeeper:
 
     def _publish(self) -> None:
         """Make the new state visible, and tell whoever listens when it changed."""
-        state = SessionState.CLOSED if self._logged_out else self._facts.state
+        state = self._facts.state
+        if self._logged_out or self._closed:
+            state = SessionState.CLOSED
         if state is SessionState.READY and not self._accounts_loaded:
             state = SessionState.LOADING
         before, at = self.info.state, self._clock()
@@ -338,22 +439,25 @@ class SessionKeeper:
                 SessionReady(at=at, account_id=self.info.account_id, is_paper=self.info.is_paper)
             )
             self._on_ready(True)
-        elif before is SessionState.READY:
+        elif before is SessionState.READY and not self._closed:
             logger.warning("session lost: %s", state)
             self._on_event(SessionLost(at=at, state=state, detail=self.info.message))
             self._on_ready(False)
         if state is SessionState.COMPETING:
-            logger.warning("session is held by another login of the same username")
+            if self._started:  # before, `ready` raises it
+                logger.warning("session is held by another login of the same username")
             self._on_event(SessionCompeting(at=at))
         self._announce_change()
 
     def _note_failure(self, error: IbkrError) -> float:
         """Remember a failed step and return the pause before the next, in seconds."""
-        if not self._started and isinstance(error, STARTING_FAILURES):
-            self._fatal = error
-            self._announce_change()
         self._failures += 1
+        self._last_trouble = str(error)
         pause_s = min(2.0 ** (self._failures - 1), RETRY_CAP_S)
+        if not self._started and isinstance(error, STARTING_FAILURES):
+            self._fatal = error  # raised by `ready`, so neither logged nor published as well
+            self._announce_change()
+            return pause_s
         logger.warning("session: %s (next try in %g s)", error, pause_s)
         self._on_event(SessionTrouble(at=self._clock(), detail=str(error), retry_in_s=pause_s))
         return pause_s

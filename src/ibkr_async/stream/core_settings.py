@@ -22,6 +22,8 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """From a request to its first frame."""
     retry_interval_s: float = 30.0
     """Between requests for a topic that does not answer."""
+    stale_after_s: float = 60.0
+    """Silence after which a busy topic is asked for again while the connection is fine."""
     renew_after_s: float = 480.0
     """Age at which a subscription with a lifetime is renewed; the shortest lifetime seen is 600."""
     renew_jitter: float = 0.1

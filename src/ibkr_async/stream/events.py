@@ -82,8 +82,10 @@ class Gap(StreamEvent, frozen=True, kw_only=True, tag=True):
     """From here on data of this topic may be missing, until `Resumed`."""
 
     topic: str
-    """Such as `smd+265598` or `sor`."""
+    """Such as `smd+265598` or `sor`; the whole request for bars, of which several can coexist."""
     reason: str
+    silent_s: float = 0.0
+    """Seconds before this event in which data may be missing already: nothing had come since."""
 
 
 class Resumed(StreamEvent, frozen=True, kw_only=True, tag=True):
@@ -97,11 +99,14 @@ class Resumed(StreamEvent, frozen=True, kw_only=True, tag=True):
 
 
 class Stale(StreamEvent, frozen=True, kw_only=True, tag=True):
-    """A topic that should have answered is silent; it is being requested again."""
+    """A topic that should speak is silent while the connection lives; it is being requested again.
+
+    Either a request was not answered, or a busy market-data topic fell silent (see `staleness`).
+    """
 
     topic: str
     silent_s: float
-    """Seconds since the request that was not answered."""
+    """Seconds since the request that was not answered, or since about the last data."""
 
 
 class Renewed(StreamEvent, frozen=True, kw_only=True, tag=True):

@@ -12,7 +12,9 @@ The path of a channel::
               never was live: SubscriptionFailed   Gap; then, on the first frame
               was live: Gap, Stale, ask again      after the next request, Resumed
 
-Topics that are never acknowledged (`sor`) count as live once they are requested.
+Topics that are never acknowledged (`sor`) count as live once they are requested. A live topic that falls
+silent in a suspicious way (`staleness`) goes the way of the right branch too. Where IBKR serves only so
+many, the rest stays wanted until there is room (`addressing`).
 """
 
 from __future__ import annotations
@@ -20,15 +22,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ibkr_async.errors import SubscriptionError
+from ibkr_async.stream.addressing import may_request
+from ibkr_async.stream.channel import NEVER
 from ibkr_async.stream.events import Confirmed, Gap, Renewed, Resumed, Stale, SubscriptionFailed
-from ibkr_async.stream.registry import NEVER
+from ibkr_async.stream.staleness import Staleness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ibkr_async.stream.channel import Channel, Listener, Wish
     from ibkr_async.stream.core_settings import CoreSettings, CoreStats
     from ibkr_async.stream.output import Output
-    from ibkr_async.stream.registry import Channel, Listener, Registry, Wish
+    from ibkr_async.stream.registry import Registry
+    from ibkr_async.stream.topic import Topic
 
 
 class Lifecycle:
@@ -40,7 +46,9 @@ class Lifecycle:
         output: Output,
         settings: CoreSettings,
         stats: CoreStats,
+        *,
         random: Callable[[], float],
+        is_open: Callable[[str], bool | None],
     ) -> None:
         self.ready = False
         """True while the server has greeted us, so that requests are heard."""
@@ -51,22 +59,38 @@ class Lifecycle:
         self._settings = settings
         self._stats = stats
         self._random = random
+        self._staleness = Staleness(settings, is_open)
+        self._look_at = NEVER
+        """When the watched channels are looked at next."""
+        self._released: set[str] = set()
+        """Server ids that were given up on this connection."""
 
     # --- wishes ----------------------------------------------------------------------------------
 
     def subscribe(self, wish: Wish, listener: Listener, now: float) -> None:
         """Register a wish and request what that takes."""
         channel, shared = self._registry.add(wish, listener)
-        if shared and channel.on_wire and channel.topic.confirmed:
-            # Asked again, so that the newcomer too begins with a full frame, and with its fields.
-            self._send_request(channel)
+        if shared and channel.on_wire and channel.topic.begins_full:
+            self._repeat_for_newcomer(channel, now)
         self._request_if_wanted(channel, now)
 
-    def unsubscribe(self, key: str, listener: Listener) -> None:
+    def _repeat_for_newcomer(self, channel: Channel, now: float) -> None:
+        """Ask again, so that the newcomer too begins with a full frame, and with its fields."""
+        if not channel.topic.numbered:
+            self._send_request(channel)
+        elif channel.server_id:
+            # A second request would take a second place and come under another number.
+            self._give_up(channel)
+            self._request(channel, now)
+            channel.renewing = True
+
+    def unsubscribe(self, key: str, listener: Listener, now: float) -> None:
         """Take a wish back; the last one to leave tells the server."""
         abandoned = self._registry.remove(key, listener)
         if abandoned is not None:
             self._give_up(abandoned)
+            if abandoned.topic.at_most is not None:
+                self.request_wanted(now)
 
     def close(self) -> None:
         """Take every wish back and end every consumer's buffer."""
@@ -83,16 +107,53 @@ class Lifecycle:
         if up:
             self.request_wanted(now)
             return
+        self._registry.unnamed.clear()
         for channel in self._registry:
             # The streams of a brokerage session do not survive it.
             if channel.topic.needs_brokerage:
                 self._interrupt(channel, "brokerage session lost", now)
 
-    def connection_lost(self, reason: str, now: float) -> None:
+    def connection_lost(self, reason: str, now: float, silent_s: float) -> None:
         """Nothing survives a connection at the server: name what was interrupted."""
         self.ready = False
+        self._registry.unnamed.clear()
+        self._released.clear()
         for channel in self._registry:
-            self._interrupt(channel, reason, now)
+            self._interrupt(channel, reason, now, silent_s)
+
+    # --- what is due -----------------------------------------------------------------------------
+
+    @property
+    def next_due(self) -> float:
+        """When `serve_due` must be called at the latest, or `NEVER`."""
+        due, watching = NEVER, False
+        for channel in self._registry:
+            due = min(due, channel.due)
+            watching = watching or (channel.topic.watched and channel.on_wire)
+        for channel in self._registry.unnamed:
+            due = min(due, channel.confirm_by)
+        return min(due, self._look_at) if watching else due
+
+    def serve_due(self, now: float) -> None:
+        """Do everything that is due."""
+        unnamed = self._registry.unnamed
+        if any(now >= channel.confirm_by for channel in unnamed):
+            unnamed[:] = [channel for channel in unnamed if now < channel.confirm_by]
+            self.request_wanted(now)
+        for channel in self._registry:
+            if now >= channel.due:
+                self.serve(channel, now)
+        if now >= self._look_at:
+            self._look_at = now + self._staleness.period_s
+            for channel in self._registry:
+                if channel.topic.watched and channel.on_wire and not channel.awaiting:
+                    self._look_at_silence(channel, now)
+
+    def postpone(self, grace_s: float) -> None:
+        """Give the server the time back in which we were not listening."""
+        for channel in (*self._registry, *self._registry.unnamed):
+            channel.postpone(grace_s)
+        self._look_at += grace_s
 
     def serve(self, channel: Channel, now: float) -> None:
         """Do what is due for a channel."""
@@ -102,9 +163,18 @@ class Lifecycle:
             self._output.emit(Stale(at=now, topic=channel.key, silent_s=waited))
             self.fail(channel, f"no answer within {waited:.0f} s", now)
         elif now >= channel.retry_at:
-            self._request(channel, now)
+            if self._has_room(channel):
+                self._request(channel, now)
+            else:
+                channel.retry_at = now + self._settings.retry_interval_s
         elif now >= channel.renew_at:
             self._renew(channel, now)
+
+    def greeted(self, now: float) -> None:
+        """From now on requests are heard: make those that are wanted."""
+        self.ready = True
+        self._look_at = now + self._staleness.period_s
+        self.request_wanted(now)
 
     def request_wanted(self, now: float) -> None:
         """Compare what is wanted with what is on the wire, and request the difference."""
@@ -114,14 +184,22 @@ class Lifecycle:
     def _request_if_wanted(self, channel: Channel, now: float) -> None:
         """Request a channel that is not on the wire, if it may be asked for now."""
         held_back = channel.topic.needs_brokerage and self.brokerage is False
-        if self.ready and not channel.on_wire and not held_back:
+        if self.ready and not channel.on_wire and not held_back and self._has_room(channel):
             self._request(channel, now)
+
+    def _has_room(self, channel: Channel) -> bool:
+        topic = channel.topic
+        if topic.at_most is None and not topic.numbered:
+            return True
+        return may_request(channel, (*self._registry, *self._registry.unnamed))
 
     def _request(self, channel: Channel, now: float) -> None:
         self._send_request(channel)
         channel.on_wire = True
         channel.requested_at = channel.started_at = now
         channel.retry_at = NEVER
+        if channel.topic.watched and self._look_at <= now:
+            self._look_at = now + self._staleness.period_s  # nothing was watched in the meantime
         if channel.topic.lifetime_s is not None:
             spread = 1 + self._settings.renew_jitter * (2 * self._random() - 1)
             channel.renew_at = now + self._settings.renew_after_s * spread
@@ -132,15 +210,41 @@ class Lifecycle:
             self.first_frame(channel, now, confirmed=False)
 
     def _send_request(self, channel: Channel) -> None:
-        if channel.topic.requested:
-            self._output.send(channel.topic.subscribe_text(channel.target, channel.arguments))
+        topic = channel.topic
+        if topic.requested:
+            channel.asked_for = channel.arguments
+            if channel.gap_since is not None:
+                channel.asked_for = {**channel.asked_for, **topic.after_gap}
+            self._output.send(topic.subscribe_text(channel.target, channel.asked_for))
 
     def _give_up(self, channel: Channel) -> None:
         """Tell the server that a channel is not wanted any more, if it knows of it."""
-        if channel.on_wire and self.ready:
-            text = channel.topic.unsubscribe_text(channel.target, channel.server_id)
-            if text:
-                self._output.send(text)
+        if not channel.on_wire or not self.ready:
+            return
+        text = channel.topic.unsubscribe_text(channel.target, channel.server_id)
+        if text:
+            self._output.send(text)
+            self._released.add(channel.server_id)
+        elif channel.topic.numbered:
+            # It has a place at the server, and no name yet by which to give it back.
+            channel.confirm_by = channel.requested_at + 2 * self._settings.confirm_timeout_s
+            self._registry.unnamed.append(channel)
+        channel.server_id = ""
+
+    def name(self, channel: Channel, server_id: str, now: float) -> None:
+        """Take note of the number that the server gave a request; free it if nobody wants it."""
+        if channel in self._registry.unnamed:
+            self._registry.unnamed.remove(channel)
+            self.release(channel.topic, server_id)
+            self.request_wanted(now)
+        else:
+            channel.server_id = server_id
+
+    def release(self, topic: Topic, server_id: str) -> None:
+        """Give back what the server serves under a number that is nobody's; once for each number."""
+        if self.ready and server_id and server_id not in self._released:
+            self._released.add(server_id)
+            self._output.send(topic.unsubscribe_text("", server_id))
 
     def first_frame(self, channel: Channel, now: float, *, confirmed: bool = True) -> None:
         """A channel is live: what was open about it is settled, before the frame is delivered."""
@@ -163,16 +267,33 @@ class Lifecycle:
             self._output.emit(Confirmed(at=now, topic=channel.key))
         channel.ever_live = True
         channel.renewing = False
+        if channel.topic.numbered:
+            self.request_wanted(now)  # another one of the same name may have waited for this answer
 
     def _renew(self, channel: Channel, now: float) -> None:
         """Ask again before the server stops sending, which it does without a word."""
         lifetime = channel.topic.lifetime_s
         if lifetime is not None and now - channel.started_at > lifetime:
             self._open_gap(channel, "its lifetime ended before it was renewed", now)
+        self._ask_again(channel, now)
+        channel.renewing = True
+
+    def _ask_again(self, channel: Channel, now: float) -> None:
         if self._settings.unsubscribe_to_renew:
             self._give_up(channel)
         self._request(channel, now)
-        channel.renewing = True
+
+    def _look_at_silence(self, channel: Channel, now: float) -> None:
+        """Ask again for a topic that used to be busy and says nothing, as it may have stalled."""
+        silent_s = self._staleness.look(channel)
+        if silent_s is None:
+            return
+        stale = Stale(at=now, topic=channel.key, silent_s=silent_s)
+        self._output.emit(stale)
+        for listener in channel.wishes:
+            listener.mark(stale)
+        self._open_gap(channel, "it was busy and fell silent", now, silent_s)
+        self._ask_again(channel, now)
 
     def fail(self, channel: Channel, detail: str, now: float) -> None:
         """A channel was refused or did not answer: ask again later, unless nobody is left to ask for."""
@@ -188,22 +309,34 @@ class Lifecycle:
             listener.failed.add(channel.key)
             listener.mark(failed)
             if listener.failed >= listener.keys:
-                listener.buffer.end(SubscriptionError(channel.key, detail))
-                for key in tuple(listener.keys):
-                    self.unsubscribe(key, listener)
+                self._end(listener, SubscriptionError(channel.key, detail), now)
+        if channel.topic.numbered:
+            self.request_wanted(now)
+
+    def _end(self, listener: Listener, error: SubscriptionError, now: float) -> None:
+        listener.buffer.end(error)
+        for key in tuple(listener.keys):
+            self.unsubscribe(key, listener, now)
 
     # --- gaps ------------------------------------------------------------------------------------
 
-    def _interrupt(self, channel: Channel, reason: str, now: float) -> None:
-        if channel.on_wire:
-            channel.off_wire()
-            if channel.ever_live:
-                self._open_gap(channel, reason, now)
+    def _interrupt(self, channel: Channel, reason: str, now: float, silent_s: float = 0.0) -> None:
+        if not channel.on_wire:
+            return
+        channel.off_wire()
+        if channel.topic.dialogue:
+            detail = (
+                f"{reason} in the middle of the dialogue; look at the orders before you repeat it"
+            )
+            for listener in tuple(channel.wishes):
+                self._end(listener, SubscriptionError(channel.key, detail), now)
+        elif channel.ever_live:
+            self._open_gap(channel, reason, now, silent_s)
 
-    def _open_gap(self, channel: Channel, reason: str, now: float) -> None:
+    def _open_gap(self, channel: Channel, reason: str, now: float, silent_s: float = 0.0) -> None:
         if channel.gap_since is not None:
             return
-        gap = Gap(at=now, topic=channel.key, reason=reason)
+        gap = Gap(at=now, topic=channel.key, reason=reason, silent_s=silent_s)
         channel.gap_since = now
         channel.told_of_gap = tuple(channel.wishes)
         for listener in channel.told_of_gap:

@@ -25,6 +25,7 @@ import msgspec
 from ibkr_async.errors import (
     ClosedError,
     IbkrError,
+    OrderGuardError,
     SessionError,
     StreamConnectError,
     TlsError,
@@ -43,12 +44,14 @@ from ibkr_async.stream.events import (
     SubscriptionFailed,
 )
 from ibkr_async.stream.feeds import Feeds
+from ibkr_async.stream.hours import MarketHours
 from ibkr_async.stream.protocol import Phase, StreamCore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ibkr_async.auth.base import SocketTarget
+    from ibkr_async.stream.channel import Wish
     from ibkr_async.stream.subscription import Subscription
 
 _LOG = logging.getLogger("ibkr_async.stream")
@@ -77,7 +80,7 @@ class Stream(Feeds):
 
     `open_target` is asked before every connect: it logs in again if needed and fetches a fresh
     session. `ssl_context` is called in a thread. `on_event` gets every event, in order, and must
-    not block.
+    not block. `check_may_trade` raises where an option must not be exercised.
     """
 
     def __init__(
@@ -86,8 +89,10 @@ class Stream(Feeds):
         open_target: Callable[[], Awaitable[SocketTarget]],
         ssl_context: Callable[[], ssl.SSLContext],
         on_event: Callable[[StreamEvent], None],
+        check_may_trade: Callable[[str], Awaitable[None]] | None = None,
         settings: StreamSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = random.random,
     ) -> None:
         self.settings = settings or StreamSettings()
@@ -96,7 +101,11 @@ class Stream(Feeds):
         self._on_event = on_event
         self._clock = clock
         self._random = random
-        self._core = StreamCore(self.settings.protocol, random=random)
+        self.check_may_trade = check_may_trade or _refuse_to_trade
+        """Raises `OrderGuardError` where trading is not allowed. Used by dialogues."""
+        self.hours = MarketHours(wall_clock)
+        """Trading hours of contracts, if you know them: silence outside of them is no stall."""
+        self._core = StreamCore(self.settings.protocol, random=random, is_open=self.hours.is_open)
         self._backoff = Backoff(
             first_s=self.settings.first_retry_s,
             cap_s=self.settings.retry_cap_s,
@@ -112,6 +121,10 @@ class Stream(Feeds):
         self._closing = False
         self._connection: SocketConnection | None = None
         self._loss: Loss | None = None
+        self._renewing = False
+        """True while a connection is being replaced on purpose, so that nobody waits."""
+        self._opening: anyio.CancelScope | None = None
+        """What `aclose` cancels while a socket is being opened."""
 
     # --- what others ask and tell ----------------------------------------------------------------
 
@@ -157,6 +170,57 @@ class Stream(Feeds):
         self._drop_wishes(subscription)
         self._wake.set()
 
+    def extend(self, subscription: Subscription[Any], wishes: Sequence[Wish]) -> None:
+        """Feed more topics to a subscription. Used by `Subscription.add`."""
+        if self._closing:
+            raise ClosedError("stream", "open a new client")
+        now, listener = self._clock(), subscription.listener
+        added: list[Wish] = []
+        try:
+            for wish in wishes:
+                self._core.subscribe(wish, listener, now)
+                added.append(wish)
+        except IbkrError:
+            for wish in added:
+                self._core.unsubscribe(wish.key, listener, now)
+            raise
+        self._wake.set()
+
+    def shrink(self, subscription: Subscription[Any], keys: Sequence[str]) -> None:
+        """Feed fewer topics to a subscription. Used by `Subscription.remove`."""
+        for key in keys:
+            self._core.unsubscribe(key, subscription.listener, self._clock())
+        self._wake.set()
+
+    def say(self, key: str, text: str) -> None:
+        """Send a frame of a dialogue. Used by `ExerciseDialogue`. Errors: `SubscriptionError`."""
+        self._core.say(key, text)
+        self._wake.set()
+
+    def reconnect(self, reason: str) -> None:
+        """Open the socket anew at once, since what bound it is no longer valid.
+
+        Subscriptions go on; what may be missing is a `Gap`.
+        """
+        if self._connection is not None and self._loss is None:
+            self._renewing, self._loss = True, Loss(1000, reason)
+        self._wake.set()
+        self._hurry.set()
+
+    async def drain(self, timeout_s: float = 10.0) -> bool:
+        """Unsubscribe everything and wait until consumers have taken what is queued.
+
+        Shape: False when some had not after `timeout_s`. Their iterations end either way.
+        """
+        leaving = tuple(self._subscriptions)
+        for subscription in leaving:
+            await subscription.drain()
+        with anyio.move_on_after(timeout_s):
+            for subscription in leaving:
+                await subscription.wait_until_read()
+            return True
+        return False
+
     async def aclose(self) -> None:
         """End every subscription and close the socket so that the server sees 1000. Idempotent.
 
@@ -166,6 +230,8 @@ class Stream(Feeds):
         self._core.close()
         self._wake.set()
         self._hurry.set()
+        if self._opening is not None:
+            self._opening.cancel()
         if not self._running:
             return
         with anyio.CancelScope(shield=True):
@@ -199,17 +265,25 @@ class Stream(Feeds):
             self._finished.set()
 
     async def _connect_and_converse(self) -> None:
-        try:
-            target = await self._open_target()
-            connection = await self._dial(target)
-        except IbkrError as error:
-            await self._after_failure(error)
+        opened = None
+        with anyio.CancelScope() as self._opening:
+            try:
+                opened = await self._open()
+            except IbkrError as error:
+                await self._after_failure(error)
+        self._opening = None
+        if opened is None:
             return
+        connection, target = opened
         began = self._clock()
         loss = await self._converse(connection, target)
         self._backoff.connection_ended(self._clock() - began)
         if not self._closing:
             await self._after_loss(loss, target)
+
+    async def _open(self) -> tuple[SocketConnection, SocketTarget]:
+        target = await self._open_target()
+        return await self._dial(target), target
 
     async def _dial(self, target: SocketTarget) -> SocketConnection:
         context: ssl.SSLContext | None = None
@@ -232,6 +306,9 @@ class Stream(Feeds):
 
     async def _after_loss(self, loss: Loss, target: SocketTarget) -> None:
         """A connection was lost: wait as its close code advises, or give up."""
+        if self._renewing:
+            self._renewing = False
+            return
         row = close_code(loss.code)
         detail = f"the server closed with {loss.code} ({row.meaning}) {loss.reason}".rstrip()
         error = StreamConnectError(target.url.partition("?")[0], detail, fatal=row.fatal)
@@ -289,18 +366,21 @@ class Stream(Feeds):
         self._wake.set()
 
     def _take_frames(self, frames: Sequence[bytes]) -> None:
-        core, now = self._core, self._clock()
-        for frame in frames:
-            core.frame_received(frame, now)
+        core = self._core
+        core.frames_received(frames, self._clock())
         if core.wants_attention:
             self._wake.set()
 
     async def _drive(self, connection: SocketConnection) -> Loss:
         """Send what the core wants sent and keep its deadlines; return how it ended."""
         core = self._core
+        due: float | None = 0.0
         while True:
             self._wake.clear()
-            core.deadline_reached(self._clock())
+            # Finding the next deadline looks at every channel. One that has moved closer meanwhile
+            # is found below, before the waiting.
+            if due is not None and self._clock() >= due:
+                core.deadline_reached(self._clock())
             dead = self._publish_events()
             for text in core.frames_to_send():
                 with anyio.move_on_after(self.settings.send_timeout_s) as patience:
@@ -344,5 +424,10 @@ class Stream(Feeds):
         self._on_event(event)
 
     def _drop_wishes(self, subscription: Subscription[Any]) -> None:
+        now = self._clock()
         for wish in subscription.wishes:
-            self._core.unsubscribe(wish.key, subscription.listener)
+            self._core.unsubscribe(wish.key, subscription.listener, now)
+
+
+async def _refuse_to_trade(what: str) -> None:
+    raise OrderGuardError(f"({what})", "this stream was not given the right to trade")

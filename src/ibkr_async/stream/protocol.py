@@ -23,15 +23,16 @@ Time is an argument everywhere: seconds on any clock that never goes back.
 
 In GREETING nothing is sent: the server completes the upgrade before it is connected upstream and
 loses without a word whatever it is sent in between. The one exception is `{"session": …}`, and only
-when the server asks with `waiting for session`. In READY a `tic` goes out every 30 s; after 15 s
-without any frame one more is sent as a probe, and after 25 s the connection is given up (heartbeats
-come every 10 s). Time in which our own event loop stood still is not held against the server.
+when the server asks with `waiting for session`. Whether a connection lives, and when a `tic` goes out,
+is `liveness`. Time in which our own event loop stood still is not held against the server.
 
 **Subscriptions are wishes.** `subscribe` and `unsubscribe` change what is wanted; the difference to what
 is on the wire is sent when a wish is made, when the greeting arrives, and when the brokerage session
 comes up: topics that need it are not requested while it is known to be down. Nothing survives a
 connection at the server, so everything wanted is sent again on the next one. All wishes for one topic
-share one `Channel` (`registry`), whose path from wanted to live and through gaps is `lifecycle`.
+share one `Channel`, found through `registry`, whose path from wanted to live and through gaps is
+`lifecycle`. A single contract that stalls is found by `staleness`; whose frame it is where the topic
+alone does not say is `addressing`.
 
 **Frames** end in `"topic":"smd+265598"}` nearly always. Those bytes are looked up in a table; a hit
 is decoded straight into its struct and put into the buffers. Everything else takes the general path.
@@ -40,15 +41,15 @@ No frame, whatever is in it, raises: it becomes an event and a count.
 
 from __future__ import annotations
 
-import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ibkr_async.errors import ClosedError
-from ibkr_async.models._base import convert, parse_json
+from ibkr_async.errors import ClosedError, SubscriptionError
+from ibkr_async.models._base import convert
 from ibkr_async.models.streaming import AuthStatus, SystemMessage, read_auth_status
+from ibkr_async.stream.addressing import addressee
 from ibkr_async.stream.core_settings import CoreSettings, CoreStats
 from ibkr_async.stream.events import (
     AuthStatusChanged,
@@ -61,22 +62,27 @@ from ibkr_async.stream.events import (
     StreamEvent,
     UnknownFrame,
 )
+from ibkr_async.stream.frames import UNREADABLE, read_envelope, read_frame, sample, words_of
 from ibkr_async.stream.lifecycle import Lifecycle
+from ibkr_async.stream.liveness import Liveness
 from ibkr_async.stream.output import Output
-from ibkr_async.stream.registry import Listener, Registry, Wish
+from ibkr_async.stream.registry import Registry
 from ibkr_async.stream.topics import TOPICS, Control, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ibkr_async.stream.channel import Channel, Listener, Wish
+
 __all__ = ["CoreSettings", "CoreStats", "Phase", "StreamCore"]
 
 _TOPIC_KEY: Final = b'"topic":"'
 _SKIP: Final = len(_TOPIC_KEY)
-_UNREADABLE: Final = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
-"""All that decoding hostile bytes can raise; `UnicodeDecodeError` is a `ValueError`."""
-_SAMPLE: Final = 200
-_SESSION_ID: Final = re.compile(r"[0-9a-fA-F]{24,}")
+_LONGEST_ERROR: Final = 400
+
+
+def _no_opinion(_target: str) -> None:
+    return None
 
 
 class Phase(Enum):
@@ -93,8 +99,13 @@ class StreamCore:
     """State of one stream across all its connections. See the module's text for how to drive it."""
 
     def __init__(
-        self, settings: CoreSettings | None = None, *, random: Callable[[], float]
+        self,
+        settings: CoreSettings | None = None,
+        *,
+        random: Callable[[], float],
+        is_open: Callable[[str], bool | None] = _no_opinion,
     ) -> None:
+        """`is_open` says whether the market of a target such as `265598` is open; None is unknown."""
         self.settings = settings or CoreSettings()
         self.stats = CoreStats()
         self.phase = Phase.OFFLINE
@@ -102,15 +113,21 @@ class StreamCore:
         """All that this connection has said about the session."""
         self._registry = Registry()
         self._routes = self._registry.routes
+        self._codes_asked_for: set[str] = set()
+        """Codes of the topics that were ever wanted here."""
         self._output = Output(self.stats)
-        self._lifecycle = Lifecycle(self._registry, self._output, self.settings, self.stats, random)
+        self._lifecycle = Lifecycle(
+            self._registry,
+            self._output,
+            self.settings,
+            self.stats,
+            random=random,
+            is_open=is_open,
+        )
+        self._liveness = Liveness(self.settings, self._output)
         self._session = ""
         self._brokerage_told: bool | None = None
         """What the keeper said last of the brokerage session; None is unknown."""
-        self._greet_by = 0.0
-        self._heard_at = 0.0
-        self._tic_at = 0.0
-        self._probed = False
         self._controls: dict[Control, Callable[[dict[str, Any], float], None]] = {
             Control.GREETING: self._take_system,
             Control.STATUS: self._take_status,
@@ -128,9 +145,7 @@ class StreamCore:
         # An old connection's `sts` says nothing about this one; the keeper's word stays.
         self._lifecycle.brokerage = self._brokerage_told
         self._session = session
-        self._greet_by = now + self.settings.greeting_timeout_s
-        self._heard_at = now
-        self._probed = False
+        self._liveness.opened(now)
 
     def connection_lost(self, now: float, code: int, reason: str) -> None:
         """Take note that the socket is gone, whoever closed it."""
@@ -141,7 +156,8 @@ class StreamCore:
             self.phase = Phase.OFFLINE
         self._session = ""
         self._output.forget_frames()
-        self._lifecycle.connection_lost(f"connection lost ({code})", now)
+        silent_s = max(0.0, now - self._liveness.heard_at)
+        self._lifecycle.connection_lost(f"connection lost ({code})", now, silent_s)
         self._output.emit(Disconnected(at=now, code=code, reason=reason, planned=planned))
 
     def session_established(self, established: bool, now: float) -> None:  # noqa: FBT001 - a fact, not a mode
@@ -168,11 +184,22 @@ class StreamCore:
         """
         if self.phase is Phase.CLOSED:
             raise ClosedError("stream")
+        self._codes_asked_for.add(wish.topic.code)
         self._lifecycle.subscribe(wish, listener, now)
 
-    def unsubscribe(self, key: str, listener: Listener) -> None:
+    def unsubscribe(self, key: str, listener: Listener, now: float) -> None:
         """Stop wanting a topic for a listener. Twice is harmless."""
-        self._lifecycle.unsubscribe(key, listener)
+        self._lifecycle.unsubscribe(key, listener, now)
+
+    def say(self, key: str, text: str) -> None:
+        """Send a frame of the user's own within a dialogue, such as an answer to a question.
+
+        Errors: `SubscriptionError` when the dialogue has not begun or is over; nothing is sent then.
+        """
+        channel = self._registry.channels.get(key)
+        if channel is None or not channel.on_wire or channel.awaiting or not self._lifecycle.ready:
+            raise SubscriptionError(key, "the dialogue is not open; nothing was sent")
+        self._output.send(text)
 
     # --- verbs: what to do -----------------------------------------------------------------------
 
@@ -194,14 +221,10 @@ class StreamCore:
     def next_deadline(self) -> float | None:
         """When `deadline_reached` must be called at the latest; None when nothing is due."""
         if self.phase is Phase.GREETING:
-            return self._greet_by
+            return self._liveness.next_due
         if self.phase is not Phase.READY:
             return None
-        return min(
-            self._tic_at,
-            self._silence_deadline,
-            *(channel.due for channel in self._registry),
-        )
+        return min(self._liveness.next_due, self._lifecycle.next_due)
 
     def deadline_reached(self, now: float) -> None:
         """Do what is due. Too early is harmless; too late is noticed."""
@@ -210,87 +233,110 @@ class StreamCore:
             return
         if now - due > self.settings.lag_tolerance_s:
             self._forgive_lag(now - due, now)
-        if self.phase is Phase.GREETING:
-            if now >= self._greet_by:
-                waited = self.settings.greeting_timeout_s
-                self._die(f"no greeting within {waited:g} s of connecting", now)
-            return
-        self._watch_silence(now)
-        if self.phase is not Phase.READY:
-            return
-        if now >= self._tic_at:
-            self._send_tic(now)
-        for channel in self._registry:
-            if now >= channel.due:
-                self._lifecycle.serve(channel, now)
+        reason = self._liveness.check(now)
+        if reason:
+            self._die(reason, now)
+        elif self.phase is Phase.READY:
+            self._lifecycle.serve_due(now)
 
     # --- verbs: frames ---------------------------------------------------------------------------
 
     def frame_received(self, frame: bytes | str, now: float) -> None:
         """Take in one frame. Never raises, whatever is in it."""
-        self.stats.frames += 1
-        self._heard_at = now
-        self._probed = False
         if isinstance(frame, str):
             frame = frame.encode(errors="surrogatepass")
-        channel = self._routes.get(frame[frame.rfind(_TOPIC_KEY) + _SKIP : -2])
-        if channel is None:
-            self._take_any(frame, now)
-            return
+        self.frames_received((frame,), now)
+
+    def frames_received(self, frames: Sequence[bytes], now: float) -> None:
+        """Take in the frames of one read, in order. Never raises, whatever is in them.
+
+        The hot path: 0.75 µs for a market-data frame, of which 0.39 is the decoding and 0.12 the
+        look-up. Whatever is done here once for a read need not be done for each frame.
+        """
+        self.stats.frames += len(frames)
+        self._liveness.heard_at = now
+        self._liveness.probed = False
+        channel_of = self._routes.get
+        for frame in frames:
+            channel = channel_of(frame[frame.rfind(_TOPIC_KEY) + _SKIP : -2])
+            if channel is None:
+                self._take_any(frame, now)
+                continue
+            try:
+                update = channel.decode(frame)
+            except UNREADABLE as error:
+                self._report_bad(channel.key, str(error), frame, now)
+                continue
+            if update.conid is None:
+                self._take_odd(channel, frame, now)
+                continue
+            update.raw = frame
+            channel.spoke = True
+            if channel.awaiting:
+                self._lifecycle.first_frame(channel, now)
+            for put in channel.puts:
+                put(update)
+
+    def _take_odd(self, channel: Channel, frame: bytes, now: float) -> None:
+        """Take a frame that ends like market data and names no contract."""
         if len(frame) == channel.frame_without_payload:
             self.stats.without_payload += 1
-            return
-        try:
-            update = channel.decode(frame)
-        except _UNREADABLE as error:
-            self._report_bad(channel.key, str(error), frame, now)
-            return
-        if update.conid is None:
-            # Not the usual frame: an error that names this topic would decode just as well.
+        else:
+            # An error that names this topic would decode just as well.
             self._take_any(frame, now)
-            return
-        update.raw = frame
-        if channel.awaiting:
-            self._lifecycle.first_frame(channel, now)
-        for put in channel.puts:
-            put(update)
 
     def _take_any(self, frame: bytes, now: float) -> None:
         """General path: any frame that the route table does not know by its last bytes."""
-        if len(frame) > self.settings.max_frame_bytes:
-            self._report_bad("", f"{len(frame)} bytes are too many", frame, now)
+        if self._nobody_ever_asked(frame):
+            self.stats.late += 1
             return
         try:
-            wire = parse_json(frame)
-        except _UNREADABLE as error:
+            topic, wire = read_frame(frame, self.settings.max_frame_bytes)
+        except UNREADABLE as error:
             self._report_bad("", str(error), frame, now)
-            return
-        topic = wire.get("topic", "") if isinstance(wire, dict) else None
-        if not isinstance(topic, str):
-            self._report_bad("", "not an object with a topic", frame, now)
             return
         row = TOPICS.get(topic.partition("+")[0])
         try:
             if wire.get("error") is not None:
                 self._take_error(wire, now)
+                self._deliver(TOPICS["error"], "error", wire, frame, now)
             elif not topic:
                 self._take_untitled(wire, frame, now)
             elif row is None:
                 self.stats.unknown += 1
-                self._output.emit(UnknownFrame(at=now, topic=topic, sample=_sample(frame)))
+                self._output.emit(UnknownFrame(at=now, topic=topic, sample=sample(frame)))
             else:
                 if row.control in self._controls:
                     self._controls[row.control](wire, now)
                 self._deliver(row, topic, wire, frame, now)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             self._report_bad(topic, str(error), frame, now)
+
+    def _nobody_ever_asked(self, frame: bytes) -> bool:
+        """Tell cheaply that a frame is of a topic which this client never subscribed to.
+
+        Its socket may carry what another program of the session asked for.
+        """
+        if len(frame) > self.settings.max_frame_bytes:
+            return False
+        try:
+            envelope = read_envelope(frame)
+        except UNREADABLE:
+            return False
+        code = envelope.topic.partition("+")[0]
+        row = TOPICS.get(code)
+        if row is None or envelope.error is not None:
+            return False
+        return row.requested and code not in self._codes_asked_for
 
     def _deliver(
         self, row: Topic, topic: str, wire: dict[str, Any], frame: bytes, now: float
     ) -> None:
-        channel = self._registry.find(topic, wire)
+        channel = addressee(self._registry.find(topic), topic, wire)
+        server_id = str(wire.get("serverId") or "") if row.numbered else ""
         if channel is None:
             self.stats.late += row.requested
+            self._lifecycle.release(row, server_id)
             return
         if len(wire) == 1:
             self.stats.without_payload += 1
@@ -300,8 +346,10 @@ class StreamCore:
             items[0].raw = frame
         else:
             items = row.read(wire)
-        channel.server_id = str(wire.get("serverId", channel.server_id))
-        if channel.awaiting:
+        if server_id:
+            self._lifecycle.name(channel, server_id, now)
+        channel.spoke = True
+        if channel.awaiting and channel.wishes:
             self._lifecycle.first_frame(channel, now)
         for item in items:
             for put in channel.puts:
@@ -310,15 +358,16 @@ class StreamCore:
     # --- what frames mean ------------------------------------------------------------------------
 
     def _take_system(self, wire: dict[str, Any], now: float) -> None:
-        message: SystemMessage = convert(SystemMessage, wire)
-        if not message.success or self.phase is not Phase.GREETING:
+        if "success" not in wire or self.phase is not Phase.GREETING:
             return  # a heartbeat: being heard is all it says
+        message: SystemMessage = convert(SystemMessage, wire)
+        if not message.success:
+            return
         self.phase = Phase.READY
         self.stats.connections += 1
-        self._tic_at = now + self.settings.tic_interval_s
+        self._liveness.greeted(now)
         self._output.emit(Connected(at=now, username=message.success, is_paper=message.is_paper))
-        self._lifecycle.ready = True
-        self._lifecycle.request_wanted(now)
+        self._lifecycle.greeted(now)
 
     def _take_status(self, wire: dict[str, Any], now: float) -> None:
         """Merge what `sts` says; its fields may come one to a frame, and absence is no statement."""
@@ -336,8 +385,10 @@ class StreamCore:
                 and self.status.established is not False
                 and self.status.competing is not True
             )
-            # Whoever spoke last is believed: the keeper, who asks over REST, or the socket.
-            self._lifecycle.brokerage_is(usable, now)
+            # Whoever spoke last is believed: the keeper, who asks over REST, or the socket. What is
+            # believed already changes nothing, and looking at every channel costs 15 µs for 100.
+            if self._lifecycle.brokerage is not usable:
+                self._lifecycle.brokerage_is(usable, now)
 
     def _take_untitled(self, wire: dict[str, Any], frame: bytes, now: float) -> None:
         """Frames without a topic: a request for the session, and two unsubscribe confirmations."""
@@ -349,38 +400,19 @@ class StreamCore:
                 self._session = ""
         elif not _starts(message, "Unsubscribed ") and not _starts(result, "unsubscribed from "):
             self.stats.unknown += 1
-            self._output.emit(UnknownFrame(at=now, topic="", sample=_sample(frame)))
+            self._output.emit(UnknownFrame(at=now, topic="", sample=sample(frame)))
 
     def _take_error(self, wire: dict[str, Any], now: float) -> None:
-        error = str(wire.get("error", wire.get("args", "")))[: 2 * _SAMPLE]
+        error = str(wire.get("error", wire.get("args", "")))[:_LONGEST_ERROR]
         topic = str(wire.get("topic", ""))
         self.stats.errors += 1
         self._output.emit(ErrorReceived(at=now, error=error, topic=topic))
-        # Some error frames name the topic in their text only; a bare "str" there is just a word.
-        quoted = [word for word in re.split(r"[\s\"',:;]+", error) if "+" in word]
-        channel = self._registry.named_in([topic, *quoted])
+        # Some error frames name the topic in their text only.
+        channel = self._registry.named_in([topic, *words_of(error)])
         if channel is not None and channel.on_wire:
             self._lifecycle.fail(channel, f"the server says {error!r}", now)
 
     # --- liveness --------------------------------------------------------------------------------
-
-    @property
-    def _silence_deadline(self) -> float:
-        dead_after = self.settings.dead_after_s
-        after = dead_after if self._probed else min(dead_after, self.settings.probe_after_s)
-        return self._heard_at + after
-
-    def _watch_silence(self, now: float) -> None:
-        silence = now - self._heard_at
-        if silence >= self.settings.dead_after_s:
-            self._die(f"no frame for {silence:.0f} s", now)
-        elif silence >= self.settings.probe_after_s and not self._probed:
-            self._send_tic(now)
-            self._probed = True
-
-    def _send_tic(self, now: float) -> None:
-        self._output.send("tic")
-        self._tic_at = now + self.settings.tic_interval_s
 
     def _forgive_lag(self, lag_s: float, now: float) -> None:
         """Shift what the server was given time for: for `lag_s` nobody here was listening.
@@ -389,10 +421,8 @@ class StreamCore:
         """
         self._output.emit(LoopLagged(at=now, lag_s=lag_s))
         grace_s = lag_s + self.settings.lag_tolerance_s
-        self._heard_at = min(now, self._heard_at + grace_s)
-        self._greet_by += grace_s
-        for channel in self._registry:
-            channel.postpone(grace_s)
+        self._liveness.forgive(grace_s, now)
+        self._lifecycle.postpone(grace_s)
 
     def _die(self, reason: str, now: float) -> None:
         self.phase = Phase.DEAD
@@ -404,13 +434,8 @@ class StreamCore:
 
     def _report_bad(self, topic: str, detail: str, frame: bytes, now: float) -> None:
         self.stats.bad += 1
-        self._output.emit(BadFrame(at=now, topic=topic, detail=detail, sample=_sample(frame)))
+        self._output.emit(BadFrame(at=now, topic=topic, detail=detail, sample=sample(frame)))
 
 
 def _starts(text: object, prefix: str) -> bool:
     return isinstance(text, str) and text.startswith(prefix)
-
-
-def _sample(frame: bytes) -> str:
-    """Show the beginning of a frame, without session ids: those authorise, and `tic` answers have one."""
-    return _SESSION_ID.sub("***", frame[:_SAMPLE].decode(errors="replace"))

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from ibkr_async.errors import ClosedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
     from ibkr_async.errors import IbkrError
     from ibkr_async.stream.buffer import Buffer, SubscriptionStats
-    from ibkr_async.stream.registry import Listener, Wish
+    from ibkr_async.stream.channel import Listener, Wish
 
 T = TypeVar("T")
 
@@ -31,6 +31,12 @@ class Hub(Protocol):
 
     def detach(self, subscription: Subscription[Any]) -> None:
         """Stop feeding it. Twice is harmless."""
+
+    def extend(self, subscription: Subscription[Any], wishes: Sequence[Wish]) -> None:
+        """Feed it more topics. Errors: as `attach`; nothing has changed then."""
+
+    def shrink(self, subscription: Subscription[Any], keys: Sequence[str]) -> None:
+        """Feed it fewer topics."""
 
 
 class Subscription(Generic[T]):
@@ -49,11 +55,20 @@ class Subscription(Generic[T]):
     """
 
     def __init__(
-        self, hub: Hub, wishes: Sequence[Wish], buffer: Buffer[T], listener: Listener
+        self,
+        hub: Hub,
+        wishes: Sequence[Wish],
+        buffer: Buffer[T],
+        listener: Listener,
+        make_wish: Callable[[Any], Wish] | None = None,
     ) -> None:
         self._hub = hub
+        self._make_wish = make_wish
         self._buffer = buffer
+        self._take = buffer.take
         self._waiter: asyncio.Future[None] | None = None
+        self._read: asyncio.Future[None] | None = None
+        """Set at the end of `wait_until_read`."""
         self._entered = False
         self._closed = False
         self.wishes = tuple(wishes)
@@ -105,11 +120,78 @@ class Subscription(Generic[T]):
             self._hub.detach(self)
             self._buffer.clear()
             self._buffer.end()
+            if self._read is not None and not self._read.done():
+                self._read.set_result(None)
+
+    def abandon(self) -> None:
+        """Unsubscribe on behalf of a consumer that has gone without closing. Used by `Bars`."""
+        self._buffer.end()
+        self._hub.detach(self)
 
     def end(self, error: IbkrError) -> None:
         """End it with an error, which is raised after what is queued. Used by the stream."""
         self._buffer.end(error)
         self._hub.detach(self)
+
+    async def drain(self) -> None:
+        """Unsubscribe, and let the iteration end after what is queued. Idempotent.
+
+        It does not wait: whoever iterates takes the rest. `await client.drain()` waits for everyone.
+        """
+        if not self._closed:
+            self._hub.detach(self)
+            self._buffer.end()
+
+    async def wait_until_read(self) -> None:
+        """Wait until what was queued has been taken and the consumer has come back for more.
+
+        Returns at once when nothing is queued. Used by the stream's `drain`, by one task at a time.
+        """
+        if not self._closed and self._buffer:
+            self._read = asyncio.get_running_loop().create_future()
+            await self._read
+
+    # --- what it carries -------------------------------------------------------------------------
+
+    async def add(self, *targets: int | str) -> None:
+        """Subscribe to more contracts (or accounts), with the same fields; iteration goes on.
+
+        Errors: `UsageError` for what is there already or cannot be, `SubscriptionError`,
+        `ClosedError`; nothing has changed then.
+        """
+        wishes = self._wishes_for(targets)
+        self._check_going()
+        twice = sorted({wish.key for wish in wishes} & set(self.topics))
+        if twice:
+            raise UsageError(f"{', '.join(twice)} is twice in one subscription")
+        if self._entered:
+            self._hub.extend(self, wishes)
+        self.wishes += tuple(wishes)
+
+    async def remove(self, *targets: int | str) -> None:
+        """Unsubscribe from some of the contracts (or accounts); what is queued is still delivered.
+
+        Without any left it waits until one is added. Errors: `UsageError` for what is not there.
+        """
+        keys = [wish.key for wish in self._wishes_for(targets)]
+        absent = sorted(set(keys) - set(self.topics))
+        if absent:
+            raise UsageError(f"{', '.join(absent)} is not part of {self!r}")
+        if self._entered:
+            self._hub.shrink(self, keys)
+        self.wishes = tuple(wish for wish in self.wishes if wish.key not in keys)
+
+    def _wishes_for(self, targets: Sequence[int | str]) -> list[Wish]:
+        if self._make_wish is None:
+            raise UsageError(f"{self!r} cannot change; make another subscription")
+        wishes = [self._make_wish(target) for target in targets]
+        for wish in wishes:
+            wish.topic.check_target(wish.target)
+        return wishes
+
+    def _check_going(self) -> None:
+        if self._closed or self._buffer.ended:
+            raise ClosedError("subscription", "it has ended; make a new one")
 
     # --- iteration -------------------------------------------------------------------------------
 
@@ -117,10 +199,14 @@ class Subscription(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        buffer = self._buffer
-        if not buffer or self._waiter is not None:
-            await self._wait()
-        return buffer.take()
+        # Taking first and asking afterwards: 0.16 µs an item instead of 0.24.
+        if self._waiter is None:
+            try:
+                return self._take()
+            except IndexError:
+                pass
+        await self._wait()
+        return self._take()
 
     def batches(self) -> Batches[T]:
         """Iterate over lists of everything that is waiting, never empty, oldest first."""
@@ -163,8 +249,7 @@ class Subscription(Generic[T]):
             self._waiter.set_result(None)
 
     def __repr__(self) -> str:
-        more = f" and {len(self.wishes) - 1} more" if len(self.wishes) > 1 else ""
-        return f"<Subscription {self.topics[0]}{more}>"
+        return f"<Subscription {self._buffer.name}>"
 
 
 class Batches(Generic[T]):

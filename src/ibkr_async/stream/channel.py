@@ -1,0 +1,209 @@
+"""Wishes, those who have them, and the one subscription at the server that serves them.
+
+A `Wish` is one topic that a consumer wants. A `Listener` is that consumer: a buffer and the wishes
+that feed it. A `Channel` is what all wishes for one topic share: at most one subscription at the
+server, however many listen.
+
+Responsible for what is known of each, and for who gets what of an update. It decides nothing: what
+is sent when is `lifecycle`. Pure.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ibkr_async.stream.sharing import narrow, unite
+from ibkr_async.stream.topic import NO_ARGUMENTS, Arguments, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ibkr_async.models.market_data import MarketDataUpdate
+    from ibkr_async.stream.buffer import Buffer
+    from ibkr_async.stream.events import Marker
+
+NEVER: Final = inf
+"""The time of what is not going to happen."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """One topic that a consumer wants."""
+
+    topic: Topic
+    target: str = ""
+    arguments: Arguments = msgspec.field(default_factory=lambda: NO_ARGUMENTS)
+    waits: bool = False
+    """True to wait for room where IBKR serves only so many; else there must be room at once."""
+
+    @property
+    def key(self) -> str:
+        """Name of the channel that serves this wish: `smd+265598`."""
+        return self.topic.key_of(self.target, self.arguments)
+
+
+class Listener:
+    """A consumer's end: where its items go, and which topics it waits for."""
+
+    def __init__(self, buffer: Buffer[Any], *, markers: bool = False) -> None:
+        self.buffer = buffer
+        self.markers = markers
+        self.keys: set[str] = set()
+        """Channels that it listens to."""
+        self.failed: set[str] = set()
+        """Those of them that the server refused or did not confirm."""
+
+    def mark(self, marker: Marker) -> None:
+        """Put a marker between the data, if this consumer wants markers."""
+        if self.markers:
+            self.buffer.mark(marker)
+
+
+class Channel:
+    """One subscription at the server and everyone who listens to it.
+
+    Where it stands::
+
+        on_wire  awaiting   meaning
+        no       no         wanted, not requested on this connection
+        yes      yes        requested; its first frame has not come
+        yes      no         live
+    """
+
+    __slots__ = (
+        "asked_for",
+        "awaiting",
+        "busy",
+        "confirm_by",
+        "decode",
+        "ever_live",
+        "frame_without_payload",
+        "gap_since",
+        "idle",
+        "key",
+        "name",
+        "on_wire",
+        "puts",
+        "renew_at",
+        "renewing",
+        "requested_at",
+        "retry_at",
+        "server_id",
+        "spoke",
+        "started_at",
+        "target",
+        "told_of_gap",
+        "topic",
+        "wishes",
+    )
+
+    def __init__(self, topic: Topic, target: str, key: str = "") -> None:
+        self.topic = topic
+        self.target = target
+        self.name = topic.topic_of(target)
+        """What its frames carry as `topic`."""
+        self.key = key or self.name
+        """What it is called here; differs where several channels share a name."""
+        self.wishes: dict[Listener, Wish] = {}
+        # hot path
+        self.frame_without_payload = len(f'{{"topic":"{self.name}"}}')
+        """Length of the frame that has nothing but its topic; IBKR sends such frames."""
+        self.decode: Callable[[bytes], Any] = _decoder(topic.payload if topic.fast else Any).decode
+        self.puts: tuple[Callable[[Any], None], ...] = ()
+        self.spoke = False
+        """True once data came in the present period of `staleness`."""
+        # progress
+        self.on_wire = False
+        self.awaiting = False
+        self.ever_live = False
+        """True once it was live on any connection: from then on an interruption is a gap."""
+        self.renewing = False
+        self.server_id = ""
+        self.asked_for: Arguments = NO_ARGUMENTS
+        """Arguments of the last request."""
+        self.busy = self.idle = 0
+        """What `staleness` remembers, in periods."""
+        # times
+        self.requested_at = 0.0
+        """When the last request for it was sent."""
+        self.started_at = 0.0
+        """When the server's clock of its lifetime began."""
+        self.confirm_by = NEVER
+        self.renew_at = NEVER
+        self.retry_at = NEVER
+        # gap
+        self.gap_since: float | None = None
+        self.told_of_gap: tuple[Listener, ...] = ()
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What must be asked for so that every listener gets what it wants."""
+        return unite(wish.arguments for wish in self.wishes.values())
+
+    @property
+    def due(self) -> float:
+        """When the next thing is due here, or `NEVER`."""
+        return min(self.confirm_by, self.renew_at, self.retry_at)
+
+    def off_wire(self) -> None:
+        """Forget everything that was true on a connection that is gone."""
+        self.on_wire = self.awaiting = self.renewing = self.spoke = False
+        self.server_id = ""
+        self.busy = self.idle = 0
+        self.confirm_by = self.renew_at = self.retry_at = NEVER
+
+    def postpone(self, lag_s: float) -> None:
+        """Give the server the time back in which we were not listening."""
+        self.confirm_by += lag_s
+
+    def refresh(self) -> None:
+        """Work out anew what one update costs: who gets it, and whose fields are a part only."""
+        everything = self.arguments
+        self.puts = tuple(
+            _put_for(listener, wish, everything) for listener, wish in self.wishes.items()
+        )
+
+
+def _put_for(listener: Listener, wish: Wish, everything: Arguments) -> Callable[[Any], None]:
+    """Give what delivers to one listener; if it wants less than is sent, filter."""
+    buffer = listener.buffer
+    if not wish.topic.fast:
+        return _put_rows(buffer, wish, everything)
+    wanted = wish.arguments.get("fields", ())
+    if set(wanted) == set(everything.get("fields", wanted)):
+        return buffer.put
+    tags = frozenset(wanted)
+
+    def put(update: MarketDataUpdate) -> None:
+        part = narrow(update, tags)
+        if part is None:
+            buffer.stats.filtered += 1
+        else:
+            buffer.put(part)
+
+    return put
+
+
+def _put_rows(buffer: Buffer[Any], wish: Wish, everything: Arguments) -> Callable[[Any], None]:
+    """As `_put_for`, for rows that a request may choose by their `key` (`ssd`, `sld`)."""
+    source = wish.key
+    wanted = wish.arguments.get("keys")
+    if wanted is None or set(wanted) == set(everything.get("keys", ())):
+        return partial(buffer.put, source=source)
+    keys = frozenset(wanted)
+
+    def put(row: Any) -> None:
+        if row.key in keys:
+            buffer.put(row, source)
+        else:
+            buffer.stats.filtered += 1
+
+    return put
+
+
+@cache
+def _decoder(payload: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(payload)

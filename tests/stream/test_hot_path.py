@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ibkr_async.stream.connection import SocketSettings, dial
+from ibkr_async.stream.events import ErrorReceived
+from stream.core_driver import Driver, smd
+from stream.socket_servers import stream_server, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def test_frames_of_one_read_are_delivered_in_order_and_counted() -> None:
+    """Good, bad and foreign frames in one read; each goes its own way."""
+    driver = Driver()
+    driver.connect()
+    listener = driver.listen("smd+1", "smd+2")
+    before = driver.core.stats.frames
+    reads = [smd(1, "10"), "{", smd(2, "20"), '{"topic":"smd+1"}', smd(1, "11")]
+
+    driver.core.frames_received([frame.encode() for frame in reads], driver.now)
+
+    taken = [item.last for item in listener.buffer.take_all()]
+    stats = driver.core.stats
+    assert taken == [10.0, 20.0, 11.0]
+    assert (stats.frames - before, stats.bad, stats.without_payload) == (5, 1, 1)
+
+
+def test_frame_of_a_topic_that_nobody_ever_asked_for_is_counted_as_late() -> None:
+    """Another program of the same session may have asked; nothing is sent or reported for it."""
+    driver = Driver()
+    driver.connect()
+    driver.listen("smd+1")
+    driver.events.clear()
+    driver.sent.clear()
+
+    driver.receive('{"topic":"sor","args":[{"orderId":1}]}')
+    driver.receive('{"serverId":"7","data":[],"topic":"smh+1"}')
+
+    assert driver.core.stats.late == 2
+    assert driver.events == driver.sent == []
+
+
+def test_error_about_a_topic_that_nobody_asked_for_is_still_reported() -> None:
+    """An error is never passed over."""
+    driver = Driver()
+    driver.connect()
+
+    driver.receive('{"topic":"sor","error":"no permission"}')
+
+    assert any(isinstance(event, ErrorReceived) for event in driver.events)
+
+
+@pytest.mark.parametrize("fast_framing", [True, False])
+async def test_fast_framing_is_a_setting_that_changes_no_message(fast_framing: bool) -> None:
+    """The same frames come either way, over a real socket."""
+    heard: list[bytes] = []
+    enough = asyncio.Event()
+
+    def take(frames: Sequence[bytes]) -> None:
+        heard.extend(frames)
+        if len(heard) > 100:
+            enough.set()
+
+    settings = SocketSettings(close_timeout_s=0.2, fast_framing=fast_framing)
+    async with stream_server() as server:
+        connection = await dial(target_of(server.port), None, settings)
+        reading = asyncio.create_task(connection.read(take))
+        await server.until(lambda seen: bool(seen.connections))
+        for number in range(100):
+            await server.connections[0].send(smd(number, "1"))
+        await asyncio.wait_for(enough.wait(), 10)
+        await connection.close()
+        loss = await reading
+
+    assert heard[1:] == [smd(number, "1").encode() for number in range(100)]
+    assert loss.code == 1000

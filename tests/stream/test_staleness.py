@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+
+from ibkr_async.models._base import decode
+from ibkr_async.models.contracts import TradingSchedule
+from ibkr_async.stream.events import Gap, Resumed, Stale
+from ibkr_async.stream.hours import MarketHours
+from stream.core_driver import Driver, smd
+
+SCHEDULE = decode(
+    TradingSchedule,
+    b'{"exchange_time_zone":"US/Eastern","schedules":{'
+    b'"20260922":{"liquid_hours":[{"opening":1000,"closing":2000}],'
+    b'"extended_hours":[{"opening":900,"closing":2100}]},'
+    b'"20260923":{"liquid_hours":[{"opening":3000,"closing":4000}]},'
+    b'"20260924":{}}}',
+)
+
+
+def busy(driver: Driver, conid: int, until: float, every_s: float = 1.0) -> None:
+    """Let a contract trade, with heartbeats."""
+    while driver.now < until:
+        driver.advance_to(min(until, driver.now + every_s))
+        driver.receive(smd(conid))
+        driver.receive('{"topic":"system","hb":1}')
+
+
+def stales(driver: Driver) -> list[Stale]:
+    """What was suspected."""
+    return [event for event in driver.events if isinstance(event, Stale)]
+
+
+def started(*topics: str, **options: object) -> Driver:
+    """A greeted core that listens."""
+    driver = Driver(**options)  # type: ignore[arg-type]  # passes one keyword on
+    driver.listen(*topics)
+    driver.connect()
+    return driver
+
+
+def test_a_stalled_topic_is_asked_for_again_while_the_others_go_on() -> None:
+    """Within 65 s, at once and alone, and what may be missing is a gap: fault F4."""
+    driver = started("smd+1", "smd+2")
+    driver.receive(smd(1))
+    busy(driver, 2, 40)
+    busy(driver, 1, 41)
+    driver.sent.clear()
+    busy(driver, 1, 140)
+
+    stale = stales(driver)[0]
+    (gap,) = [event for event in driver.events if isinstance(event, Gap)]
+    assert (stale.topic, gap.topic, gap.silent_s) == ("smd+2", "smd+2", 60.0)
+    assert 95 <= stale.at <= 110
+    assert [text for text in driver.sent if text != "tic"][:2] == [
+        "umd+2+{}",
+        'smd+2+{"fields":["31"]}',
+    ]
+
+
+def test_a_stalled_topic_that_never_answers_is_asked_for_at_most_every_30_s() -> None:
+    """Fault F4: no storm of requests."""
+    driver = started("smd+2")
+    busy(driver, 2, 40)
+    driver.sent.clear()
+    driver.advance_to(400, heartbeats=True)
+
+    requests = [text for text in driver.sent if text.startswith("smd+2")]
+    assert 5 <= len(requests) <= 11
+    assert not any(isinstance(event, Resumed) for event in driver.events)
+
+
+def test_a_contract_that_trades_seldom_is_never_suspected() -> None:
+    """Twice a minute is not busy."""
+    driver = started("smd+1")
+    driver.receive(smd(1))
+    busy(driver, 1, 600, every_s=30.0)
+    driver.advance_to(2000, heartbeats=True)
+
+    assert stales(driver) == []
+
+
+def test_a_market_that_is_known_to_be_closed_is_never_suspected() -> None:
+    """The close is no stall where the hours are known."""
+    driver = started("smd+1", is_open=lambda target: {"1": False}[target])
+    busy(driver, 1, 60)
+    driver.advance_to(460, heartbeats=True)
+
+    assert stales(driver) == []
+
+
+def test_loop_lag_is_no_silence() -> None:
+    """While our own loop stood still nobody listened: fault F30."""
+    driver = started("smd+1")
+    busy(driver, 1, 60)
+    driver.jump_to(200)
+    driver.receive(smd(1))
+    driver.advance_to(230, heartbeats=True)
+
+    assert stales(driver) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(800, False), (950, True), (2050, True), (2100, False), (3500, True), (4000, None)],
+)
+def test_hours_are_read_from_the_schedule(now: float, expected: bool | None) -> None:
+    """Extended hours where there are some; beyond the last day nothing is known."""
+    hours = MarketHours(lambda: now)
+    hours[265598] = SCHEDULE
+
+    assert hours.is_open("265598") is expected
+    assert hours.is_open("265598@ARCA") is expected
+
+
+def test_contracts_without_hours_are_not_judged() -> None:
+    """Unknown, forgotten, a combination, an empty schedule."""
+    hours = MarketHours(lambda: 0.0)
+    hours[1] = SCHEDULE
+    hours[2] = decode(TradingSchedule, b"{}")
+    assert 1 in hours
+    del hours[1]
+
+    assert [hours.is_open(target) for target in ("1", "2", "9", "28812380;;;1/1,2/-1")] == [
+        None, None, None, None,
+    ]  # fmt: skip
