@@ -1,0 +1,68 @@
+"""The Third-Party Web API v1: `ThirdPartyClient`, its orders, answers and FIX codes.
+
+Another product than the Web API of `Client`: its own root, no brokerage session, no socket, FIX
+codes instead of words, and orders that are named by the customer's own id.
+"""
+
+from __future__ import annotations
+
+from ibkr_async.auth.flow import THIRD_PARTY_URL
+from ibkr_async.thirdparty.answers import (
+    CancelAnswer,
+    ModifyAnswer,
+    OrderImpact,
+    OrderState,
+    Position,
+    SecurityDefinition,
+    Trade,
+)
+from ibkr_async.thirdparty.client import ThirdPartyClient
+from ibkr_async.thirdparty.fix import (
+    EXCHANGES,
+    Exchange,
+    FixExecutionType,
+    FixOrderStatus,
+    FixOrderType,
+    FixSide,
+    FixTif,
+    InstrumentType,
+    OrderRestriction,
+    Temporality,
+)
+from ibkr_async.thirdparty.market import (
+    ExchangeComponents,
+    QuoteSide,
+    Snapshot,
+    ThirdPartyQuote,
+)
+from ibkr_async.thirdparty.requests import Order, OrderChange
+from ibkr_async.thirdparty.summary import AccountSummary
+
+__all__ = [
+    "EXCHANGES",
+    "THIRD_PARTY_URL",
+    "AccountSummary",
+    "CancelAnswer",
+    "Exchange",
+    "ExchangeComponents",
+    "FixExecutionType",
+    "FixOrderStatus",
+    "FixOrderType",
+    "FixSide",
+    "FixTif",
+    "InstrumentType",
+    "ModifyAnswer",
+    "Order",
+    "OrderChange",
+    "OrderImpact",
+    "OrderRestriction",
+    "OrderState",
+    "Position",
+    "QuoteSide",
+    "SecurityDefinition",
+    "Snapshot",
+    "Temporality",
+    "ThirdPartyClient",
+    "ThirdPartyQuote",
+    "Trade",
+]

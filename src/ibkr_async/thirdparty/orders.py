@@ -1,0 +1,219 @@
+"""The calls that place, change and cancel orders, and what becomes known of their fate.
+
+Responsible for the money rule: an order call is sent once; an outcome that is not proven is
+`OrderUnknownError`, after one look for the order by its CustomerOrderId. It must never send an
+order call again, and never report an unproven outcome as success or as refusal.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+import msgspec
+
+from ibkr_async.errors import (
+    AccountsNotVisibleError,
+    AuthError,
+    ForbiddenError,
+    IbkrError,
+    LockedError,
+    OrderRejectedError,
+    OrderUnknownError,
+    RateLimitedError,
+    RefusedError,
+    ResponseError,
+    TransportError,
+    UnauthorizedError,
+    UsageError,
+)
+from ibkr_async.thirdparty.answers import (
+    CancelAnswer,
+    ModifyAnswer,
+    OrderState,
+    Trade,
+    read_rows,
+)
+from ibkr_async.thirdparty.fix import DEAD_STATUSES, FixOrderStatus
+from ibkr_async.thirdparty.sending import ORDER, ORDERS, understood
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
+    from ibkr_async.thirdparty.requests import Replacement
+    from ibkr_async.thirdparty.sending import Calls
+
+_log: Final = logging.getLogger("ibkr_async.orders")
+
+R = TypeVar("R", OrderState, ModifyAnswer, CancelAnswer)
+
+_REFUSED_UNSEEN: Final = (UnauthorizedError, ForbiddenError, LockedError, RateLimitedError)
+"""Refusals of the call itself: the order was not looked at."""
+_PROOF_OF_REFUSAL: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.LENGTH_REQUIRED}
+)
+"""Refusals of the order. A 409, say, proves nothing: the order may be there already."""
+_LOGIN: Final = "/oauth/"
+_NO_STATUS: Final = frozenset({FixOrderStatus.INVALID})
+
+
+class OrderCalls:
+    """Order calls of one client. Concurrency: calls do not wait for each other."""
+
+    def __init__(self, calls: Calls, *, look_timeout_s: float) -> None:
+        self._calls = calls
+        self._look_timeout_s = look_timeout_s
+
+    async def place(self, account: str, customer_order_id: str, body: dict[str, Any]) -> OrderState:
+        """Place an order."""
+        call = self._calls.act("POST", ORDERS, body, account=account)
+        return await self._decided(
+            OrderState, call, account, customer_order_id, f"POST of order {customer_order_id}"
+        )
+
+    async def modify(self, account: str, change: Replacement) -> ModifyAnswer:
+        """Replace an order's terms and its id."""
+        original = change.orig_customer_order_id
+        call = self._calls.act(
+            "PUT", ORDER, change.wire(), account=account, customer_order_id=original
+        )
+        what = f"PUT that makes order {original} into {change.customer_order_id}"
+        return await self._decided(ModifyAnswer, call, account, change.customer_order_id, what)
+
+    async def cancel(self, account: str, customer_order_id: str) -> CancelAnswer:
+        """Ask for an order's end."""
+        call = self._calls.act(
+            "DELETE", ORDER, None, account=account, customer_order_id=customer_order_id
+        )
+        what = f"DELETE of order {customer_order_id}"
+        return await self._decided(CancelAnswer, call, account, customer_order_id, what)
+
+    async def _decided(
+        self,
+        row_type: type[R],
+        call: Awaitable[Any],
+        account: str,
+        customer_order_id: str,
+        what: str,
+    ) -> R:
+        """Make the call and say what is proven: the row, the refusal, or that it is unknown."""
+        with _warning_when_given_up(customer_order_id, what):
+            try:
+                wire = await call
+                row = _own_row(row_type, wire, customer_order_id, what)
+            except IbkrError as error:
+                await self._explain(error, row_type, account, customer_order_id, what)
+                raise
+        if row.status == FixOrderStatus.REJECTED and row_type is not CancelAnswer:
+            raise OrderRejectedError(customer_order_id, row.warning or f"{what}: status Rejected")
+        return row
+
+    async def _explain(
+        self,
+        error: IbkrError,
+        row_type: type[R],
+        account: str,
+        customer_order_id: str,
+        what: str,
+    ) -> None:
+        """Raise what the failure of an order call means; return when it speaks for itself."""
+        if isinstance(error, _REFUSED_UNSEEN) or _nothing_was_sent(error):
+            return
+        if _is_refusal(error):
+            if row_type is CancelAnswer:
+                return
+            raise OrderRejectedError(customer_order_id, str(error)) from error
+        looked_at, is_alive = await self._look_for(account, customer_order_id)
+        if looked_at is None and isinstance(error, AccountsNotVisibleError):
+            return  # said twice: the account is not there yet, so nothing can have been done
+        raise OrderUnknownError(
+            customer_order_id,
+            f"{what}: {error}",
+            looked_at or ("the account, which is not visible yet",),
+            live_order_ids=(customer_order_id,) if is_alive else (),
+            advice=(
+                f"look for it with find_order({account!r}, {customer_order_id!r}) and "
+                f"trades({account!r}) before doing anything about it"
+            ),
+        ) from error
+
+    async def _look_for(
+        self, account: str, customer_order_id: str
+    ) -> tuple[tuple[str, ...] | None, bool]:
+        """Look once for an order by its id: what was looked at, and whether it lives or has filled.
+
+        None for the former when the server says that the account is not visible.
+        """
+        with anyio.move_on_after(self._look_timeout_s):
+            try:
+                orders = await self._calls.read_rows(OrderState, ORDERS, account=account)
+                found = [row for row in orders if row.customer_order_id == customer_order_id]
+                if found:
+                    status = found[-1].status
+                    word = "without a status" if status is None else status.name
+                    return (f"the orders ({word})",), status not in DEAD_STATUSES
+                trades = await self._calls.read_rows(
+                    Trade, "/accounts/{account}/trades", account=account
+                )
+            except AccountsNotVisibleError:
+                return None, False
+            except IbkrError as error:
+                return (f"the orders and trades (failed: {error})",), False
+            if any(trade.customer_order_id == customer_order_id for trade in trades):
+                return ("the orders (not there)", "the trades (it has traded)"), True
+            return ("the orders and trades (not there, which proves nothing yet)",), False
+        return (f"the orders (no answer within {self._look_timeout_s:g} s)",), False
+
+
+def _own_row(row_type: type[R], wire: Any, customer_order_id: str, what: str) -> R:
+    """Find the row about our order in an answer.
+
+    Errors: `UnreadableResponseError` for another shape, and for an answer that is about no order,
+    or about others, or that gives an invalid status: none of these proves anything.
+    """
+
+    def read() -> R:
+        rows = read_rows(row_type, wire)
+        own = [row for row in rows if row.customer_order_id == customer_order_id]
+        if not own and len(rows) == 1 and rows[0].customer_order_id is None:
+            own = list(rows)
+        if not own:
+            raise msgspec.ValidationError("the answer does not name the order")
+        if own[-1].status in _NO_STATUS:
+            raise msgspec.ValidationError("the order's status is InvalidOrderStatus (-1)")
+        return own[-1]
+
+    return understood(what, read)
+
+
+def _is_refusal(error: IbkrError) -> bool:
+    if isinstance(error, RefusedError):
+        return True
+    return isinstance(error, ResponseError) and error.status in _PROOF_OF_REFUSAL
+
+
+def _nothing_was_sent(error: IbkrError) -> bool:
+    if isinstance(error, TransportError | ResponseError) and _LOGIN in error.request:
+        return True  # logging in comes first, and it is what failed
+    if isinstance(error, TransportError):
+        return not error.may_have_reached_server
+    return isinstance(error, UsageError | AuthError)
+
+
+@contextmanager
+def _warning_when_given_up(customer_order_id: str, what: str) -> Iterator[None]:
+    """Log that an outcome is unknown when the caller is cancelled halfway and hears nothing."""
+    try:
+        yield
+    except IbkrError:
+        raise
+    except BaseException:
+        _log.warning(
+            "order %s: outcome unknown (given up during %s); look for it with find_order",
+            customer_order_id,
+            what,
+        )
+        raise

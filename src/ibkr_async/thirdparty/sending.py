@@ -1,0 +1,111 @@
+"""One way for every call of this API: the body's form, the meaning of statuses, the rows.
+
+Responsible for building requests that are either reads, which may be made again, or order calls,
+which never are, and for reading rows out of answers. It must never look at what an order is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from ibkr_async.errors import ResponseError, UnreadableResponseError
+from ibkr_async.rest.request import RestRequest
+from ibkr_async.thirdparty.answers import read_rows
+from ibkr_async.thirdparty.requests import form_fields
+from ibkr_async.thirdparty.statuses import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ibkr_async.resources._base import SendRequest
+    from ibkr_async.rest.request import Method, Pairs
+
+T = TypeVar("T")
+
+ORDERS = "/accounts/{account}/orders"
+ORDER = "/accounts/{account}/orders/{customer_order_id}"
+
+
+class Calls:
+    """Sends calls of the Third-Party Web API over one `SendRequest`."""
+
+    def __init__(self, send: SendRequest, *, form_bodies: bool) -> None:
+        self._send = send
+        self._form_bodies = form_bodies
+
+    async def read(self, path: str, query: Pairs = (), **path_params: str) -> Any:
+        """Read something; the pipeline makes it again where the status allows.
+
+        Shape: plain objects, fractions as `Decimal`.
+        """
+        return await self._sent(
+            RestRequest(
+                method="GET",
+                path=path,
+                result=Any,
+                path_params=path_params,
+                query=query,
+                replayable=True,
+            )
+        )
+
+    async def read_rows(
+        self, type_: type[T], path: str, query: Pairs = (), **path_params: str
+    ) -> tuple[T, ...]:
+        """Read an array of `type_`."""
+        wire = await self.read(path, query, **path_params)
+        return understood(f"GET {path}", lambda: read_rows(type_, wire))
+
+    async def ask(self, path: str, body: dict[str, Any], **path_params: str) -> Any:
+        """Send a question with a body: nothing happens at the broker, so it may be sent again."""
+        return await self._sent(self._with_body("POST", path, body, path_params, replayable=True))
+
+    async def act(
+        self, method: Method, path: str, body: dict[str, Any] | None, **path_params: str
+    ) -> Any:
+        """Make an order call, once. Cancels go ahead of everything else."""
+        request = self._with_body(method, path, body, path_params, replayable=False)
+        return await self._sent(request, priority=method == "DELETE")
+
+    def _with_body(
+        self,
+        method: Method,
+        path: str,
+        body: dict[str, Any] | None,
+        path_params: dict[str, str],
+        *,
+        replayable: bool,
+    ) -> RestRequest[Any]:
+        as_form = self._form_bodies and body is not None
+        return RestRequest(
+            method=method,
+            path=path,
+            result=Any,
+            path_params=path_params,
+            body=None if as_form else body,
+            form=form_fields(body) if as_form and body is not None else None,
+            replayable=replayable,
+        )
+
+    async def _sent(self, request: RestRequest[Any], *, priority: bool = False) -> Any:
+        try:
+            return await self._send(request, priority=priority)
+        except ResponseError as error:
+            meant = explained(request, error)
+            if meant is error:
+                raise
+            raise meant from error
+
+
+def understood(label: str, read: Callable[[], T]) -> T:
+    """Read an answer, or say that it has another shape than the reference gives it.
+
+    Errors: `UnreadableResponseError`.
+    """
+    try:
+        return read()
+    except msgspec.ValidationError as problem:
+        # The message names the path of the field; the values may be private.
+        raise UnreadableResponseError(label, 200, f"unexpected shape: {problem}") from problem
