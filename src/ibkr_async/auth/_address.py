@@ -80,7 +80,7 @@ def _checked(url: str, schemes: tuple[str, str], allow_host: str | None) -> str:
             f"{plain}:// to {host} would send credentials in the clear; use {secure}:// "
             "(plain text is for this machine only)"
         )
-    if not (_is_loopback(host) or _is_ibkr(host) or _is_named(host, allow_host)):
+    if not (_is_loopback(host) or is_ibkr(host) or _is_named(host, allow_host)):
         raise ConfigError(
             f"{host} is neither IBKR nor this machine; check the address, or, if you trust it with "
             f"your credentials, pass allow_host={host!r}"
@@ -88,7 +88,8 @@ def _checked(url: str, schemes: tuple[str, str], allow_host: str | None) -> str:
     return url
 
 
-def _is_ibkr(host: str) -> bool:
+def is_ibkr(host: str) -> bool:
+    """Say whether a host is one of IBKR's."""
     return any(host == domain or host.endswith(f".{domain}") for domain in _IBKR_DOMAINS)
 
 

@@ -1,8 +1,7 @@
 """One round of `POST /oauth/live_session_token`: the request, and what its answer means.
 
 The state between rounds lives in `OAuth1a`; here are functions of their arguments. Refusals become
-errors with the cure that users have found to work. No secret may reach an error: the server's words
-are shortened and the caller's own tokens are taken out of them.
+errors with the cure that users have found to work (see `_refusal`). No secret may reach an error.
 
 Source: "How to implement OAuth", step "Obtaining a live session token".
 """
@@ -13,15 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ibkr_async.auth._clock import NOTABLE_SKEW_S
+from ibkr_async.auth import _refusal
 from ibkr_async.auth._secret import Secret
 from ibkr_async.auth.base import USER_AGENT
-from ibkr_async.errors import (
-    IbkrError,
-    LiveSessionTokenError,
-    RateLimitedError,
-    ServerError,
-)
+from ibkr_async.errors import IbkrError, LiveSessionTokenError
 from ibkr_async.models._base import decode
 from ibkr_async.models.session import LiveSessionTokenReply
 from ibkr_async.oauth import dh, session_token
@@ -29,8 +23,6 @@ from ibkr_async.oauth.signature import authorization_header, base_string, sign_r
 from ibkr_async.rest.request import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ibkr_async.auth._keys import Keys
 
 STEP = "live session token"
@@ -39,10 +31,7 @@ TIMEOUT_S = 30.0
 LIFETIME_S = 86_400.0
 """How long IBKR says a live session token lasts."""
 
-_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _GONE = 200, 401, 403, 404, 410
-_TOO_MANY, _SERVER_ERROR = 429, 500
-_USUAL_KEY_LENGTH = 9
-_LONGEST_DETAIL = 200
+_OK = 200
 
 
 class Identity(NamedTuple):
@@ -106,7 +95,9 @@ def read_answer(who: Identity, reply: HttpReply, *, ahead_s: float) -> LiveSessi
         answer: LiveSessionTokenReply = decode(LiveSessionTokenReply, reply.content)
     except msgspec.DecodeError:
         raise LiveSessionTokenError(
-            STEP, f"the answer cannot be read ({_words(reply)})", _hint_for_status(reply.status)
+            STEP,
+            f"the answer cannot be read ({_refusal.words(reply)})",
+            _refusal.hint_for_status(reply.status),
         ) from None
     if "error" in answer.extra:
         raise refusal(who, reply, ahead_s=ahead_s)
@@ -145,43 +136,15 @@ def _shared_token(keys: Keys, exponent: Secret[int], response: str) -> Secret[by
 
 def refusal(who: Identity, reply: HttpReply, *, ahead_s: float) -> IbkrError:
     """Build the error for an answer that is not a success."""
-    detail = _redacted(_words(reply), (who.access_token.reveal(), who.consumer_key))
-    if reply.status == _TOO_MANY:
-        return RateLimitedError(
-            LABEL, reply.status, detail, retry_after_s=_seconds(reply.headers.get("retry-after"))
-        )
-    if reply.status >= _SERVER_ERROR:
-        return ServerError(
-            LABEL, reply.status, detail, advice="IBKR's login is down; try again later"
-        )
-    hints: list[str] = []
-    if abs(ahead_s) > NOTABLE_SKEW_S:
-        way = "ahead of" if ahead_s > 0 else "behind"
-        hints.append(
-            f"this machine's clock is {abs(ahead_s):.0f} s {way} the server's: set the clock (NTP)"
-        )
-    # By words, never by the number in them: that is a trace id which differs each time.
-    if "invalid consumer" in detail.lower():
-        hints.append(_consumer_hint(who))
-    elif "lst failed" in detail.lower():
-        hints.append(
-            "IBKR no longer has this access token: generate a new token and secret on the portal's "
-            "OAuth page (they usually work within minutes)"
-        )
-    else:
-        hints.append(_hint_for_status(reply.status))
-    return LiveSessionTokenError(STEP, f"{reply.status} {detail}", "; ".join(hints))
-
-
-def _consumer_hint(who: Identity) -> str:
-    length = len(who.consumer_key)
-    unusual = (
-        f" (this one has {length} characters, IBKR's have 9)" if length != _USUAL_KEY_LENGTH else ""
-    )
-    return (
-        "the consumer key is not active: a new one takes from hours to two weeks, often until the "
-        f"weekend restart; check that it is copied exactly from the portal{unusual}, that OAuth "
-        f"access is enabled there, and that it belongs to realm {who.realm!r}"
+    return _refusal.oauth1_refusal(
+        LiveSessionTokenError,
+        STEP,
+        LABEL,
+        reply,
+        consumer_key=who.consumer_key,
+        realm=who.realm,
+        hide=(who.access_token.reveal(),),
+        ahead_s=ahead_s,
     )
 
 
@@ -196,46 +159,3 @@ def _mismatch_hint(keys: Keys) -> str:
         "one of these is not what was uploaded or handed out: dhparam.pem, the encryption key"
         f"{secret}, or the access token secret, which may belong to another access token"
     )
-
-
-def _hint_for_status(status: int) -> str:
-    if status == _UNAUTHORIZED:
-        return (
-            "check that the signature key is the uploaded one and not swapped with the encryption "
-            "key, and that access token, secret and consumer key belong together"
-        )
-    if status == _FORBIDDEN:
-        return (
-            "IBKR's edge refuses this machine; check proxies, and that its address is not blocked"
-        )
-    if status == _GONE:
-        return "this host is retired; try base_url='https://1.api.ibkr.com/v1/api'"
-    if status in {_OK, _NOT_FOUND} or status in range(300, 400):
-        return "check base_url; a proxy or a login page may be in the way"
-    return "check the credentials and base_url"
-
-
-def _words(reply: HttpReply) -> str:
-    """Return the server's own words, in one short line."""
-    text = reply.content.decode("utf-8", "replace").strip()
-    try:
-        document = msgspec.json.decode(reply.content)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        document = None
-    if isinstance(document, dict) and isinstance(document.get("error"), str):
-        text = document["error"]
-    if text.startswith("<"):
-        return "an HTML page"
-    line = " ".join(text.split())
-    return line[:_LONGEST_DETAIL] or "an empty answer"
-
-
-def _redacted(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
-
-
-def _seconds(text: str | None) -> float | None:
-    """Read a `Retry-After` in seconds; its other form, a date, counts as none."""
-    return float(text) if text is not None and text.isascii() and text.isdecimal() else None

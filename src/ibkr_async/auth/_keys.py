@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -20,6 +21,9 @@ from ibkr_async.errors import ConfigError
 from ibkr_async.oauth import pem
 from ibkr_async.oauth.dh import DhParams, read_dh_pem
 from ibkr_async.oauth.session_token import decrypt_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 KeySource = bytes | str | os.PathLike[str]
 """The text of a PEM file as bytes, or the path of one."""
@@ -55,9 +59,9 @@ class KeySources:
 
         Errors: `ConfigError` for missing files, or open ones, with the `chmod` to run.
         """
-        sources = (self.signature_key, self.encryption_key, self.dh)
-        paths = [source for source in sources if not isinstance(source, bytes | DhParams)]
-        config.check_private_files(paths, allow_open=self.allow_open)
+        check_key_files(
+            (self.signature_key, self.encryption_key, self.dh), allow_open=self.allow_open
+        )
 
     def load(self) -> Keys:
         """Read and parse everything, once. Slow: for a worker thread.
@@ -65,51 +69,74 @@ class KeySources:
         A suspicious secret draws a `SecretLengthWarning`.
         Errors: `ConfigError` that names the file and what it holds instead.
         """
-        signature_key = self._private_key(self.signature_key, "signature key")
-        encryption_key = self._private_key(self.encryption_key, "encryption key")
-        dh = self._dh()
+        allow_open = self.allow_open
+        signature_key = read_private_key(self.signature_key, "signature key", allow_open=allow_open)
+        encryption_key = read_private_key(
+            self.encryption_key, "encryption key", allow_open=allow_open
+        )
+        dh = read_dh(self.dh, allow_open=allow_open)
         try:
             secret = decrypt_secret(self.access_token_secret.reveal(), encryption_key)
         except ValueError as error:
             raise ConfigError(str(error)) from None
         return Keys(signature_key=signature_key, dh=dh, secret=Secret(secret))
 
-    def _private_key(self, source: KeySource, what: str) -> RSAPrivateKey:
-        where = _where(source, what)
-        content = self._content(source)
-        if not any(label.endswith("PRIVATE KEY") for label in pem.labels(content)):
-            raise ConfigError(
-                f"{where} holds {pem.describe(content)}, not a private key; give the private half, "
-                "as in private_signature.pem and private_encryption.pem"
-            )
-        try:
-            key = load_pem_private_key(content, password=None)
-        except TypeError:
-            raise ConfigError(
-                f"{where} is protected by a passphrase, which is not supported; write an open copy "
-                "with `openssl rsa -in KEY -out COPY` and run chmod 600 on it"
-            ) from None
-        except (ValueError, UnsupportedAlgorithm):
-            raise ConfigError(
-                f"{where} is damaged or of an unknown kind; make a key with "
-                "`openssl genrsa -out KEY 2048` and upload its public half to IBKR's portal"
-            ) from None
-        if not isinstance(key, RSAPrivateKey) or key.key_size < _MIN_KEY_BITS:
-            raise ConfigError(f"{where} is not an RSA key of at least {_MIN_KEY_BITS} bits")
-        return key
 
-    def _dh(self) -> DhParams:
-        if isinstance(self.dh, DhParams):
-            return self.dh
-        try:
-            return read_dh_pem(self._content(self.dh))
-        except ValueError as error:
-            raise ConfigError(f"{_where(self.dh, 'DH parameters')}: {error}") from None
+def check_key_files(sources: Iterable[DhSource], *, allow_open: bool) -> None:
+    """Look at those sources that are files, without opening them.
 
-    def _content(self, source: KeySource) -> bytes:
-        if isinstance(source, bytes):
-            return source
-        return config.read_private_file(source, allow_open=self.allow_open)
+    Errors: `ConfigError` for missing files, or open ones, with the `chmod` to run.
+    """
+    paths = [source for source in sources if not isinstance(source, bytes | DhParams)]
+    config.check_private_files(paths, allow_open=allow_open)
+
+
+def read_private_key(source: KeySource, what: str, *, allow_open: bool) -> RSAPrivateKey:
+    """Read and parse one private key; `what` names its role in messages. Slow, reads a file.
+
+    Errors: `ConfigError` that names the file and what it holds instead.
+    """
+    where = _where(source, what)
+    content = _content(source, allow_open=allow_open)
+    if not any(label.endswith("PRIVATE KEY") for label in pem.labels(content)):
+        raise ConfigError(
+            f"{where} holds {pem.describe(content)}, not a private key; give the private half, "
+            "as in private_signature.pem and private_encryption.pem"
+        )
+    try:
+        key = load_pem_private_key(content, password=None)
+    except TypeError:
+        raise ConfigError(
+            f"{where} is protected by a passphrase, which is not supported; write an open copy "
+            "with `openssl rsa -in KEY -out COPY` and run chmod 600 on it"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError(
+            f"{where} is damaged or of an unknown kind; make a key with "
+            "`openssl genrsa -out KEY 2048` and upload its public half to IBKR's portal"
+        ) from None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < _MIN_KEY_BITS:
+        raise ConfigError(f"{where} is not an RSA key of at least {_MIN_KEY_BITS} bits")
+    return key
+
+
+def read_dh(source: DhSource, *, allow_open: bool) -> DhParams:
+    """Read the Diffie-Hellman parameters.
+
+    Errors: `ConfigError` that names the file and what is wrong with it.
+    """
+    if isinstance(source, DhParams):
+        return source
+    try:
+        return read_dh_pem(_content(source, allow_open=allow_open))
+    except ValueError as error:
+        raise ConfigError(f"{_where(source, 'DH parameters')}: {error}") from None
+
+
+def _content(source: KeySource, *, allow_open: bool) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    return config.read_private_file(source, allow_open=allow_open)
 
 
 def _where(source: KeySource, what: str) -> str:

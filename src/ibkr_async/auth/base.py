@@ -40,7 +40,7 @@ class SocketTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Auth(Protocol):
-    """One way of logging in: `OAuth1a`, `Gateway` (and `OAuth2`)."""
+    """One way of logging in: `OAuth1a`, `OAuth2`, `Gateway`."""
 
     @property
     def base_url(self) -> str:

@@ -1,4 +1,4 @@
-"""OAuth 1.0a, first party: the access token comes from IBKR's self-service portal.
+"""OAuth 1.0a with an access token: from IBKR's self-service portal, or granted to `OAuthFlow`.
 
 `OAuth1a` holds the credentials, agrees the live session token with the server (over a `Send` that it
 is given), and signs requests with it. Key files are read and parsed once, in a worker thread. It
@@ -101,7 +101,11 @@ class OAuth1a:
         nonce: Callable[[], str] = new_nonce,
         exponent: Callable[[], int] = draw_exponent,
     ) -> None:
-        _check_texts(consumer_key, access_token, access_token_secret)
+        check_texts(
+            consumer_key=consumer_key,
+            access_token=access_token,
+            access_token_secret=access_token_secret,
+        )
         base_url = _address.check_base_url(base_url, allow_host)
         self._who = _handshake.Identity(consumer_key, Secret(access_token), realm, base_url)
         self._ws_url = (
@@ -310,22 +314,23 @@ class OAuth1a:
         )
 
 
-def _check_texts(consumer_key: str, access_token: str, access_token_secret: str) -> None:
-    named = {
-        "consumer_key": consumer_key,
-        "access_token": access_token,
-        "access_token_secret": access_token_secret,
-    }
+def check_texts(**named: str) -> None:
+    """Check the credentials that are copied from IBKR's pages, by their names in messages.
+
+    Errors: one `ConfigError` for all that are missing, or the first that cannot be right.
+    """
     missing = [name for name, value in named.items() if not value.strip()]
     if missing:
         raise ConfigError(
             f"credentials missing: {', '.join(missing)}; IBKR's self-service OAuth page hands them out"
         )
     for name in ("consumer_key", "access_token"):
-        if not (named[name].isascii() and named[name].isalnum()):
+        value = named.get(name, "")
+        if value and not (value.isascii() and value.isalnum()):
             raise ConfigError(
                 f"{name} has blanks or other characters that IBKR's never have; copy it again"
             )
+    consumer_key = named.get("consumer_key", "")
     if consumer_key != consumer_key.upper():
         raise ConfigError(
             "consumer_key has lower-case letters; IBKR stores it in upper case, so write it so"

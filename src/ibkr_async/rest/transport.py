@@ -7,9 +7,11 @@ settings from the environment, keep a cookie, send anything twice, or look insid
 
 from __future__ import annotations
 
+import logging
+import re
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -28,7 +30,7 @@ from ibkr_async.errors import (
 from ibkr_async.rest.request import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """A larger answer is refused; the longest known, /iserver/scanner/params, has about 2 MB."""
@@ -51,6 +53,22 @@ _FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], bool, str], 
     # TLS records that go bad after the handshake arrive as they are.
     (ssl.SSLError, ConnectionBrokenError, True, "the TLS connection broke"),
 )
+
+
+class _CookieFilter(logging.Filter):
+    """Takes cookies out of what httpx's engine writes at DEBUG: a gateway's cookie is its session."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if "set-cookie" in text.lower():
+            record.msg, record.args = _SET_COOKIE.sub(r"\1'***'", text), ()
+        return True
+
+
+_SET_COOKIE: Final = re.compile(
+    r"""(b'set-cookie',\ b)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.IGNORECASE | re.VERBOSE
+)
+_NO_COOKIES: Final = _CookieFilter()
 
 
 class HttpxTransport:
@@ -127,6 +145,7 @@ class HttpxTransport:
             return self._client
 
     def _build_client(self, context: ssl.SSLContext) -> httpx.AsyncClient:
+        logging.getLogger("httpcore.http11").addFilter(_NO_COOKIES)
         return httpx.AsyncClient(
             verify=context,
             trust_env=False,
@@ -153,6 +172,7 @@ class HttpxTransport:
             headers=headers,
             content=request.content or None,
             timeout=httpx.Timeout(request.timeout_s, connect=connect_s, pool=connect_s),
+            extensions={"trace": _close_half_open()},
         ) as response:
             content = bytearray()
             async for chunk in response.aiter_bytes():
@@ -168,6 +188,25 @@ class HttpxTransport:
                 headers={name.lower(): value for name, value in response.headers.items()},
                 content=bytes(content),
             )
+
+
+def _close_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    """Make the hook that closes a connection whose TLS handshake is cancelled.
+
+    httpx closes it after an error, but forgets it after a cancellation: the socket would stay open
+    until the garbage collector finds it.
+    """
+    stream: Any = None
+
+    async def follow(step: str, facts: Mapping[str, Any]) -> None:
+        nonlocal stream
+        if step == "connection.connect_tcp.complete":
+            stream = facts["return_value"]
+        elif step == "connection.start_tls.failed" and stream is not None:
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
+
+    return follow
 
 
 def map_failure(error: Exception, label: str) -> IbkrError:

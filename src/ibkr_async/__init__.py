@@ -1,0 +1,95 @@
+"""The asyncio client for Interactive Brokers' Web API.
+
+| Name | What it is |
+|---|---|
+| `Client` | one object from login to logout: REST, orders and streams |
+| `OAuth1a`, `OAuth2`, `Gateway` | ways of logging in, given to `Client` |
+| `OAuthFlow` | for third parties: how a user grants access; it ends in an `OAuth1a` |
+| `MarketOrder` … `Bracket`, `Answers` | orders, and the policy for IBKR's questions about them |
+| `Quote`, `MarketDataUpdate`, `QUOTE` | what market data looks like, and the usual fields |
+| `Settings` | everything that can be set, with safe defaults |
+| `ibkr_async.errors` | the exception tree; `IbkrError` is its root |
+| `ibkr_async.events` | what `ib.events()` yields |
+| `ibkr_async.models` | the structs of every answer and message |
+| `ibkr_async.simulator` | a small broker on your machine, for tests (extra: `sim`) |
+"""
+
+from __future__ import annotations
+
+from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
+from ibkr_async.client import Client
+from ibkr_async.config import GuardSettings, Settings
+from ibkr_async.errors import (
+    IbkrError,
+    OrderGuardError,
+    OrderQuestionError,
+    OrderRejectedError,
+    OrderUnknownError,
+    UsageError,
+    is_retryable,
+)
+from ibkr_async.health import Health
+from ibkr_async.models.market_data import QUOTE, MarketDataUpdate
+from ibkr_async.models.quotes import Quote
+from ibkr_async.orders import (
+    Answers,
+    Bracket,
+    LimitIfTouchedOrder,
+    LimitOnCloseOrder,
+    LimitOrder,
+    MarketIfTouchedOrder,
+    MarketOnCloseOrder,
+    MarketOrder,
+    MidpriceOrder,
+    OcaGroup,
+    RelativeOrder,
+    StopLimitOrder,
+    StopOrder,
+    TrailingStopLimitOrder,
+    TrailingStopOrder,
+)
+from ibkr_async.thirdparty import ThirdPartyClient
+from ibkr_async.types import OrderStatus, OrderType, Side, TimeInForce
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "QUOTE",
+    "Answers",
+    "Bracket",
+    "Client",
+    "Gateway",
+    "GuardSettings",
+    "Health",
+    "IbkrError",
+    "LimitIfTouchedOrder",
+    "LimitOnCloseOrder",
+    "LimitOrder",
+    "MarketDataUpdate",
+    "MarketIfTouchedOrder",
+    "MarketOnCloseOrder",
+    "MarketOrder",
+    "MidpriceOrder",
+    "OAuth1a",
+    "OAuth2",
+    "OAuthFlow",
+    "OcaGroup",
+    "OrderGuardError",
+    "OrderQuestionError",
+    "OrderRejectedError",
+    "OrderStatus",
+    "OrderType",
+    "OrderUnknownError",
+    "Quote",
+    "RelativeOrder",
+    "Settings",
+    "Side",
+    "StopLimitOrder",
+    "StopOrder",
+    "ThirdPartyClient",
+    "TimeInForce",
+    "TrailingStopLimitOrder",
+    "TrailingStopOrder",
+    "UsageError",
+    "is_retryable",
+]
