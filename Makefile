@@ -30,7 +30,7 @@ lint: $(STAMP)   ## ruff: format and every lint family
 
 types: $(STAMP)  ## mypy strict on src and examples, pyright on the public surface
 	$(BIN)/mypy
-	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
 layers: $(STAMP) ## the import rules of the architecture
 	$(BIN)/python -m pytest -q tests/test_layers.py

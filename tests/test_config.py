@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from ibkr_async import config
-from ibkr_async.config import Settings
+from ibkr_async.config import GuardSettings, Settings
 from ibkr_async.errors import ConfigError
 
 
@@ -163,3 +164,24 @@ def test_json_that_is_broken_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a valid JSON file") as caught:
         config.read_private_json(file)
     assert "canary" not in str(caught.value)
+
+
+def test_guard_is_a_table_of_its_own(tmp_path: Path) -> None:
+    """Limits are read exactly; a wrong one is named."""
+    path = tmp_path / "bot.toml"
+    path.write_text(
+        '[settings]\njournal = "orders.journal"\ndry_run = true\n'
+        "[settings.guard]\nconids = [265598]\nmax_notional = 0.1\nmax_orders_per_minute = 3\n"
+    )
+
+    settings = Settings.from_toml(path)
+
+    assert settings.journal == "orders.journal"
+    assert settings.dry_run
+    assert settings.gate_unknown_orders
+    assert settings.guard == GuardSettings(
+        conids=frozenset({265598}), max_notional=Decimal("0.1"), max_orders_per_minute=3
+    )
+    path.write_text("[settings.guard]\nmax_notional = -1\n")
+    with pytest.raises(ConfigError, match="max_notional"):
+        Settings.from_toml(path)

@@ -565,3 +565,44 @@ async def test_mocked_reply_crosses_the_seam() -> None:
 
     assert isinstance(reply, HttpReply)
     assert (reply.status, reply.content) == (418, b'{"a":1}')
+
+
+async def test_cancelled_tls_handshake_closes_its_socket(transport: HttpxTransport) -> None:
+    """The server sees the end of the connection at once, not when Python collects the garbage."""
+    reached, ended = asyncio.Event(), asyncio.Event()
+
+    async def hesitate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)  # the client has begun its handshake
+        reached.set()
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(hesitate, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        sending = asyncio.create_task(transport.send(get(f"https://127.0.0.1:{port}/x")))
+        await asyncio.wait_for(reached.wait(), 5)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+        await asyncio.wait_for(ended.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    "cookie", [b"x-sess-uuid=canary; Path=/", b'a="canary\'s"; b=\\c', b"c=canary"]
+)
+async def test_cookies_do_not_reach_the_debug_log(
+    transport: HttpxTransport, caplog: pytest.LogCaptureFixture, cookie: bytes
+) -> None:
+    """A gateway's cookie is its session; httpx's engine writes every answer's headers at DEBUG."""
+    caplog.set_level("DEBUG")
+    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: " + cookie + b"\r\nContent-Length: 2\r\n\r\n{}"
+    async with Server(says(answer)) as server:
+        reply = await transport.send(get(f"{server.url}/x"))
+
+    assert "canary" in reply.headers["set-cookie"]
+    assert "content-length" in caplog.text.lower()
+    assert "set-cookie', b'***'" in caplog.text.lower()
+    assert "canary" not in caplog.text

@@ -1,0 +1,220 @@
+"""Write the generated pages of this folder from the code's own tables.
+
+Run it with `make docs`; a test fails when a page is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+
+from ibkr_async import errors
+from ibkr_async.models.fields import FIELDS, QUOTE
+from ibkr_async.orders.questions import KNOWN_QUESTIONS
+from ibkr_async.rest.pacing import PACING
+from ibkr_async.stream.topics import TOPICS, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ibkr_async.stream.topics import Topic
+
+HERE = Path(__file__).parent
+SAMPLES = HERE.parent / "tests" / "samples" / "ws"
+NOTE = "<!-- Made by `make docs` from the code; changes belong there. -->\n\n"
+
+
+_TARGETS = {
+    Target.NOTHING: "",
+    Target.CONTRACT: "CONID",
+    Target.ACCOUNT: "ACCOUNT",
+    Target.ACCOUNT_AND_CONTRACT: "ACCOUNT+CONID",
+    Target.EXERCISE: "exercise",
+}
+_WITH_ARGUMENTS = {Target.CONTRACT, Target.ACCOUNT, Target.EXERCISE}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lay rows out as a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def market_data_fields() -> str:
+    """List every market-data field."""
+    rows = (
+        (f"`{field.name}`", field.tag, field.meaning, field.unit or "", "●" if tag in QUOTE else "")
+        for tag, field in FIELDS.items()
+    )
+    return (
+        "# Market-data fields\n\n"
+        'Names and tags can be used alike: `fields=["bid", "7308"]`. A dot marks the fields of\n'
+        "`QUOTE`, which are streamed when none are named.\n\n"
+        + table(("name", "tag", "meaning", "unit", "in `QUOTE`"), rows)
+    )
+
+
+def channels() -> str:
+    """List every topic of the socket, then show each with its call, a sample and its struct."""
+    rows = (
+        (
+            f"[`{topic.code}`](#{topic.code})",
+            topic.heading,
+            f"`{topic.call}`",
+            "sent by the server" if topic.unsolicited else f"`{_request(topic)}`",
+            f"`{topic.unsubscribe}`" if topic.unsubscribe else "",
+            " or ".join(f"`{kind.__name__}`" for kind in _payloads(topic)),
+            "yes" if topic.confirmed else "no",
+            topic.policy,
+        )
+        for topic in TOPICS.values()
+    )
+    return (
+        "# Channels of the socket\n\n"
+        "One row for each topic. The call is a method of `ib.stream`. *Confirmed* says whether the first\n"
+        "frame proves the subscription; *policy* is what a full buffer does unless you choose. Frames\n"
+        "without a topic are `waiting for session`, answered by the library, and the confirmations of\n"
+        "`umh`, `usd` and `uld`. How to use the feeds is told in [streams.md](streams.md).\n\n"
+        + table(
+            (
+                "topic",
+                "IBKR's heading",
+                "call",
+                "requested as",
+                "ended by",
+                "payload",
+                "confirmed",
+                "policy",
+            ),
+            rows,
+        )
+        + "".join(_channel(topic) for topic in TOPICS.values())
+    )
+
+
+def _channel(topic: Topic) -> str:
+    """Show one topic: its call, a frame as it comes, and every field of what the consumer gets."""
+    samples = json.loads((SAMPLES / f"{topic.code}.json").read_text(encoding="utf-8"))
+    text = (
+        f"\n## {topic.code}\n\n{topic.heading}: `ib.stream.{topic.call}`\n\n"
+        f"```json\n{json.dumps(samples[0], ensure_ascii=False)}\n```\n"
+    )
+    for kind in _payloads(topic):
+        summary = (kind.__doc__ or "").strip().partition("\n")[0]
+        rows = ((f"`{name}`", f"`{key}`", meaning) for name, key, meaning in _fields(kind))
+        text += f"\n`{kind.__name__}`: {summary}\n\n" + table(("field", "sent as", "meaning"), rows)
+    return text
+
+
+def _request(topic: Topic) -> str:
+    target = _TARGETS[topic.target]
+    arguments = "+{…}" if topic.target in _WITH_ARGUMENTS else "+{}"
+    return f"{topic.topic_of(target)}{arguments}"
+
+
+def _payloads(topic: Topic) -> Sequence[Any]:
+    return get_args(topic.payload) or [topic.payload]
+
+
+def _fields(kind: Any) -> list[tuple[str, str, str]]:
+    """Give (attribute, wire key, meaning) of every field that is sent."""
+    meanings = _meanings(kind)
+    return [
+        (field.name.removesuffix("_wire"), field.encode_name, meanings[field.name])
+        for field in msgspec.structs.fields(kind)
+        if not field.encode_name.startswith("#")
+    ]
+
+
+def _meanings(kind: Any) -> dict[str, str]:
+    """Read the line under each field of a struct; market data has its meanings in `FIELDS`."""
+    found = {
+        field.name: FIELDS[field.encode_name].meaning
+        for field in msgspec.structs.fields(kind)
+        if field.encode_name in FIELDS
+    }
+    for base in reversed(kind.__mro__):
+        if not base.__module__.startswith("ibkr_async"):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        if not isinstance(body, ast.ClassDef):
+            continue
+        for line, below in pairwise(body.body):
+            if (
+                isinstance(line, ast.AnnAssign)
+                and isinstance(line.target, ast.Name)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+            ):
+                found[line.target.id] = " ".join(str(below.value.value).split())
+    return found
+
+
+def limits() -> str:
+    """List the pacing table."""
+    rows = (
+        (
+            f"`{rule.path}`",
+            f"{rule.limit} in {_duration(rule.window_s)}",
+            rule.concurrent or "",
+        )
+        for rule in PACING
+    )
+    return (
+        "# Request limits\n\n"
+        "All requests together: ten a second, of which two are kept for cancels. A breach blocks\n"
+        "the IP address for 10 to 15 minutes, so calls wait for their slot; one that would have to\n"
+        "wait longer than 30 seconds raises `RateLimitedError` and is not sent.\n\n"
+        + table(("endpoint", "limit", "at once"), rows)
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{seconds:g} s"
+    return f"{seconds / 60:g} min"
+
+
+def questions() -> str:
+    """List the known order questions."""
+    rows = ((f"`{message_id}`", text) for message_id, text in KNOWN_QUESTIONS.items())
+    return (
+        "# Questions about orders\n\n"
+        "IBKR may ask before it takes an order. The answer is *no* unless you allow the id, as in\n"
+        '`answers=Answers.allow("o163")`. IBKR adds ids without notice; an id that is not listed\n'
+        "can be allowed all the same.\n\n" + table(("id", "what it is about"), rows)
+    )
+
+
+def exceptions() -> str:
+    """Show the exception tree."""
+    return "# Errors\n\n```text\n" + (errors.__doc__ or "").strip() + "\n```\n"
+
+
+PAGES = {
+    "market-data-fields.md": market_data_fields,
+    "channels.md": channels,
+    "limits.md": limits,
+    "questions.md": questions,
+    "errors.md": exceptions,
+}
+
+
+def main() -> None:
+    """Write every page."""
+    for name, page in PAGES.items():
+        (HERE / name).write_text(NOTE + page(), encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""`Client`: settings, and what happens when a part of it breaks. Real use is in `integration/`."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+
+import anyio
+import pytest
+
+import ibkr_async
+from ibkr_async import Client, Gateway, Settings
+from ibkr_async import client as client_module
+from ibkr_async.auth.base import SocketTarget
+from ibkr_async.errors import ClosedError, ConnectFailedError
+from ibkr_async.events import SessionClosed
+from ibkr_async.session.state import SessionState
+
+NOBODY = "https://127.0.0.1:1"
+
+
+def test_keywords_override_settings() -> None:
+    """What is given directly wins; what is not given stays."""
+    settings = Settings(account_id="DU1", compete=True, tickle_interval_s=30.0)
+    ib = Client(Gateway(), settings=settings, account_id="DU2", compete=False)
+
+    assert (ib.settings.account_id, ib.settings.compete) == ("DU2", False)
+    assert ib.settings.tickle_interval_s == 30.0
+    assert settings.account_id == "DU1"
+
+
+def test_dangerous_settings_are_off_by_default() -> None:
+    """Nothing trades live or pushes another login out unless the program says so."""
+    settings = Client(Gateway()).settings
+
+    assert (settings.allow_live_orders, settings.compete) == (False, False)
+
+
+def test_client_is_made_outside_an_event_loop() -> None:
+    """Making one does no I/O and needs no loop."""
+    ib = Client(Gateway(NOBODY))
+
+    assert ib.session.info.state is SessionState.UNKNOWN
+    assert str(ib.health()) == "NOT OK: session unknown, socket idle"
+
+
+async def test_same_failure_at_the_start_is_raised_once_and_closes() -> None:
+    """A client that could not be opened is closed and cannot be entered again."""
+    ib = Client(Gateway(NOBODY))
+    with pytest.raises(ConnectFailedError):
+        await ib.__aenter__()
+
+    with pytest.raises(ClosedError, match="used once"):
+        await ib.__aenter__()
+    assert ib.session.info.state is SessionState.CLOSED
+
+
+class _BrokenAuth:
+    """A way of logging in with a defect: what it raises is not one of our errors."""
+
+    base_url = NOBODY
+    needs_login = False
+    expires_at = None
+    opens_brokerage_session = True
+
+    def ssl_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+    async def login(self, send: object) -> None:
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        raise NotImplementedError
+
+    def absorb(self, reply: object) -> None:
+        raise NotImplementedError
+
+    def sign(self, *_request: object) -> Mapping[str, str]:
+        raise ZeroDivisionError("a defect")
+
+    def socket(self, session: str) -> SocketTarget:
+        raise NotImplementedError
+
+
+async def test_defect_of_a_part_is_raised_at_once_and_unwrapped() -> None:
+    """Nobody waits a minute for a session keeper that has crashed, and no group is shown."""
+    ib = Client(_BrokenAuth())
+    events = ib.events()
+    with anyio.fail_after(2), pytest.raises(ZeroDivisionError, match="a defect"):
+        await ib.__aenter__()
+
+    assert [type(event) async for event in events] == [SessionClosed]
+    assert {task.get_name() for task in asyncio.all_tasks()} <= {
+        asyncio.current_task().get_name()  # type: ignore[union-attr]  # a test runs in a task
+    }
+
+
+async def test_part_that_does_not_end_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing takes a limited time even if something hangs."""
+    monkeypatch.setattr(client_module, "_LONGEST_CLOSE_S", 0.05)
+    supervisor = asyncio.create_task(asyncio.sleep(3600))
+    with anyio.fail_after(5):
+        await client_module._wait_for_end(supervisor)
+
+    assert supervisor.cancelled()
+
+
+async def test_cancelled_close_is_finished_first_and_then_passed_on() -> None:
+    """Once or many times: whoever closes hears of the cancellation when everything has ended."""
+    may_end = asyncio.Event()
+    supervisor = asyncio.create_task(_wait_for(may_end))
+    closing = asyncio.create_task(client_module._wait_for_end(supervisor))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.sleep(0)
+        assert not closing.done()
+    may_end.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert supervisor.done()
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def test_groups_with_one_member_are_unwrapped() -> None:
+    """The task group is not the user's business; two different failures stay together."""
+    one = ValueError("one")
+    nested = ExceptionGroup("outer", [ExceptionGroup("inner", [one])])
+    pair = ExceptionGroup("outer", [one, TypeError("two")])
+
+    assert client_module._single(nested) is one
+    assert client_module._single(pair) is pair
+
+
+def test_public_names_exist_and_are_documented() -> None:
+    """Everything in `__all__` can be imported and says what it is."""
+    undocumented = [
+        name
+        for name in ibkr_async.__all__
+        if callable(getattr(ibkr_async, name)) and not getattr(ibkr_async, name).__doc__
+    ]
+
+    assert undocumented == []
+    assert len(ibkr_async.__all__) == len(set(ibkr_async.__all__))

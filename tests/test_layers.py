@@ -1,0 +1,257 @@
+"""The architecture's import rules, read from the syntax trees of the sources."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ibkr_async
+
+SOURCE = Path(__file__).parents[1] / "src" / "ibkr_async"
+MODULES = {
+    ".".join(("ibkr_async", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): path
+    for path in sorted(SOURCE.rglob("*.py"))
+}
+
+IMPURE = {
+    "anyio",
+    "asyncio",
+    "httpx",
+    "os",
+    "random",
+    "secrets",
+    "socket",
+    "ssl",
+    "time",
+    "websockets",
+}
+PURE = (
+    "types",
+    "errors",
+    "models",
+    "oauth",
+    "rest.request",
+    "rest.decode",
+    "rest.pacing",
+    "rest.retry",
+    "session.state",
+    "session.events",
+    "stream.topic",
+    "stream.topics",
+    "stream.addressing",
+    "stream.frames",
+    "stream.liveness",
+    "stream.channel",
+    "stream.staleness",
+    "stream.hours",
+    "stream.bar_builder",
+    "stream.backfill",
+    "stream.events",
+    "stream.protocol",
+    "stream.buffer",
+    "stream.backoff",
+    "stream.registry",
+    "stream.lifecycle",
+    "stream.sharing",
+    "stream.output",
+    "stream.core_settings",
+    "orders.rules",
+    "orders.order_types",
+    "orders.tickets",
+    "orders.policy",
+    "orders.questions",
+    "orders.dialogue",
+    "orders.coid",
+    "orders.legs",
+    "orders.observations",
+    "orders.order_events",
+    "orders.record",
+    "orders.tracker",
+)
+
+# A package may import packages of a lower level, and its own.
+LEVEL = {
+    "types": 0,
+    "errors": 0,
+    "models": 1,
+    "oauth": 1,
+    "config": 2,
+    "rest.request": 2,
+    "auth": 3,
+    "rest": 4,
+    # A small client of its own: the three legs are walked before there is a `Client`.
+    "auth.flow": 5,
+    "stream.protocol": 4,
+    "resources": 5,
+    "session": 6,
+    "stream": 5,
+    "orders": 6,
+    "thirdparty": 6,
+    "events": 7,
+    "health": 7,
+    "client": 8,
+    "simulator": 8,
+    "cli": 10,
+}
+
+PUBLIC_NAMES = 9
+"""Level of the package's own `__init__`, which collects what users import."""
+
+# (importer, imported) pairs outside the rules, each with its reason.
+EXCEPTIONS = {
+    # `sim.auth()` and `sim.gateway()` hand out ready credentials; the import is inside the method.
+    ("simulator.simulator", "auth"),
+}
+
+
+def imports_of(path: Path, module: str) -> list[tuple[str, bool]]:
+    """Every absolute name that a file imports, and whether that is for type checkers only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) in typing_only) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            found += [
+                (f"{node.module}.{alias.name}", id(node) in typing_only) for alias in node.names
+            ]
+    return found
+
+
+def inner_name(name: str) -> str:
+    """`ibkr_async.rest.pacing.Pacer` -> `rest.pacing.Pacer`."""
+    return name.removeprefix("ibkr_async").removeprefix(".")
+
+
+def level_of(name: str) -> int | None:
+    """Level of a module of ours; the longest matching row of the table counts."""
+    rows = [row for row in LEVEL if name == row or name.startswith(row + ".")]
+    if not rows and hasattr(ibkr_async, name):
+        return PUBLIC_NAMES
+    return LEVEL[max(rows, key=len)] if rows else None
+
+
+ALL = [pytest.param(name, path, id=name) for name, path in MODULES.items()]
+
+
+@pytest.mark.parametrize(("module", "path"), ALL)
+def test_module_imports_only_what_its_layer_allows(module: str, path: Path) -> None:
+    """Arrows point down only, and every package has its place in the table."""
+    name = inner_name(module)
+    if name in {"", "__main__", "testing"}:
+        return
+    level = level_of(name)
+
+    assert level is not None, f"{module} has no place in the layer table"
+    for imported, _ in imports_of(path, module):
+        if not imported.startswith("ibkr_async"):
+            continue
+        target = inner_name(imported)
+        if any(name == a and target.startswith(b) for a, b in EXCEPTIONS):
+            continue
+        if target.split(".")[0] == name.split(".")[0]:
+            continue
+        target_level = level_of(target)
+        assert target_level is not None, f"{module} imports {imported}, which is unknown"
+        assert target_level < level, f"{module} imports {imported}, which is not below it"
+
+
+@pytest.mark.parametrize(("module", "path"), ALL)
+def test_pure_module_imports_nothing_that_does_io(module: str, path: Path) -> None:
+    """Time, randomness and the network come in as arguments."""
+    name = inner_name(module)
+    if not any(name == pure or name.startswith(pure + ".") for pure in PURE):
+        return
+    impure = {
+        imported
+        for imported, typing_only in imports_of(path, module)
+        if imported.split(".")[0] in IMPURE and not typing_only
+    }
+
+    assert not impure
+
+
+def test_every_pure_module_of_the_list_exists() -> None:
+    """A renamed file cannot slip out of the rule."""
+    assert [name for name in PURE if f"ibkr_async.{name}" not in MODULES] == []
+
+
+@pytest.mark.parametrize(
+    ("library", "allowed"),
+    [
+        ("httpx", {"ibkr_async.rest.transport"}),
+        ("websockets", {"ibkr_async.stream.connection", "ibkr_async.stream.framing"}),
+    ],
+)
+def test_library_is_imported_in_its_one_place(library: str, allowed: set[str]) -> None:
+    """A swap of the library stays cheap."""
+    users = {
+        module
+        for module, path in MODULES.items()
+        if any(name.split(".")[0] == library for name, _ in imports_of(path, module))
+    }
+
+    assert users <= allowed
+
+
+def test_simulator_shares_nothing_but_models_and_types() -> None:
+    """One misunderstanding must not hide on both sides of the wire."""
+    shared = {
+        (inner_name(module), inner_name(imported))
+        for module, path in MODULES.items()
+        if module.startswith("ibkr_async.simulator")
+        for imported, _ in imports_of(path, module)
+        if imported.startswith("ibkr_async")
+        and inner_name(imported).split(".")[0] not in {"simulator", "models", "types"}
+    }
+
+    assert {pair for pair in shared if not any(pair[0] == a for a, _ in EXCEPTIONS)} == set()
+
+
+def test_modules_import_without_cycles() -> None:
+    """The module graph, type-checking imports aside, has no cycle."""
+    graph: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        targets: set[str] = set()
+        for imported, typing_only in imports_of(path, module):
+            if typing_only or not imported.startswith("ibkr_async"):
+                continue
+            target = imported if imported in MODULES else imported.rpartition(".")[0]
+            if target in MODULES and target != module:
+                targets.add(target)
+        graph[module] = targets
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module in done:
+            return
+        for target in graph[module]:
+            visit(target, (*trail, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_importing_the_package_has_no_side_effects() -> None:
+    """Module bodies hold definitions and constants, not calls that act."""
+    offenders = [
+        f"{module}:{node.lineno}"
+        for module, path in MODULES.items()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ]
+
+    assert offenders == []
