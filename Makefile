@@ -7,7 +7,6 @@ ARGS   ?=
 
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.ready
-COVERAGE_FLOOR = 90
 
 .PHONY: help demo test check lint types layers bench docs lock clean
 .DEFAULT_GOAL := help
@@ -18,9 +17,9 @@ help:            ## list the targets
 demo: $(STAMP)   ## run the demo bot against the built-in simulator (ARGS="--seconds 5 --plain")
 	@$(BIN)/ibkr-async demo $(ARGS)
 
-test: $(STAMP)   ## run the whole test suite with its coverage gate
+test: $(STAMP)   ## run the whole test suite with its coverage gate (pyproject.toml)
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term $(ARGS)
 
 check: lint types layers  ## lint, types and layer rules
 
@@ -35,7 +34,7 @@ types: $(STAMP)  ## mypy strict on src and examples, pyright on the public surfa
 layers: $(STAMP) ## the import rules of the architecture
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-bench: $(STAMP)  ## side-by-side ratios (arrives with the benchmarks)
+bench: $(STAMP)  ## side-by-side ratios against other clients (ARGS="--quick")
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(STAMP)   ## rebuild the generated tables in docs/

@@ -5,6 +5,7 @@
 | `Client` | one object from login to logout: REST, orders and streams |
 | `OAuth1a`, `OAuth2`, `Gateway` | ways of logging in, given to `Client` |
 | `OAuthFlow` | for third parties: how a user grants access; it ends in an `OAuth1a` |
+| `ThirdPartyClient` | the older Third-Party Web API v1 |
 | `MarketOrder` … `Bracket`, `Answers` | orders, and the policy for IBKR's questions about them |
 | `Quote`, `MarketDataUpdate`, `QUOTE` | what market data looks like, and the usual fields |
 | `Settings` | everything that can be set, with safe defaults |
@@ -15,6 +16,8 @@
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
 from ibkr_async.client import Client
@@ -48,8 +51,10 @@ from ibkr_async.orders import (
     TrailingStopLimitOrder,
     TrailingStopOrder,
 )
-from ibkr_async.thirdparty import ThirdPartyClient
 from ibkr_async.types import OrderStatus, OrderType, Side, TimeInForce
+
+if TYPE_CHECKING:
+    from ibkr_async.thirdparty import ThirdPartyClient
 
 __version__ = "0.1.0"
 
@@ -93,3 +98,12 @@ __all__ = [
     "UsageError",
     "is_retryable",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The older API is needed by few, and importing it takes a sixth of the time of the rest.
+    if name == "ThirdPartyClient":
+        from ibkr_async.thirdparty import ThirdPartyClient
+
+        return ThirdPartyClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

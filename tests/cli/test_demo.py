@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 
 import pytest
 
 from ibkr_async import IbkrError, UsageError
 from ibkr_async.cli import demo as demo_module
 from ibkr_async.cli.demo import demo
+from ibkr_async.cli.demo_bot import follow
 
 _COMMAND = [sys.executable, "-W", "error", "-m", "ibkr_async.cli.main", "demo", "--plain"]
 
@@ -135,3 +137,16 @@ def test_other_failures_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_module, "_run", fail)
     with pytest.raises((ZeroDivisionError, ExceptionGroup)):
         demo(plain=True)
+
+
+async def test_following_a_feed_ends_with_the_feed() -> None:
+    """The demo's helper tasks end by themselves when the client closes."""
+
+    async def feed() -> AsyncIterator[int]:
+        for number in (1, 2):
+            yield number
+
+    shown: list[int] = []
+    await follow(feed(), shown.append)
+
+    assert shown == [1, 2]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ibkr_async.simulator.answers import UNAVAILABLE, Answer, failure, ok
@@ -357,13 +358,17 @@ def rest_endpoint(
 
     async def serve(request: Request) -> Response:
         headers = request.headers
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # given up while it was being sent: nobody hears an answer
+            return Response()
         received = ReceivedRequest(
             method=request.method,
             path=request.scope["raw_path"].decode("ascii"),
             query=request.scope["query_string"].decode("ascii"),
             authorization=headers.get("authorization", ""),
             content_type=headers.get("content-type", ""),
-            body=await request.body(),
+            body=body,
         )
         reply = desk.answer(
             WebRequest(
