@@ -42,3 +42,11 @@ def test_links_of_the_readme_exist() -> None:
 
     for target in re.findall(r"\]\(([^)#:]+)\)", readme):
         assert (ROOT / target).exists(), target
+
+
+def test_readme_shows_the_demo_bot_as_it_is() -> None:
+    """The README's bot is the one that `make demo` runs."""
+    source = (ROOT / "src" / "ibkr_async" / "cli" / "demo_bot.py").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert source[source.index("async def trade(") :].rstrip() in readme
