@@ -8,7 +8,7 @@ ARGS   ?=
 BIN     = $(VENV)/bin
 STAMP   = $(VENV)/.ready
 
-.PHONY: help demo test check lint types layers bench docs lock clean
+.PHONY: help demo test check lint types layers bench soak proof docs lock clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -36,6 +36,12 @@ layers: $(STAMP) ## the import rules of the architecture
 
 bench: $(STAMP)  ## side-by-side ratios against other clients (ARGS="--quick")
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(STAMP)   ## half an hour of load with faults (ARGS="--seconds 60")
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+proof: $(STAMP)  ## prove that orders cannot double, and print the numbers
+	$(BIN)/python -m benchmarks.orders_proof $(ARGS)
 
 docs: $(STAMP)   ## rebuild the generated tables in docs/
 	$(BIN)/python docs/build.py

@@ -60,6 +60,15 @@ def test_dh_file_and_certificate_of_the_directory_are_used(key_directory: Path) 
     assert found["ca"] == str(key_directory / "ca.pem")
 
 
+def test_relative_directory_is_read(key_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory's name is put before its files once, not twice."""
+    monkeypatch.chdir(key_directory.parent)
+
+    found = OAuth1a.from_files(key_directory.name)
+
+    assert found.needs_login
+
+
 def test_paths_in_credentials_json_are_not_followed(key_directory: Path) -> None:
     """The directory is the source: a path in the JSON cannot point elsewhere."""
     file = key_directory / "credentials.json"

@@ -72,7 +72,7 @@ def from_files(directory: config.AnyPath, *, allow_open: bool = False) -> Creden
     for name, file in files.items():
         values.pop(name, None)
         if (home / file).exists():
-            values[name] = str(home / file)
+            values[name] = file
 
     def spell(name: str) -> str:
         return files.get(name) or f"{name} in {_JSON_FILE}"
@@ -90,7 +90,9 @@ def from_env(environ: Mapping[str, str] | None = None, *, allow_open: bool = Fal
     values = {name: value for name, value in found.items() if name in _ALL}
     directory = found.get("credentials_dir")
     if directory is None:
-        return _credentials(values, _env_name, "the environment", None)
+        return _credentials(
+            values, _env_name, "the environment, and IBKR_CREDENTIALS_DIR is not set", None
+        )
     if values:
         both = ", ".join(_env_name(name) for name in sorted(values))
         raise ConfigError(f"IBKR_CREDENTIALS_DIR is set and so is {both}; unset one or the other")
