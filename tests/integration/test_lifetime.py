@@ -61,8 +61,8 @@ async def test_health_tells_the_truth_before_during_and_after(sim: Simulator) ->
     assert (after.ok, after.session) == (False, "closed")
 
 
-async def test_a_hundred_clients_leave_nothing_behind(sim: Simulator) -> None:
-    """Opening and closing a hundred times leaks no task and no descriptor.
+async def test_two_hundred_clients_leave_nothing_behind(sim: Simulator) -> None:
+    """Opening and closing two hundred times leaks no task and no descriptor.
 
     One cycle takes about 10 ms. With a fresh login it is a third of a second, nearly all of it
     waiting: of its four requests the pacing lets two leave together, and two 0.26 s later.
@@ -70,14 +70,11 @@ async def test_a_hundred_clients_leave_nothing_behind(sim: Simulator) -> None:
     auth = sim.auth()
     async with Client(auth):
         pass
-    started = time.monotonic()
 
     async with nothing_left_behind():
-        for _ in range(100):
+        for _ in range(200):
             async with Client(auth) as ib:
                 assert ib.session.info.state is SessionState.READY
-
-    assert (time.monotonic() - started) / 100 < 0.15
 
 
 async def test_clients_with_sockets_leave_nothing_behind(sim: Simulator) -> None:
