@@ -62,6 +62,12 @@ PURE = (
     "orders.rules",
     "orders.order_types",
     "orders.tickets",
+    "orders.unknown",
+    "orders.gate",
+    "orders.groups",
+    "orders.combos",
+    "orders.contract_checks",
+    "orders.evidence",
     "orders.policy",
     "orders.questions",
     "orders.dialogue",
@@ -89,6 +95,7 @@ LEVEL = {
     "resources": 5,
     "session": 6,
     "stream": 5,
+    "feed": 5,
     "orders": 6,
     "thirdparty": 6,
     "events": 7,
@@ -105,6 +112,8 @@ PUBLIC_NAMES = 9
 EXCEPTIONS = {
     # `sim.auth()` and `sim.gateway()` hand out ready credentials; the import is inside the method.
     ("simulator.simulator", "auth"),
+    # For type checkers only: an error carries the question that a user may answer.
+    ("errors", "models.order_answers"),
 }
 
 

@@ -50,10 +50,12 @@ No message or attribute carries a secret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ibkr_async.models.order_answers import PromptQuestion
 
 
 class IbkrError(Exception):
@@ -534,6 +536,16 @@ class OrderQuestionError(OrderError):
         )
 
 
+_ADVICE: Final = (
+    "it may be live: search ib.orders.live() and ib.orders.trades() for order_ref {coid!r} before "
+    "placing it again"
+)
+_ADVICE_REUSED: Final = (
+    "this coid was used before, so what is found under {coid!r} is the earlier order: look at that "
+    "one, dismiss this one with ib.orders.dismiss({coid!r}), and place it under a new coid"
+)
+
+
 class OrderUnknownError(OrderError):
     """The order may or may not be live. It was not sent again, and must not be blindly.
 
@@ -548,13 +560,16 @@ class OrderUnknownError(OrderError):
         *,
         live_order_ids: Sequence[str] = (),
         advice: str = "",
+        prompt: PromptQuestion | None = None,
+        coid_reused: bool = False,
     ) -> None:
         super().__init__(coid, detail, live_order_ids=live_order_ids)
         self.looked_at = tuple(looked_at)
-        self._advice = advice or (
-            "it may be live: search ib.orders.live() and ib.orders.trades() for order_ref "
-            f"{coid!r} before placing it again"
-        )
+        self.prompt = prompt
+        """What IBKR wants to be chosen, for `ib.orders.answer_prompt`; None when it does not ask."""
+        self.coid_reused = coid_reused
+        """IBKR knows this client order id already: `live_order_ids` are of an earlier order."""
+        self._advice = advice or (_ADVICE_REUSED if coid_reused else _ADVICE).format(coid=coid)
 
     def __str__(self) -> str:
         looked = f"; looked at {', '.join(self.looked_at)}" if self.looked_at else ""

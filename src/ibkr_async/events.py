@@ -7,12 +7,10 @@ are collected here for import.
 
 from __future__ import annotations
 
-import asyncio
 import weakref
-from collections import deque
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TypeAlias
 
-from ibkr_async.errors import UsageError
+from ibkr_async.feed import Feed
 from ibkr_async.session.events import (
     LoginRenewed,
     SessionClosed,
@@ -42,9 +40,6 @@ from ibkr_async.stream.events import (
     SubscriptionFailed,
     UnknownFrame,
 )
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 __all__ = [
     "AuthStatusChanged",
@@ -83,7 +78,7 @@ CAPACITY = 1_000
 """Events that wait for one consumer; older ones make room and are counted in `dropped`."""
 
 
-class Events:
+class Events(Feed[Event]):
     """One consumer's view of the events: `async for event in ib.events():`.
 
     It begins with what happens after it was made, and ends when the client is closed.
@@ -91,39 +86,10 @@ class Events:
     """
 
     def __init__(self, feed: EventFeed) -> None:
+        super().__init__(instead="call ib.events() again")
         self.dropped = 0
         """Events that were lost because this consumer did not read them in time."""
         self._feed = feed
-        self._queue: deque[Event] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._ended = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        if self._waiter is not None:
-            raise UsageError("these events are being read by another task; call ib.events() again")
-        while not self._queue:
-            if self._ended:
-                raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self._queue.popleft()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Stop listening. Idempotent."""
@@ -137,15 +103,6 @@ class Events:
             self.dropped += 1
         self._queue.append(event)
         self._wake()
-
-    def end(self) -> None:
-        """Let the iteration end after what is queued."""
-        self._ended = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 class EventFeed:

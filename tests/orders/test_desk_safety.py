@@ -415,11 +415,94 @@ async def test_prompt_is_not_looked_for() -> None:
     """IBKR waits for a choice; the live orders would show nothing new."""
     bench = Bench("prompt")
 
-    with pytest.raises(OrderUnknownError, match="answer_prompt"):
+    with pytest.raises(OrderUnknownError, match="answer_prompt") as caught:
         await bench.desk.submit(ORDER)
 
     assert bench.send.labels == [PLACE]
     assert "my-1" in bench.desk.unknown
+    assert caught.value.prompt is not None
+    assert caught.value.prompt.order_id == "987654"
+
+
+async def test_prompt_of_an_error_can_be_answered() -> None:
+    """The error carries all that the answer takes."""
+    bench = Bench("prompt", b'"Request was submitted"')
+    with pytest.raises(OrderUnknownError) as caught:
+        await bench.desk.submit(ORDER)
+    prompt = caught.value.prompt
+
+    assert prompt is not None
+    assert await bench.desk.answer_prompt(prompt, prompt.options[0]) == "Request was submitted"
+
+
+# --- a client order id that was used before ------------------------------------------------------
+
+IN_USE = b'{"error":"Local order ID=my-1 is already registered."}'
+EARLIER = (
+    b'{"snapshot":true,"orders":[{"orderId":5,"order_ref":"my-1","status":"%s","acct":"DU1"}]}'
+)
+
+
+async def test_order_under_a_used_id_is_shown_and_not_given() -> None:
+    """Somebody's earlier order must not look like a success of this submission."""
+    bench = Bench(IN_USE, EARLIER % b"Submitted")
+
+    with pytest.raises(OrderUnknownError, match="used before") as caught:
+        await bench.desk.submit(ORDER)
+
+    assert caught.value.coid_reused
+    assert caught.value.live_order_ids == ("5",)
+    assert "order 5 is Submitted" in caught.value.looked_at[0]
+    assert bench.send.labels.count(PLACE) == 1
+    with pytest.raises(OrderGuardError, match="my-1"):
+        await bench.desk.submit(OTHER)
+
+
+async def test_used_id_that_is_not_found_is_unknown() -> None:
+    """The words stay, and so does the doubt."""
+    bench = Bench(IN_USE, *NOT_FOUND)
+
+    with pytest.raises(OrderUnknownError, match="already registered") as caught:
+        await bench.desk.submit(ORDER)
+
+    assert caught.value.live_order_ids == ()
+    assert caught.value.looked_at
+
+
+async def test_earlier_order_can_be_found_on_purpose() -> None:
+    """What was sent for it is not known, and the gate opens."""
+    bench = Bench(IN_USE, EARLIER % b"Submitted", EARLIER % b"Submitted", "accepted")
+    with pytest.raises(OrderUnknownError):
+        await bench.desk.submit(ORDER)
+
+    earlier = await bench.desk.find("my-1")
+
+    assert (earlier.order_id, earlier.tickets) == ("5", ())
+    assert not bench.desk.unknown
+    await bench.desk.submit(OTHER)
+
+
+async def test_earlier_order_can_turn_out_dead() -> None:
+    """Then nothing is live under the id, and the gate opens."""
+    bench = Bench(IN_USE, EARLIER % b"Cancelled", EARLIER % b"Cancelled", b"[]")
+    with pytest.raises(OrderUnknownError) as caught:
+        await bench.desk.submit(ORDER)
+
+    with pytest.raises(OrderRejectedError):
+        await bench.desk.find("my-1")
+
+    assert caught.value.live_order_ids == ()
+    assert not bench.desk.unknown
+
+
+async def test_order_refused_for_its_id_is_not_open_after_a_restart(tmp_path: Path) -> None:
+    """The earlier order would otherwise be recovered as this one."""
+    bench = await journalled(tmp_path, IN_USE, EARLIER % b"Submitted")
+    with pytest.raises(OrderUnknownError):
+        await bench.desk.submit(ORDER)
+    await bench.desk.aclose()
+
+    assert read_open_intents(tmp_path / "j") == ()
 
 
 # --- the journal ---------------------------------------------------------------------------------

@@ -439,12 +439,68 @@ def test_prompt_is_unknown_and_names_the_order() -> None:
     """Each option of a prompt lets the order go on, so it cannot be called refused."""
     dialogue = start(Answers.allow("p12"))
 
-    dialogue.receive(rows("prompt"))
+    rows_of_prompt = rows("prompt")
+    dialogue.receive(rows_of_prompt)
 
     error = error_of(dialogue)
     assert isinstance(error, OrderUnknownError)
     assert error.live_order_ids == ("987654",)
     assert "answer_prompt" in str(error)
+    assert error.prompt is rows_of_prompt[0]
+
+
+IN_USE = '{"error":"Local order ID=c1 is already registered."}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(IN_USE, id="refused"),
+        pytest.param(
+            '[{"order_id":"1","order_status":"Failed","text":"Local order ID=c1 is already '
+            'registered."}]',
+            id="leg",
+        ),
+    ],
+)
+def test_refusal_of_a_used_id_is_unknown(answer: str) -> None:
+    """An order has this id, and it may be live: nothing says that there is none."""
+    dialogue = start()
+
+    dialogue.receive(parse_place_answer(answer))
+
+    error = error_of(dialogue)
+    assert isinstance(error, OrderUnknownError)
+    assert error.coid_reused
+    assert "used before" in str(error)
+
+
+def test_used_id_as_a_status_is_unknown() -> None:
+    """The same words with an HTTP error mean the same."""
+    dialogue = start()
+
+    dialogue.failed(BadRequestError("POST /x", 400, "Local order ID=c1 is already registered."))
+
+    assert error_of(dialogue).coid_reused
+
+
+def test_used_id_after_a_yes_is_unknown() -> None:
+    """IBKR may look at the id only when the question has been answered."""
+    dialogue = start(ALLOW)
+    dialogue.receive(question(1))
+
+    dialogue.receive(parse_place_answer(IN_USE))
+
+    assert error_of(dialogue).coid_reused
+
+
+def test_used_id_of_a_modification_is_a_rejection() -> None:
+    """The order is known to be there, and keeps its terms."""
+    dialogue = SubmitDialogue("c1", 1, Answers.none(), modifies=True)
+
+    dialogue.receive(parse_place_answer(IN_USE))
+
+    assert isinstance(error_of(dialogue), OrderRejectedError)
 
 
 def test_prompt_without_order_names_none() -> None:

@@ -239,6 +239,12 @@ class SubscriptionMachine(RuleBasedStateMachine):
             assert wanted[key] <= self.server.subscribed[key]
 
     @invariant()
+    def deadline_is_the_earliest(self) -> None:
+        """The deadline that is remembered is what looking at every channel finds."""
+        lifecycle = self.driver.core._lifecycle
+        assert lifecycle.next_due == lifecycle.find_next_due()
+
+    @invariant()
     def nothing_leaks(self) -> None:
         """Channels exist only for consumers that exist, and routes only for channels."""
         registry = self.driver.core._registry

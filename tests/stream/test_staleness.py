@@ -4,7 +4,7 @@ import pytest
 
 from ibkr_async.models._base import decode
 from ibkr_async.models.contracts import TradingSchedule
-from ibkr_async.stream.events import Gap, Resumed, Stale
+from ibkr_async.stream.events import Gap, Renewed, Resumed, Stale
 from ibkr_async.stream.hours import MarketHours
 from stream.core_driver import Driver, smd
 
@@ -87,6 +87,20 @@ def test_a_market_that_is_known_to_be_closed_is_never_suspected() -> None:
     driver.advance_to(460, heartbeats=True)
 
     assert stales(driver) == []
+
+
+def test_renewal_says_how_long_nothing_had_come() -> None:
+    """A stall of a topic that was never busy enough to be suspected shows in the renewal."""
+    driver = started("smd+1", "smd+2")
+    driver.receive(smd(1))
+    driver.receive(smd(2))
+    busy(driver, 2, 100, every_s=20.0)
+    busy(driver, 1, 481)
+    driver.receive(smd(2))
+
+    silent = {event.topic: event.silent_s for event in driver.events if isinstance(event, Renewed)}
+    assert silent["smd+1"] == 0.0
+    assert silent["smd+2"] == pytest.approx(380, abs=6)
 
 
 def test_loop_lag_is_no_silence() -> None:

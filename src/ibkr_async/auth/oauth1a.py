@@ -17,6 +17,7 @@ from anyio import to_thread
 
 from ibkr_async.auth import _address, _handshake, _tls, credentials
 from ibkr_async.auth._clock import NOTABLE_SKEW_S, ServerClock
+from ibkr_async.auth._expiring import ExpiringLogin
 from ibkr_async.auth._keys import Keys, KeySources
 from ibkr_async.auth._secret import Secret
 from ibkr_async.auth.base import USER_AGENT, SocketTarget
@@ -25,7 +26,6 @@ from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.oauth.signature import authorization_header, base_string, sign_hmac_sha256
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
 
     from ibkr_async import config
@@ -60,7 +60,7 @@ class OAuth1aOptions(TypedDict, total=False):
     exponent: Callable[[], int]
 
 
-class OAuth1a:
+class OAuth1a(ExpiringLogin):
     """Log in with OAuth 1.0a credentials of one's own.
 
     From the portal: `consumer_key` (nine letters, upper case), `access_token` and
@@ -107,6 +107,8 @@ class OAuth1a:
             access_token_secret=access_token_secret,
         )
         base_url = _address.check_base_url(base_url, allow_host)
+        trust = _tls.Trust(ca, may_skip_host_name=_address.may_skip_host_name(base_url, allow_host))
+        super().__init__(base_url, trust, ServerClock(clock), renew_margin_s)
         self._who = _handshake.Identity(consumer_key, Secret(access_token), realm, base_url)
         self._ws_url = (
             _address.ws_url_for(base_url)
@@ -121,17 +123,11 @@ class OAuth1a:
             allow_open=allow_open_key_files,
         )
         self._sources.check()
-        self._trust = _tls.Trust(
-            ca, may_skip_host_name=_address.may_skip_host_name(base_url, allow_host)
-        )
-        self._renew_margin_s = renew_margin_s
         self._sign_parameters = sign_parameters
-        self._clock = ServerClock(clock)
         self._nonce = nonce
         self._exponent = exponent
         self._keys: Keys | None = None
         self._token: _handshake.LiveSessionToken | None = None
-        self._renew_at = 0.0
 
     @classmethod
     def from_files(cls, directory: config.AnyPath, **options: Unpack[OAuth1aOptions]) -> Self:
@@ -170,36 +166,12 @@ class OAuth1a:
     def __repr__(self) -> str:
         return f"OAuth1a(consumer_key=***, access_token=***, base_url={self.base_url!r})"
 
-    # --- what the client asks ------------------------------------------------------------------
-
-    @property
-    def base_url(self) -> str:
-        """REST root without a trailing slash."""
-        return self._who.base_url
-
-    @property
-    def needs_login(self) -> bool:
-        """True without a live session token, or when it is within the margin of its expiry."""
-        return self._token is None or self._clock.now() >= self._renew_at
+    # --- what the client asks --------------------------------------------------------------------
 
     @property
     def expires_at(self) -> float | None:
         """Unix seconds, on the server's clock, at which the token lapses; None without one."""
         return None if self._token is None else self._token.expires_at
-
-    @property
-    def opens_brokerage_session(self) -> bool:
-        """True: after every login the client calls `ssodh/init`."""
-        return True
-
-    @property
-    def clock_ahead_s(self) -> float:
-        """Seconds by which this machine's clock is ahead of the server's, as of the last login."""
-        return self._clock.ahead_s
-
-    def ssl_context(self) -> ssl.SSLContext:
-        """TLS policy: the system's trust store, or exactly the certificate `ca`. Loads files."""
-        return self._trust.context()
 
     # --- logging in ------------------------------------------------------------------------------
 
@@ -236,9 +208,7 @@ class OAuth1a:
                 "the server sent an empty Diffie-Hellman response twice",
                 "wait a minute and try again; if it persists, upload dhparam.pem anew",
             )
-        now = self._clock.now()
-        # A token with less life than twice the margin would otherwise be renewed all the time.
-        self._renew_at = max(token.expires_at - self._renew_margin_s, (now + token.expires_at) / 2)
+        self._plan_renewal(self._clock.now(), token.expires_at)
         self._token = token
 
     async def _agree(

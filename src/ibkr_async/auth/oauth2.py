@@ -20,6 +20,7 @@ from anyio import to_thread
 
 from ibkr_async.auth import _address, _refusal, _tls
 from ibkr_async.auth._clock import NOTABLE_SKEW_S, ServerClock
+from ibkr_async.auth._expiring import ExpiringLogin
 from ibkr_async.auth._keys import check_key_files, read_private_key
 from ibkr_async.auth._secret import Secret
 from ibkr_async.auth.base import USER_AGENT, SocketTarget
@@ -32,7 +33,6 @@ from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.rest.request import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -57,7 +57,7 @@ class _Session(NamedTuple):
     """Unix seconds on the server's clock."""
 
 
-class OAuth2:
+class OAuth2(ExpiringLogin):
     """Log in with OAuth 2.0: `private_key_jwt`, then a single sign-on session.
 
     `client_id` and `key_id` (such as `main`) are what IBKR registered, `key` is the private half as
@@ -96,7 +96,9 @@ class OAuth2:
         _check_texts(client_id=client_id, key_id=key_id, credential=credential)
         self._client_id, self._key_id, self._credential = client_id, key_id, credential
         self._ip = ip if callable(ip) else _checked_ip(ip)
-        self._base_url = _address.check_base_url(base_url, allow_host)
+        base_url = _address.check_base_url(base_url, allow_host)
+        trust = _tls.Trust(ca, may_skip_host_name=_address.may_skip_host_name(base_url, allow_host))
+        super().__init__(base_url, trust, ServerClock(clock), renew_margin_s)
         origin = _origin(self._base_url)
         self._token_url = _address.check_base_url(token_url or origin + TOKEN_PATH, allow_host)
         self._sso_url = _address.check_base_url(sso_url or origin + SSO_PATH, allow_host)
@@ -110,13 +112,7 @@ class OAuth2:
         self._key_source = key
         self._allow_open = allow_open_key_files
         self._key: RSAPrivateKey | None = None
-        self._trust = _tls.Trust(
-            ca, may_skip_host_name=_address.may_skip_host_name(self._base_url, allow_host)
-        )
-        self._renew_margin_s = renew_margin_s
-        self._clock = ServerClock(clock)
         self._session: _Session | None = None
-        self._renew_at = 0.0
 
     def __repr__(self) -> str:
         return f"OAuth2(client_id=***, credential=***, base_url={self._base_url!r})"
@@ -124,33 +120,9 @@ class OAuth2:
     # --- what the client asks --------------------------------------------------------------------
 
     @property
-    def base_url(self) -> str:
-        """REST root without a trailing slash."""
-        return self._base_url
-
-    @property
-    def needs_login(self) -> bool:
-        """True without a session, or when it is within the margin of its expiry."""
-        return self._session is None or self._clock.now() >= self._renew_at
-
-    @property
     def expires_at(self) -> float | None:
         """Unix seconds, on the server's clock, at which the session lapses; None without one."""
         return None if self._session is None else self._session.expires_at
-
-    @property
-    def opens_brokerage_session(self) -> bool:
-        """True: after every login the client calls `ssodh/init`."""
-        return True
-
-    @property
-    def clock_ahead_s(self) -> float:
-        """Seconds by which this machine's clock is ahead of the server's, as of the last login."""
-        return self._clock.ahead_s
-
-    def ssl_context(self) -> ssl.SSLContext:
-        """TLS policy: the system's trust store, or exactly the certificate `ca`. Loads files."""
-        return self._trust.context()
 
     # --- logging in ------------------------------------------------------------------------------
 
@@ -200,8 +172,7 @@ class OAuth2:
             raise AuthError(step, "the session is not active", "check the user name (credential)")
         lifetime_s = answer.expires_in or jwt.SESSION_LIFETIME_S
         expires_at = now + lifetime_s
-        # A session with less life than twice the margin would otherwise be renewed all the time.
-        self._renew_at = max(expires_at - self._renew_margin_s, now + lifetime_s / 2)
+        self._plan_renewal(now, expires_at)
         self._session = _Session(Secret(answer.access_token or ""), expires_at)
 
     async def _access_token(self, send: Send, key: RSAPrivateKey) -> Secret[str]:

@@ -14,22 +14,9 @@ import msgspec
 
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.orders.groups import Bracket, OcaGroup
-from ibkr_async.orders.order_types import (
-    LimitIfTouchedOrder,
-    LimitOnCloseOrder,
-    LimitOrder,
-    MarketIfTouchedOrder,
-    MarketOnCloseOrder,
-    MarketOrder,
-    MidpriceOrder,
-    RelativeOrder,
-    SingleOrder,
-    StopLimitOrder,
-    StopOrder,
-    TrailingStopLimitOrder,
-    TrailingStopOrder,
-)
-from ibkr_async.types import Side, to_decimal
+from ibkr_async.orders.order_types import SingleOrder
+from ibkr_async.orders.tickets import order_type_of
+from ibkr_async.types import OrderType, Side, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,20 +26,20 @@ if TYPE_CHECKING:
 Checkable = TypeVar("Checkable", bound=SingleOrder | Bracket | OcaGroup)
 Rounding = Literal["passive", "nearest"]
 
-_WORDS: Final[Mapping[type, str]] = MappingProxyType(
+_WORDS: Final[Mapping[OrderType, str]] = MappingProxyType(
     {
-        MarketOrder: "market",
-        LimitOrder: "limit",
-        StopOrder: "stop",
-        StopLimitOrder: "stop_limit",
-        TrailingStopOrder: "trailing_stop",
-        TrailingStopLimitOrder: "trailing_stop_limit",
-        MidpriceOrder: "midprice",
-        MarketOnCloseOrder: "marketonclose",
-        LimitOnCloseOrder: "limitonclose",
-        MarketIfTouchedOrder: "mit",
-        LimitIfTouchedOrder: "lit",
-        RelativeOrder: "relative",
+        OrderType.MARKET: "market",
+        OrderType.LIMIT: "limit",
+        OrderType.STOP: "stop",
+        OrderType.STOP_LIMIT: "stop_limit",
+        OrderType.TRAIL: "trailing_stop",
+        OrderType.TRAIL_LIMIT: "trailing_stop_limit",
+        OrderType.MIDPRICE: "midprice",
+        OrderType.MARKET_ON_CLOSE: "marketonclose",
+        OrderType.LIMIT_ON_CLOSE: "limitonclose",
+        OrderType.MARKET_IF_TOUCHED: "mit",
+        OrderType.LIMIT_IF_TOUCHED: "lit",
+        OrderType.RELATIVE: "relative",
     }
 )
 """Kind of order -> IBKR's long word for it in the rules."""
@@ -113,7 +100,7 @@ def _legs(order: SingleOrder | Bracket | OcaGroup) -> Iterator[tuple[str, Single
 
 
 def _check_kind(order: SingleOrder, rules: ContractRules) -> None:
-    word = _WORDS[type(order)]
+    word = _WORDS[order_type_of(order)]
     if rules.order_types and word not in rules.order_types:
         raise OrderInvalidError("order_type", f"the contract takes no {word} orders")
     if order.outside_rth and rules.order_types_outside and word not in rules.order_types_outside:
@@ -128,7 +115,7 @@ def _check_kind(order: SingleOrder, rules: ContractRules) -> None:
 
 
 def _check_quantity(order: SingleOrder, rules: ContractRules) -> None:
-    word = _WORDS[type(order)]
+    word = _WORDS[order_type_of(order)]
     if order.cash_quantity is not None and word not in (rules.cqt_types or (word,)):
         raise OrderInvalidError("cash_quantity", f"not for {word} orders of this contract")
     if order.quantity is None or not _needs_whole_units(order, rules):
@@ -139,7 +126,7 @@ def _check_quantity(order: SingleOrder, rules: ContractRules) -> None:
 
 def _needs_whole_units(order: SingleOrder, rules: ContractRules) -> bool:
     """Tell whether the rules name the orders that may be fractional, and this is none of them."""
-    return rules.fraq_types is not None and _WORDS[type(order)] not in rules.fraq_types
+    return rules.fraq_types is not None and _WORDS[order_type_of(order)] not in rules.fraq_types
 
 
 def _check_prices(order: SingleOrder, rules: ContractRules) -> None:

@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import msgspec
 
 from ibkr_async.errors import (
     IbkrError,
@@ -320,12 +321,15 @@ class OrderDesk(OrderReads):
         """Look for an order by its client order id: one that is in `unknown`, or of an earlier run.
 
         Shape: its handle. An unknown order is unknown no more then, and the gate opens. Of an order
-        that neither this run nor the journal knows, the handle has no tickets.
+        that neither this run nor the journal knows, the handle has no tickets; nor has that of an
+        earlier order, which IBKR has under a client order id that was used again.
         Errors: `OrderRejectedError` when IBKR shows it dead; `OrderUnknownError` when nothing is
         proven after a search of at least 15 seconds.
         Pacing: takes up to half a minute; the live orders may be read once per 5 seconds.
         """
         known = self.unknown.get(coid)
+        if known is not None and known.coid_reused:
+            return await self._find_earlier(known.submission, known.detail)
         if known is not None:
             rows = await self._recovery.find_out(
                 known.submission, known.detail, known.live_order_ids
@@ -425,6 +429,17 @@ class OrderDesk(OrderReads):
             raise error
         raise error from step.cause
 
+    async def _find_earlier(self, refused: Submission, detail: str) -> OrderHandle:
+        """Look for the order that made IBKR refuse this one; what was sent there is not known."""
+        earlier = msgspec.structs.replace(refused, tickets=())
+        try:
+            rows = await self._recovery.look(earlier, detail)
+        except OrderRejectedError:
+            self._outcomes.dismissed(refused.coid)
+            raise
+        self._outcomes.dismissed(refused.coid)
+        return self._handle(earlier, rows)
+
     async def _try_dry(self, submission: Submission) -> DryRun:
         handle = DryRun(
             self,
@@ -458,7 +473,8 @@ class OrderDesk(OrderReads):
 
 
 def _dialogue(submission: Submission, answers: Answers) -> SubmitDialogue:
-    return SubmitDialogue(submission.coid, len(submission.tickets), answers)
+    modifies = submission.modifies is not None
+    return SubmitDialogue(submission.coid, len(submission.tickets), answers, modifies=modifies)
 
 
 def _legs(submission: Submission, rows: Sequence[OrderAccepted]) -> tuple[Leg, ...]:

@@ -22,6 +22,9 @@ What is known after a failure, and so how it ends:
 (*) An error inside a 200 is a rejection after a yes too, unless it says that the reply id was not
 found: IBKR was seen to answer that, or 503, and the order went live later (ibkr-conduit). A no that
 was not acknowledged is reported as `declined=False`.
+
+A refusal because the client order id is known already is unknown too, unless it is a modification:
+it says that there is an order under this id, and not whose.
 """
 
 from __future__ import annotations
@@ -74,6 +77,7 @@ _PROOF_OF_REFUSAL: Final = frozenset(
 DEAD_STATUSES: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.FAILED})
 """Statuses of an order that is neither live nor filled."""
 _REPLY_ID_LOST: Final = "reply id not found"
+_ID_IN_USE: Final = "already registered"
 
 
 # --- steps ---------------------------------------------------------------------------------------
@@ -123,10 +127,11 @@ _Fingerprint: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 class SubmitDialogue:
     """One submission. Look at `step`, do it, report back."""
 
-    def __init__(self, coid: str, legs: int, answers: Answers) -> None:
+    def __init__(self, coid: str, legs: int, answers: Answers, *, modifies: bool = False) -> None:
         self.coid = coid
         self.step: Step = SendTickets()
         self._legs = legs
+        self._modifies = modifies
         self._answers = answers
         self._accepted: dict[str, OrderAccepted] = {}
         self._open: deque[tuple[Question, bool]] = deque()
@@ -136,7 +141,7 @@ class SubmitDialogue:
         self._refusals: list[str] = []
         self._refused: tuple[Question, Verdict] | None = None
         self._declined = True
-        self._awaits_choice = False
+        self._prompt: PromptQuestion | None = None
 
     @property
     def live_order_ids(self) -> tuple[str, ...]:
@@ -196,7 +201,7 @@ class SubmitDialogue:
             self._end_unknown(f"yes to question {_names(self.step.question)}: {error}", error)
         elif nothing_was_sent(error):
             self.step = Failed(error)
-        elif _is_proven_refusal(error):
+        elif _is_proven_refusal(error) and not self._shows_reuse(str(error)):
             self.step = Failed(OrderRejectedError(self.coid, str(error)), error)
         else:
             self._end_unknown(str(error), error)
@@ -245,10 +250,13 @@ class SubmitDialogue:
             if isinstance(row, LegRejected):
                 words = row.text or row.warning_message or f"status {row.order_status}"
                 self._refusals.append(f"a leg was refused: {plain_text(words)}")
+                if self._shows_reuse(words):
+                    doubt = plain_text(words)
             elif isinstance(row, OrderRefused):
                 words = plain_text(row.error)
                 lost = answer_to_yes and _REPLY_ID_LOST in words.lower()
-                if lost or (row.status_code or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                broken = (row.status_code or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
+                if lost or broken or self._shows_reuse(words):
                     doubt = words
                 self._refusals.append(words)
             elif isinstance(row, PromptQuestion):
@@ -259,7 +267,7 @@ class SubmitDialogue:
                     f"IBKR wants a choice about it, {row.message_id} {plain_text(row.text or '')!r}"
                     f" out of {list(row.options)}; choose with ib.orders.answer_prompt(...)"
                 )
-                self._awaits_choice = True
+                self._prompt = row
         return doubt
 
     # --- questions -------------------------------------------------------------------------------
@@ -329,10 +337,21 @@ class SubmitDialogue:
         )
 
     def _end_unknown(self, detail: str, cause: IbkrError | None = None) -> None:
-        self._end(OrderUnknownError(self.coid, detail, live_order_ids=self.live_order_ids), cause)
+        error = OrderUnknownError(
+            self.coid,
+            detail,
+            live_order_ids=self.live_order_ids,
+            prompt=self._prompt,
+            coid_reused=self._shows_reuse(detail),
+        )
+        self._end(error, cause)
 
     def _end(self, error: OrderError, cause: Exception | None = None) -> None:
-        self.step = Failed(error, cause, self._awaits_choice)
+        self.step = Failed(error, cause, awaits_choice=self._prompt is not None)
+
+    def _shows_reuse(self, words: str) -> bool:
+        """Tell whether IBKR refused because an order has this client order id already."""
+        return not self._modifies and _ID_IN_USE in words.lower()
 
 
 def _no(reason: str) -> Verdict:

@@ -134,7 +134,7 @@ class OrderHandle:
         Shape: the final state of the order, or the entry. All legs are waited for, or with
         `order_id` that leg alone, whose state is then returned. An `Inactive` order is not done: it
         can come back. Commissions may come later; `events()` waits for them.
-        Errors: `ClosedError` when the client is closed before.
+        Errors: `ClosedError` when the client is closed before; `UsageError` after a dry run.
         Cancellation: safe; it does not touch the order. Put `asyncio.timeout` around it for a limit.
         """
         first = self._leg(order_id or self.order_id).order_id

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-import anyio
-
-from ibkr_async.errors import SlowConsumerError, UsageError
+from ibkr_async.errors import SlowConsumerError
+from ibkr_async.feed import Feed
+from ibkr_async.orders.order_events import AnyOrderEvent
 from ibkr_async.orders.tracker import OrderTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
-    from ibkr_async.orders.order_events import AnyOrderEvent
     from ibkr_async.types import OrderId
 
 _CAPACITY: Final = 10_000
@@ -29,7 +27,7 @@ _KEPT: Final = 1_000
 """Events that are kept of one order, for listeners that come later."""
 
 
-class OrderEvents:
+class OrderEvents(Feed[AnyOrderEvent]):
     """Events of some orders, or of all: `async for event in live.events():`.
 
     Errors while iterating: `SlowConsumerError`, after what is queued, when it was not read in time.
@@ -50,49 +48,28 @@ class OrderEvents:
 
         It ends by itself when `is_over`, or `linger_s` after `is_nearly_over` and nothing new.
         """
+        super().__init__(instead="ask for another iterator")
         self._news = news
         self._order_ids = order_ids
         self._is_over = is_over
         self._is_nearly_over = is_nearly_over
         self._linger_s = linger_s
-        self._queue: deque[AnyOrderEvent] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._ended = False
         self._missed = 0
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> AnyOrderEvent:
-        if self._waiter is not None:
-            raise UsageError(
-                "these events are being read by another task; ask for another iterator"
-            )
-        while not self._queue:
-            if self._missed:
-                await self.aclose()
-                raise SlowConsumerError("order events", _CAPACITY, self._missed)
-            linger_s = self._linger_s if self._is_nearly_over() else None
-            if self._ended or self._is_over() or not await self._wait(linger_s):
-                await self.aclose()
-                raise StopAsyncIteration
-        return self._queue.popleft()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Stop listening. Idempotent."""
         self._news.leave(self)
         self.end()
+
+    async def _goes_on(self) -> bool:
+        if self._missed:
+            await self.aclose()
+            raise SlowConsumerError("order events", _CAPACITY, self._missed)
+        linger_s = self._linger_s if self._is_nearly_over() else None
+        if self._ended or self._is_over() or not await self._wait(linger_s):
+            await self.aclose()
+            return False
+        return True
 
     # --- the other side --------------------------------------------------------------------------
 
@@ -105,26 +82,6 @@ class OrderEvents:
             return
         self._queue.append(event)
         self._wake()
-
-    def end(self) -> None:
-        """Let the iteration end after what is queued."""
-        self._ended = True
-        self._wake()
-
-    async def _wait(self, limit_s: float | None) -> bool:
-        """Wait for something to look at; say false when there was nothing within the limit."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            with anyio.move_on_after(limit_s):
-                await self._waiter
-                return True
-            return False
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 class OrderNews:

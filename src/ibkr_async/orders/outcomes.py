@@ -72,7 +72,13 @@ class Outcomes:
     def failed(self, submission: Submission, error: IbkrError) -> None:
         """It ended with this error."""
         if isinstance(error, OrderUnknownError):
-            self.unclear(submission, error.detail, error.live_order_ids, error.looked_at)
+            self.unclear(
+                submission,
+                error.detail,
+                error.live_order_ids,
+                error.looked_at,
+                coid_reused=error.coid_reused,
+            )
             return
         self.unknown.forget(submission.coid)
         event = "not_sent"
@@ -89,17 +95,25 @@ class Outcomes:
         detail: str,
         order_ids: Sequence[str] = (),
         looked_at: Sequence[str] = (),
+        *,
+        coid_reused: bool = False,
     ) -> None:
-        """Nobody knows. From here on the gate of its account is closed."""
+        """Nobody knows. From here on the gate of its account is closed.
+
+        With `coid_reused` the journal has it as rejected: after a restart the earlier order must not
+        be taken for this one.
+        """
         self.unknown.remember(
             UnknownOrder(
                 submission=submission,
                 detail=detail,
                 live_order_ids=tuple(order_ids),
                 looked_at=tuple(looked_at),
+                coid_reused=coid_reused,
             )
         )
-        self.note("unknown", submission, detail=detail, order_ids=order_ids, looked_at=looked_at)
+        event = "rejected" if coid_reused else "unknown"
+        self.note(event, submission, detail=detail, order_ids=order_ids, looked_at=looked_at)
 
     def dismissed(self, coid: str) -> None:
         """The user has found out."""

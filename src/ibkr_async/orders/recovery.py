@@ -75,8 +75,10 @@ class Recovery:
         Cancellation: somebody else goes on looking, see `run`.
         """
         coid = submission.coid
+        known = self._outcomes.unknown.orders.get(coid)
+        reused = known is not None and known.coid_reused
         try:
-            rows = await self.look(submission, detail, named_ids)
+            rows = await self.look(submission, detail, named_ids, coid_reused=reused)
         except (OrderRejectedError, OrderUnknownError) as error:
             self._outcomes.failed(submission, error)
             if cause is None:
@@ -91,16 +93,26 @@ class Recovery:
         return rows
 
     async def look(
-        self, submission: Submission, detail: str, named_ids: Sequence[str] = ()
+        self,
+        submission: Submission,
+        detail: str,
+        named_ids: Sequence[str] = (),
+        *,
+        coid_reused: bool = False,
     ) -> tuple[OrderAccepted, ...]:
         """Look for an order and judge what is found. Nobody is told.
 
-        Errors: as `find_out`.
+        Errors: as `find_out`; where IBKR knew the client order id before, `OrderUnknownError` with
+        what was seen of the earlier order, which is never given as this one.
         """
         finding = await self._probe.look(
             submission, named_ids, account_id=self._account_to_ask(submission)
         )
         ids = finding.live_order_ids
+        if coid_reused:
+            raise OrderUnknownError(
+                submission.coid, detail, finding.looked_at, live_order_ids=ids, coid_reused=True
+            )
         if finding.outcome == "accepted":
             return finding.rows
         if finding.outcome == "rejected":

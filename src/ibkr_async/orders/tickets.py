@@ -171,6 +171,11 @@ _SAME: Final = tuple(
 """Fields that order and ticket have in common, under one name."""
 
 
+def order_type_of(order: SingleOrder) -> OrderType:
+    """Name IBKR's type of an order."""
+    return _PRICING[type(order)][0]
+
+
 def _pricing(order: SingleOrder) -> dict[str, Any]:
     """Give the ticket fields that make this kind of order.
 

@@ -45,6 +45,8 @@ class UnknownOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Order ids that IBKR has named."""
     looked_at: tuple[str, ...] = ()
     """What was examined since, and what it showed; empty while nobody has looked."""
+    coid_reused: bool = False
+    """IBKR knew the client order id already: what is found under it is an earlier order."""
 
 
 class UnknownOrders:

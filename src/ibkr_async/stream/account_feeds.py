@@ -197,9 +197,5 @@ class AccountFeeds(FeedFactory):
             raise UsageError("name at least one account, such as DU1234567")
         chosen = {"keys": list(keys), "fields": list(fields)}
         arguments = {name: values for name, values in chosen.items() if values}
-
-        def make_wish(account_id: str) -> Wish:
-            return Wish(TOPICS[code], account_id, arguments)
-
-        wishes = [make_wish(account_id) for account_id in account_ids]
-        return self._subscription(wishes, make_wish=make_wish, **options)
+        wishes = [Wish(TOPICS[code], account_id, arguments) for account_id in account_ids]
+        return self._subscription(wishes, growing=True, **options)

@@ -21,6 +21,7 @@ from ibkr_async.stream.topic import NO_ARGUMENTS, Arguments, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from ibkr_async.models.market_data import MarketDataUpdate
     from ibkr_async.stream.buffer import Buffer
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 NEVER: Final = inf
 """The time of what is not going to happen."""
+
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -44,17 +47,41 @@ class Wish(msgspec.Struct, frozen=True):
         """Name of the channel that serves this wish: `smd+265598`."""
         return self.topic.key_of(self.target, self.arguments)
 
+    def for_target(self, target: int | str) -> Wish:
+        """Give the same wish for another contract or account."""
+        return msgspec.structs.replace(self, target=str(target))
+
 
 class Listener:
     """A consumer's end: where its items go, and which topics it waits for."""
 
+    # A set weighs 216 bytes, and most listeners need none or one: so both are made when needed.
+    __slots__ = ("buffer", "failed", "keys", "markers")
+
     def __init__(self, buffer: Buffer[Any], *, markers: bool = False) -> None:
         self.buffer = buffer
         self.markers = markers
-        self.keys: set[str] = set()
+        self.keys: AbstractSet[str] = _NOTHING
         """Channels that it listens to."""
-        self.failed: set[str] = set()
+        self.failed: AbstractSet[str] = _NOTHING
         """Those of them that the server refused or did not confirm."""
+
+    def join(self, key: str) -> None:
+        """Note that it listens to a channel."""
+        self.keys = _with(self.keys, key)
+
+    def leave(self, key: str) -> None:
+        """Note that it does not listen to a channel any more. Twice is harmless."""
+        self.keys = _without(self.keys, key)
+        self.failed = _without(self.failed, key)
+
+    def note_failure(self, key: str) -> None:
+        """Note that the server refused or did not confirm a channel."""
+        self.failed = _with(self.failed, key)
+
+    def forget_failure(self, key: str) -> None:
+        """Note that a channel is fine."""
+        self.failed = _without(self.failed, key)
 
     def mark(self, marker: Marker) -> None:
         """Put a marker between the data, if this consumer wants markers."""
@@ -82,6 +109,7 @@ class Channel:
         "ever_live",
         "frame_without_payload",
         "gap_since",
+        "heard_at",
         "idle",
         "key",
         "name",
@@ -92,6 +120,7 @@ class Channel:
         "requested_at",
         "retry_at",
         "server_id",
+        "silent_s",
         "spoke",
         "started_at",
         "target",
@@ -105,7 +134,7 @@ class Channel:
         self.target = target
         self.name = topic.topic_of(target)
         """What its frames carry as `topic`."""
-        self.key = key or self.name
+        self.key = key if topic.numbered and key else self.name
         """What it is called here; differs where several channels share a name."""
         self.wishes: dict[Listener, Wish] = {}
         # hot path
@@ -126,11 +155,15 @@ class Channel:
         """Arguments of the last request."""
         self.busy = self.idle = 0
         """What `staleness` remembers, in periods."""
+        self.silent_s = 0.0
+        """For how long nothing had come when its renewal was sent."""
         # times
         self.requested_at = 0.0
         """When the last request for it was sent."""
         self.started_at = 0.0
         """When the server's clock of its lifetime began."""
+        self.heard_at = 0.0
+        """End of the latest period of `staleness` in which data came; only of watched topics."""
         self.confirm_by = NEVER
         self.renew_at = NEVER
         self.retry_at = NEVER
@@ -158,6 +191,7 @@ class Channel:
     def postpone(self, lag_s: float) -> None:
         """Give the server the time back in which we were not listening."""
         self.confirm_by += lag_s
+        self.heard_at += lag_s
 
     def refresh(self) -> None:
         """Work out anew what one update costs: who gets it, and whose fields are a part only."""
@@ -202,6 +236,21 @@ def _put_rows(buffer: Buffer[Any], wish: Wish, everything: Arguments) -> Callabl
             buffer.stats.filtered += 1
 
     return put
+
+
+def _with(keys: AbstractSet[str], key: str) -> AbstractSet[str]:
+    """Add a key in place, or give a new set if there is none yet."""
+    if isinstance(keys, set):
+        keys.add(key)
+        return keys
+    return {key}
+
+
+def _without(keys: AbstractSet[str], key: str) -> AbstractSet[str]:
+    """Take a key out in place."""
+    if isinstance(keys, set):
+        keys.discard(key)
+    return keys
 
 
 @cache

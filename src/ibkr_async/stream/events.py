@@ -113,6 +113,9 @@ class Renewed(StreamEvent, frozen=True, kw_only=True, tag=True):
     """A subscription was renewed before its lifetime ended, without a gap."""
 
     topic: str
+    silent_s: float = 0.0
+    """Seconds for which nothing had come when it was asked for again, to about 5 s: much more than
+    its market explains is a stall that this renewal has healed."""
 
 
 class SubscriptionFailed(StreamEvent, frozen=True, kw_only=True, tag=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
 
@@ -77,15 +78,16 @@ class FeedFactory(ABC):
         self,
         wishes: Sequence[Wish],
         *,
-        make_wish: Callable[[Any], Wish] | None = None,
+        growing: bool = False,
         buffer: int | None = None,
         policy: Policy | None = None,
         markers: bool = False,
     ) -> Subscription[Any]:
-        """Build a subscription. `make_wish` turns a target of `add` and `remove` into a wish."""
+        """Build a subscription. A `growing` one takes more targets, wanted as the first one is."""
         check_wishes(wishes)
         queue = make_buffer(wishes, buffer=buffer, policy=policy)
-        return Subscription(self, wishes, queue, Listener(queue, markers=markers), make_wish)
+        pattern = wishes[0] if growing else None
+        return Subscription(self, wishes, queue, Listener(queue, markers=markers), pattern)
 
 
 def check_wishes(wishes: Sequence[Wish]) -> None:
@@ -111,7 +113,7 @@ def make_buffer(
         f"{wishes[0].key}{more}",
         policy=chosen,
         capacity=capacity,
-        identify=attrgetter(*topic.identity) if topic.identity else _nothing,
+        identify=_identify_by(topic.identity),
         merge=merge,
     )
 
@@ -127,6 +129,11 @@ def _checked_policy(topic: Topic, policy: Policy | None) -> Policy:
     if chosen == "conflate" and not topic.identity:
         raise UsageError(f"messages of {topic.code!r} cannot be merged; choose another policy")
     return chosen
+
+
+@cache
+def _identify_by(names: tuple[str, ...]) -> Callable[[Any], Hashable]:
+    return attrgetter(*names) if names else _nothing
 
 
 def _nothing(_item: Any) -> Hashable:

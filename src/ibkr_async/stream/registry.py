@@ -45,18 +45,18 @@ class Registry:
             raise UsageError(f"{wish.key} is twice in one subscription")
         else:
             unite([*(other.arguments for other in channel.wishes.values()), wish.arguments])
-        self.channels[wish.key] = channel
+        # Everyone shares the channel's own string: `wish.key` would make a new one each time.
+        self.channels[channel.key] = channel
         channel.wishes[listener] = wish
         channel.refresh()
-        listener.keys.add(wish.key)
+        listener.join(channel.key)
         if wish.topic.fast:
-            self.routes[wish.key.encode()] = channel
+            self.routes[channel.key.encode()] = channel
         return channel, len(channel.wishes) > 1
 
     def remove(self, key: str, listener: Listener) -> Channel | None:
         """Take one wish back; give the channel if nobody listens to it any more."""
-        listener.keys.discard(key)
-        listener.failed.discard(key)
+        listener.leave(key)
         channel = self.channels.get(key)
         if channel is None or channel.wishes.pop(listener, None) is None:
             return None

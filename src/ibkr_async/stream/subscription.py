@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from ibkr_async.errors import ClosedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
@@ -54,16 +54,31 @@ class Subscription(Generic[T]):
     Concurrency: one task at a time; for two consumers make two subscriptions.
     """
 
+    # There may be a thousand: idle, one weighs less than 1 KiB with everything that belongs to it.
+    __slots__ = (
+        "_buffer",
+        "_closed",
+        "_entered",
+        "_hub",
+        "_pattern",
+        "_read",
+        "_take",
+        "_waiter",
+        "listener",
+        "wishes",
+    )
+
     def __init__(
         self,
         hub: Hub,
         wishes: Sequence[Wish],
         buffer: Buffer[T],
         listener: Listener,
-        make_wish: Callable[[Any], Wish] | None = None,
+        pattern: Wish | None = None,
     ) -> None:
+        """`pattern` is what `add` wants of each target; None when the targets are fixed."""
         self._hub = hub
-        self._make_wish = make_wish
+        self._pattern = pattern
         self._buffer = buffer
         self._take = buffer.take
         self._waiter: asyncio.Future[None] | None = None
@@ -182,9 +197,9 @@ class Subscription(Generic[T]):
         self.wishes = tuple(wish for wish in self.wishes if wish.key not in keys)
 
     def _wishes_for(self, targets: Sequence[int | str]) -> list[Wish]:
-        if self._make_wish is None:
+        if self._pattern is None:
             raise UsageError(f"{self!r} cannot change; make another subscription")
-        wishes = [self._make_wish(target) for target in targets]
+        wishes = [self._pattern.for_target(target) for target in targets]
         for wish in wishes:
             wish.topic.check_target(wish.target)
         return wishes
