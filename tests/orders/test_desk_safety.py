@@ -24,7 +24,9 @@ from ibkr_async.errors import (
     SessionTimeoutError,
     UsageError,
 )
+from ibkr_async.models._base import decode
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
+from ibkr_async.models.orders import LiveOrders
 from ibkr_async.orders.desk import AccountFacts, DeskSettings, DryRun, OrderDesk
 from ibkr_async.orders.groups import Bracket, OcaGroup
 from ibkr_async.orders.journal import Journal, read_entries, read_open_intents
@@ -456,6 +458,20 @@ async def test_order_under_a_used_id_is_shown_and_not_given() -> None:
     assert bench.send.labels.count(PLACE) == 1
     with pytest.raises(OrderGuardError, match="my-1"):
         await bench.desk.submit(OTHER)
+
+
+async def test_earlier_order_does_not_take_the_terms_of_the_refused_one() -> None:
+    """What is shown of the order that has the id is what IBKR says of it, and nothing else."""
+    bench = Bench(IN_USE, EARLIER % b"Submitted")
+
+    with pytest.raises(OrderUnknownError):
+        await bench.desk.submit(ORDER)
+    for row in decode(LiveOrders, EARLIER % b"Submitted").orders:
+        bench.desk.tracker.live_order_row(row, 0.0)
+
+    [state] = bench.desk.known()
+    assert (state.order_id, state.coid) == ("5", "my-1")
+    assert (state.quantity, state.price, state.side) == (None, None, None)
 
 
 async def test_used_id_that_is_not_found_is_unknown() -> None:

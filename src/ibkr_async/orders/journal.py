@@ -128,7 +128,11 @@ class Journal:
             raise OrderGuardError(submission.coid, detail) from error
 
     async def sent(self, coid: str) -> Submission | None:
-        """Give what was sent under a client order id; None when the journal does not know it."""
+        """Give what was sent under a client order id; None when the journal does not know it.
+
+        Shape: None also when it was rejected last, since IBKR then has either nothing or an earlier
+        order under that id.
+        """
         thread, file = self._opened()
         return await asyncio.wrap_future(thread.submit(file.sent, coid))
 
@@ -176,7 +180,11 @@ class _JournalFile:
         return tuple(_open_intents(self._db))
 
     def sent(self, coid: str) -> Submission | None:
-        return _submission(self._db, coid, modification=False)
+        # What was refused is not what IBKR has under the id: that may be an earlier order.
+        rejected = self._db.execute(
+            "SELECT event FROM entries WHERE coid = ? ORDER BY number DESC LIMIT 1", (coid,)
+        ).fetchone() == ("rejected",)
+        return None if rejected else _submission(self._db, coid, modification=False)
 
     def intend(self, at_ms: int, submission: Submission) -> None:
         coid = submission.coid

@@ -100,9 +100,11 @@ class Outcomes:
     ) -> None:
         """Nobody knows. From here on the gate of its account is closed.
 
-        With `coid_reused` the journal has it as rejected: after a restart the earlier order must not
-        be taken for this one.
+        With `coid_reused` the journal has it as rejected and the tracker forgets its tickets: the
+        earlier order must not be taken for this one, nor shown with its terms.
         """
+        if coid_reused:
+            self._tracker.withdrawn(submission.coid)
         self.unknown.remember(
             UnknownOrder(
                 submission=submission,

@@ -154,6 +154,15 @@ class OrderTracker:
             if ticket.coid is not None:
                 self._sent[ticket.coid] = (ticket, account_id, now)
 
+    def withdrawn(self, coid: str) -> None:
+        """Forget what was submitted under an id that turned out to be an earlier order's.
+
+        Otherwise the earlier order would be shown with the terms of the refused one.
+        """
+        for ticket in self._submissions.pop(coid, ()):
+            if ticket.coid is not None:
+                self._sent.pop(ticket.coid, None)
+
     def acknowledged(self, coid: str, rows: Sequence[PlaceAnswer], now: float) -> None:
         """Take in the rows of a placing answer, or of a reply to a question.
 
