@@ -521,6 +521,22 @@ async def test_order_refused_for_its_id_is_not_open_after_a_restart(tmp_path: Pa
     assert read_open_intents(tmp_path / "j") == ()
 
 
+async def test_refused_tickets_are_not_given_for_the_earlier_order_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    """A later run finds the earlier order by the id, without what was refused under it."""
+    bench = await journalled(tmp_path, IN_USE, EARLIER % b"Submitted")
+    with pytest.raises(OrderUnknownError):
+        await bench.desk.submit(ORDER)
+    await bench.desk.aclose()
+
+    later = await journalled(tmp_path, EARLIER % b"Submitted")
+    earlier = await later.desk.find("my-1")
+    await later.desk.aclose()
+
+    assert (earlier.order_id, earlier.tickets) == ("5", ())
+
+
 # --- the journal ---------------------------------------------------------------------------------
 
 
