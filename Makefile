@@ -49,7 +49,7 @@ docs: $(STAMP)   ## rebuild the generated tables in docs/
 lock:            ## pin the development dependencies anew
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet pip-tools
-	$(VENV)-lock/bin/pip-compile --quiet --strip-extras --generate-hashes --all-build-deps --extra dev --extra sim --extra cli \
+	$(VENV)-lock/bin/pip-compile --quiet --no-strip-extras --generate-hashes --all-build-deps --extra dev --extra sim --extra cli \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements-dev.lock pyproject.toml
 
 clean:           ## remove what the other targets made
