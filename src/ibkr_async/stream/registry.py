@@ -5,7 +5,7 @@ Responsible for remembering and for looking up; what is sent when is decided in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ibkr_async.errors import SubscriptionError, UsageError
 from ibkr_async.stream.channel import Channel, Listener, Wish
@@ -14,14 +14,27 @@ from ibkr_async.stream.sharing import unite
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+ENDING: Final = 18
+"""How many bytes at the end of a frame are looked up: enough for `:"smd+1234567890"}`."""
+
+
+def route_of(key: str) -> bytes:
+    """Give that by which the frames of a topic are recognised.
+
+    Shape: their last `ENDING` bytes, `pic":"smd+265598"}`, if those are the same in all of them and hold
+    the whole topic with the quote before it; else the topic alone, as for `smd+756733@ISLAND`.
+    """
+    end = f'"topic":"{key}"}}'.encode()
+    return end[-ENDING:] if len(key) + len('""}') <= ENDING <= len(end) else key.encode()
+
 
 class Registry:
-    """All channels, by topic, and by the topic bytes that end their frames."""
+    """All channels, by topic, and by the bytes that end their frames."""
 
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
         self.routes: dict[bytes, Channel] = {}
-        """Channels whose frames may be decoded straight from their bytes."""
+        """Channels whose frames may be decoded straight from their bytes, by `route_of` their topic."""
         self.unnamed: list[Channel] = []
         """Given up before the server had named them, so that it could not be told; see `addressing`."""
 
@@ -51,7 +64,7 @@ class Registry:
         channel.refresh()
         listener.join(channel.key)
         if wish.topic.fast:
-            self.routes[channel.key.encode()] = channel
+            self.routes[route_of(channel.key)] = channel
         return channel, len(channel.wishes) > 1
 
     def remove(self, key: str, listener: Listener) -> Channel | None:
@@ -60,12 +73,11 @@ class Registry:
         channel = self.channels.get(key)
         if channel is None or channel.wishes.pop(listener, None) is None:
             return None
+        channel.refresh()
         if channel.wishes:
-            channel.refresh()
             return None
-        channel.puts = ()
         del self.channels[key]
-        self.routes.pop(key.encode(), None)
+        self.routes.pop(route_of(key), None)
         return channel
 
     def find(self, topic: str) -> list[Channel]:
