@@ -171,9 +171,10 @@ def limits() -> str:
     )
     return (
         "# Request limits\n\n"
-        "All requests together: ten a second, of which two are kept for cancels. A breach blocks\n"
-        "the IP address for 10 to 15 minutes, so calls wait for their slot; one that would have to\n"
-        "wait longer than 30 seconds raises `RateLimitedError` and is not sent.\n\n"
+        "All requests together: ten a second. Two of them are kept for orders (tickets, replies,\n"
+        "modifications) and cancels, two more for cancels alone, so that neither waits behind reads.\n"
+        "A breach blocks the IP address for 10 to 15 minutes, so calls wait for their slot; one that\n"
+        "would have to wait longer than 30 seconds raises `RateLimitedError` and is not sent.\n\n"
         + table(("endpoint", "limit", "at once"), rows)
     )
 

@@ -407,11 +407,11 @@ class Client:
 
     # --- joining ---------------------------------------------------------------------------------
 
-    async def _send(self, request: RestRequest[T], *, priority: bool = False) -> T:
+    async def _send(self, request: RestRequest[T]) -> T:
         self._check_open()
         login = self._pipeline.logins.generation
         try:
-            return await self._pipeline.send(request, priority=priority)
+            return await self._pipeline.send(request)
         except (NoBridgeError, UnauthorizedError):
             self.session.doubt()
             raise
@@ -419,10 +419,10 @@ class Client:
             if self._pipeline.logins.generation != login:
                 self.session.login_renewed()
 
-    async def _send_for_keeper(self, request: RestRequest[T], *, priority: bool = False) -> T:
+    async def _send_for_keeper(self, request: RestRequest[T]) -> T:
         """As `_send`, but what the keeper does about a lapsed session is not reported to it again."""
         self._check_opened()
-        return await self._pipeline.send(request, priority=priority)
+        return await self._pipeline.send(request)
 
     def _check_open(self) -> None:
         self._check_opened()

@@ -29,6 +29,7 @@ from ibkr_async.orders.groups import Bracket
 from ibkr_async.orders.journal import Journal
 from ibkr_async.orders.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.policy import Answers, Question
+from ibkr_async.rest.pacing import Urgency
 from ibkr_async.types import Side
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime
@@ -88,13 +89,14 @@ async def test_submit_returns_the_acknowledged_order() -> None:
 
 
 async def test_nothing_that_trades_is_replayable() -> None:
-    """The pipeline may not repeat an order or a reply, and gives them their own time limit."""
+    """The pipeline may not repeat an order or a reply; they have a time limit and a pace of their own."""
     send = FakeSend("question", "accepted")
 
     await make_desk(send, order_timeout_s=12).submit(ORDER, answers=Answers.allow("o163"))
 
     assert [request.replayable for request in send.requests] == [False, False]
     assert [request.timeout_s for request in send.requests] == [12, 12]
+    assert [request.urgency for request in send.requests] == [Urgency.ORDER] * 2
 
 
 async def test_allowed_questions_are_confirmed_in_a_row() -> None:
@@ -674,7 +676,7 @@ async def test_prompt_is_answered_with_one_of_its_options() -> None:
 
 
 async def test_cancel_goes_ahead_of_everything() -> None:
-    """With priority, and to the default account unless another is named."""
+    """With the whole request limit at its disposal, to the default account unless another is named."""
     send = FakeSend("cancelled", "cancelled", "cancelled")
     desk = make_desk(send)
 
@@ -683,7 +685,7 @@ async def test_cancel_goes_ahead_of_everything() -> None:
     await desk.cancel_all()
 
     assert reply.conid == -1
-    assert send.priorities == [True, True, True]
+    assert [request.urgency for request in send.requests] == [Urgency.CANCEL] * 3
     assert send.labels == [
         "DELETE /iserver/account/DU1/order/987654",
         "DELETE /iserver/account/DU2/order/987654",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ibkr_async.models._base import decode
+from ibkr_async.rest.pacing import Urgency
 
 if TYPE_CHECKING:
     from ibkr_async.rest.request import RestRequest, T
@@ -29,8 +30,8 @@ class FakeSend:
         """Queue answers for a path template: sample names, JSON bytes, or errors to raise."""
         self._answers[path] = list(answers)
 
-    async def __call__(self, request: RestRequest[T], *, priority: bool = False) -> T:
-        assert not priority, "only cancels have priority"
+    async def __call__(self, request: RestRequest[T]) -> T:
+        assert request.urgency is Urgency.READ, "only orders and cancels have shares of their own"
         self.requests.append(request)
         # A real request lets other tasks run; what must not overlap shows here.
         await asyncio.sleep(0)

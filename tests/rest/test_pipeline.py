@@ -26,6 +26,7 @@ from ibkr_async.errors import (
     UnauthorizedError,
 )
 from ibkr_async.oauth.encoding import percent_encode
+from ibkr_async.rest.pacing import Urgency
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import HttpReply, HttpRequest, Method, Pairs, RestRequest
 from ibkr_async.rest.transport import HttpxTransport
@@ -510,7 +511,7 @@ async def test_429_holds_everything_back_but_cancels(
         await world.pipeline.send(read("/y"))
     world.time.now += 1
     await world.pipeline.send(
-        RestRequest(method="DELETE", path="/order/1", result=dict), priority=True
+        RestRequest(method="DELETE", path="/order/1", result=dict, urgency=Urgency.CANCEL)
     )
 
     assert not world.pipeline.is_rate_limited

@@ -25,7 +25,7 @@ QUESTION = Answers.allow("o163")
 
 def unpaced(client: Client) -> Client:
     """Take IBKR's limits away: the simulator is ours, and a test must not wait five seconds."""
-    client._pipeline._pacer = Pacer((), per_second=1000, reserved=100)
+    client._pipeline._pacer = Pacer((), per_second=1000)
     return client
 
 

@@ -42,14 +42,12 @@ class FakeSend:
 
     def __init__(self, *script: str | bytes | BaseException | Answer) -> None:
         self.requests: list[RestRequest[Any]] = []
-        self.priorities: list[bool] = []
         self.under_way = 0
         self.most_under_way = 0
         self._script = [self._answer(entry) for entry in script]
 
-    async def __call__(self, request: RestRequest[T], *, priority: bool = False) -> T:
+    async def __call__(self, request: RestRequest[T]) -> T:
         self.requests.append(request)
-        self.priorities.append(priority)
         assert self._script, f"the script has no answer to {request.label}"
         answer = self._script.pop(0)
         self.under_way += 1

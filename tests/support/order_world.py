@@ -329,7 +329,7 @@ class World:
 
     # --- the wire --------------------------------------------------------------------------------
 
-    async def send(self, request: RestRequest[T], *, priority: bool = False) -> T:
+    async def send(self, request: RestRequest[T]) -> T:
         """Carry a request to the broker, or not, and its answer back, or not."""
         await asyncio.sleep(0)
         label = request.label

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class SendRequest(Protocol):
     """Sends a request and returns its decoded answer; `RestPipeline.send` is one."""
 
-    async def __call__(self, request: RestRequest[T], *, priority: bool = False) -> T:
+    async def __call__(self, request: RestRequest[T]) -> T:
         """Send `request`.
 
         Errors: `TransportError`, `ResponseError` and `AuthError`, as they apply to any request.

@@ -28,6 +28,7 @@ from ibkr_async.models.orders import (
     read_cancel_reply,
 )
 from ibkr_async.resources._base import Resource, pairs
+from ibkr_async.rest.pacing import Urgency
 from ibkr_async.rest.request import RestRequest
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class OrderEndpoints(Resource):
             path_params={"account_id": account_id},
             result=Any,
             body=OrdersBody(tuple(tickets)),
+            urgency=Urgency.ORDER,
             timeout_s=self._timeout_s,
             error_in_200=False,
         )
@@ -77,6 +79,7 @@ class OrderEndpoints(Resource):
             path_params={"account_id": account_id, "order_id": order_id},
             result=Any,
             body=ticket,
+            urgency=Urgency.ORDER,
             timeout_s=self._timeout_s,
             error_in_200=False,
         )
@@ -111,6 +114,7 @@ class OrderEndpoints(Resource):
             path_params={"reply_id": reply_id},
             result=Any,
             body=ReplyBody(confirmed),
+            urgency=Urgency.ORDER,
             timeout_s=self._timeout_s,
             error_in_200=False,
         )
@@ -142,9 +146,10 @@ class OrderEndpoints(Resource):
                 manualCancelTime=manual_cancel_time,
             ),
             result=Any,
+            urgency=Urgency.CANCEL,
             timeout_s=self._timeout_s,
         )
-        wire = await self._send(request, priority=True)
+        wire = await self._send(request)
         try:
             reply = read_cancel_reply(wire)
         except msgspec.ValidationError as problem:
@@ -165,6 +170,7 @@ class OrderEndpoints(Resource):
                 path="/iserver/notification",
                 result=str,
                 body=PromptAnswerBody(order_id=int(order_id), req_id=req_id, text=option),
+                urgency=Urgency.ORDER,
                 timeout_s=self._timeout_s,
             )
         )

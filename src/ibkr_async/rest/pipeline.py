@@ -22,7 +22,7 @@ from ibkr_async.models import _base
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.rest.decode import decode_reply, retry_after_s
 from ibkr_async.rest.login import LoginGate
-from ibkr_async.rest.pacing import Booking, Pacer
+from ibkr_async.rest.pacing import Booking, Pacer, Urgency
 from ibkr_async.rest.request import HttpReply, HttpRequest, Pairs, RestRequest, Transport
 from ibkr_async.rest.retry import RetryPolicy
 
@@ -107,8 +107,8 @@ class RestPipeline:
         """True while the address is suspected to be in IBKR's penalty box after a 429."""
         return self._pacer.is_boxed
 
-    async def send(self, request: RestRequest[T], *, priority: bool = False) -> T:
-        """Make the call and return its decoded result; `priority` is for cancels.
+    async def send(self, request: RestRequest[T]) -> T:
+        """Make the call and return its decoded result.
 
         Errors: `ResponseError` and `TransportError` families; `AuthError` when logging in fails;
         `RateLimitedError` without anything sent when the slot is further away than `max_wait_s`;
@@ -117,7 +117,7 @@ class RestPipeline:
         """
         self._check_open()
         async with self._place_under_way(request):
-            return await self._send_until_settled(request, priority=priority)
+            return await self._send_until_settled(request)
 
     async def log_in(self) -> None:
         """Log in now if that is needed, so that a wrong credential shows before the first call.
@@ -135,12 +135,12 @@ class RestPipeline:
 
     # --- one call --------------------------------------------------------------------------------
 
-    async def _send_until_settled(self, request: RestRequest[T], *, priority: bool) -> T:
+    async def _send_until_settled(self, request: RestRequest[T]) -> T:
         """Try, and try again as far as the request allows."""
         tries = 0
         renewed = False
         while True:
-            booking = await self._wait_for_turn(request, priority=priority)
+            booking = await self._wait_for_turn(request)
             generation = self._gate.generation
             signed = self._sign(request)
             tries += 1
@@ -162,19 +162,21 @@ class RestPipeline:
             self.stats.retries += 1
             self._check_open()
 
-    async def _wait_for_turn(self, request: RestRequest[Any], *, priority: bool) -> Booking:
+    async def _wait_for_turn(self, request: RestRequest[Any]) -> Booking:
         """Log in if need be, then wait for a slot; again if the login lapsed during the wait."""
         key = request.pacing_key or request.path
         while True:
             await self._gate.ensure()
-            booking = await self._wait_for_slot(key, request.label, priority=priority)
+            booking = await self._wait_for_slot(key, request.label, request.urgency)
             if not self._auth.needs_login:
                 return booking
 
-    async def _wait_for_slot(self, key: str, label: str, *, priority: bool = False) -> Booking:
+    async def _wait_for_slot(
+        self, key: str, label: str, urgency: Urgency = Urgency.READ
+    ) -> Booking:
         """Sleep until every limit allows one more request, or refuse to sleep that long."""
         asked_at = now = self._clock()
-        booking = self._pacer.reserve(key, now, priority=priority)
+        booking = self._pacer.reserve(key, now, urgency)
         try:
             while (wait_s := self._pacer.start(booking, now)) > 0:
                 if now + wait_s - asked_at > self._max_wait_s:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from ibkr_async.errors import UsageError
+from ibkr_async.rest.pacing import Urgency
 
 T = TypeVar("T")
 
@@ -40,6 +41,8 @@ class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """True for reads only: the library may send it again. Never true for anything that trades."""
     pacing_key: str = ""
     """Row of the pacing table; empty means the path template."""
+    urgency: Urgency = Urgency.READ
+    """Which shares of the global request limit it may use."""
     timeout_s: float | None = None
     """Total time allowed for one attempt; None means the client's default."""
     error_in_200: bool = True

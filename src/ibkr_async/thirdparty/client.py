@@ -326,10 +326,10 @@ class ThirdPartyClient:
 
     # --- small parts -----------------------------------------------------------------------------
 
-    async def _send(self, request: RestRequest[T], *, priority: bool = False) -> T:
+    async def _send(self, request: RestRequest[T]) -> T:
         if not self._is_open:
             raise ClosedError("client", "open one with `async with ThirdPartyClient(...) as tp:`")
-        return await self._pipeline.send(request, priority=priority)
+        return await self._pipeline.send(request)
 
     def _id_of(self, order: Order) -> str:
         return self._new_id() if order.customer_order_id is None else str(order.customer_order_id)

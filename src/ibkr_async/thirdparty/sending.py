@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ibkr_async.errors import ResponseError, UnreadableResponseError
+from ibkr_async.rest.pacing import Urgency
 from ibkr_async.rest.request import RestRequest
 from ibkr_async.thirdparty.answers import read_rows
 from ibkr_async.thirdparty.requests import form_fields
@@ -60,14 +61,14 @@ class Calls:
 
     async def ask(self, path: str, body: dict[str, Any], **path_params: str) -> Any:
         """Send a question with a body: nothing happens at the broker, so it may be sent again."""
-        return await self._sent(self._with_body("POST", path, body, path_params, replayable=True))
+        return await self._sent(self._with_body("POST", path, body, path_params, Urgency.READ))
 
     async def act(
         self, method: Method, path: str, body: dict[str, Any] | None, **path_params: str
     ) -> Any:
         """Make an order call, once. Cancels go ahead of everything else."""
-        request = self._with_body(method, path, body, path_params, replayable=False)
-        return await self._sent(request, priority=method == "DELETE")
+        urgency = Urgency.CANCEL if method == "DELETE" else Urgency.ORDER
+        return await self._sent(self._with_body(method, path, body, path_params, urgency))
 
     def _with_body(
         self,
@@ -75,8 +76,7 @@ class Calls:
         path: str,
         body: dict[str, Any] | None,
         path_params: dict[str, str],
-        *,
-        replayable: bool,
+        urgency: Urgency,
     ) -> RestRequest[Any]:
         as_form = self._form_bodies and body is not None
         return RestRequest(
@@ -86,12 +86,13 @@ class Calls:
             path_params=path_params,
             body=None if as_form else body,
             form=form_fields(body) if as_form and body is not None else None,
-            replayable=replayable,
+            replayable=urgency is Urgency.READ,
+            urgency=urgency,
         )
 
-    async def _sent(self, request: RestRequest[Any], *, priority: bool = False) -> Any:
+    async def _sent(self, request: RestRequest[Any]) -> Any:
         try:
-            return await self._send(request, priority=priority)
+            return await self._send(request)
         except ResponseError as error:
             meant = explained(request, error)
             if meant is error:
