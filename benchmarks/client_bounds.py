@@ -1,8 +1,10 @@
-"""Measured process: memory and bounds of this library's subscriptions.
+"""Measured process: memory, bounds and growth of this library's subscriptions.
 
 `python -m benchmarks.client_bounds idle`: bytes of a subscription that nobody sends anything to.
 `python -m benchmarks.client_bounds burst PORT COUNT POLICY`: a burst into a consumer that takes nothing
 until it is over; what it cost, and whether every message is accounted for.
+`python -m benchmarks.client_bounds connect PORT CONTRACTS`: CPU time from nothing to the first message of
+so many contracts, and from a lost connection to the first message of the next.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import gc
 import json
 import resource
 import sys
+import time
 import tracemalloc
 from contextlib import AsyncExitStack
 from typing import Any
@@ -88,13 +91,44 @@ async def burst(port: int, count: int, policy: str) -> dict[str, float]:
     }
 
 
+async def connect(port: int, contracts: int) -> dict[str, float]:
+    """Connect and ask for every contract, then do it again on the next connection."""
+    sent = 10
+    stream = open_stream(
+        f"ws://127.0.0.1:{port}/?corpus=contracts-{contracts}&count={sent}&greet=1&after={contracts}"
+    )
+    conids = sorted({json.loads(frame)["conid"] for frame in corpus.load(f"contracts-{contracts}")})
+    began = time.process_time()
+    running = asyncio.create_task(stream.run())
+    async with stream.market_data(*conids, policy="fail") as ticks:
+        await anext(ticks)
+        connected = time.process_time()
+        for _ in range(sent - 1):
+            await anext(ticks)
+        lost = time.process_time()
+        stream.reconnect("measured")
+        await anext(ticks)
+        again = time.process_time()
+    await stream.aclose()
+    await running
+    return {
+        "subscribe_us": (connected - began) / contracts * 1e6,
+        "resubscribe_us": (again - lost) / contracts * 1e6,
+    }
+
+
 def main() -> None:
     """Print the numbers as one line of JSON."""
     pin_client()
-    if sys.argv[1] == "idle":
-        numbers = asyncio.run(idle())
-    else:
-        numbers = asyncio.run(burst(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+    match sys.argv[1:]:
+        case ["idle"]:
+            numbers = asyncio.run(idle())
+        case ["connect", port, contracts]:
+            numbers = asyncio.run(connect(int(port), int(contracts)))
+        case [_, port, count, policy]:
+            numbers = asyncio.run(burst(int(port), int(count), policy))
+        case _:
+            sys.exit(__doc__)
     print(json.dumps(numbers))
 
 

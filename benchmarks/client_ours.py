@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +88,6 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
         f"&after={len(conids) + (3 if style == 'everything' else 0)}"
     )
     stream = open_stream(url, fast_framing=style != "recv")
-    began = time.process_time()
     running = asyncio.create_task(stream.run())
     tasks: list[asyncio.Task[None]] = []
     async with AsyncExitStack() as stack:
@@ -112,8 +110,6 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
                 readers = [(_count_stamped if rate else _count)(all_ticks, tick)]
         tasks += [asyncio.create_task(reader) for reader in readers]
         await tick.wait()
-        # Up to the first message: connecting, and asking for each contract.
-        tick.numbers["subscribe_us"] = (tick.began_cpu - began) / len(conids) * 1e6
         await stream.aclose()
     await asyncio.gather(running, *tasks)
     return tick.numbers

@@ -22,7 +22,7 @@ class Stopwatch:
         self._frames = frames
         self._wanted = wanted
         self._count = 0
-        self.began_cpu = self._wall = 0.0
+        self._cpu = self._wall = 0.0
         self._done = asyncio.Event()
         self._delays: list[int] = []
         self.numbers: dict[str, float] = {}
@@ -31,7 +31,7 @@ class Stopwatch:
         """Count one message."""
         self._count += 1
         if self._count == 1:
-            self._wall, self.began_cpu = time.perf_counter(), time.process_time()
+            self._wall, self._cpu = time.perf_counter(), time.process_time()
         elif self._count == self._wanted:
             self._stop()
 
@@ -45,7 +45,7 @@ class Stopwatch:
         await asyncio.wait_for(self._done.wait(), 120)
 
     def _stop(self) -> None:
-        cpu, wall = time.process_time() - self.began_cpu, time.perf_counter() - self._wall
+        cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
         self.numbers = {"cpu_us": cpu / self._frames * 1e6, "per_s": self._frames / wall}
         if self._delays:
             # The first tenth warms caches up.

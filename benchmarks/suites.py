@@ -187,15 +187,26 @@ def growth(*, quick: bool) -> Findings:
             },
             2 if quick else 5,
         )
+        connecting = interleave(
+            {
+                f"{size:,} contracts": partial(
+                    measure, "benchmarks.client_bounds", "connect", port, size
+                )
+                for size in (100, 1_000)
+            },
+            3 if quick else 5,
+        )
     found.take(series, "cpu_us", "µs CPU")
     few, *_, many = series.values()
     found.compare("growth", many, few, "cpu_us")
-    hundred = series["100 contracts"]
-    for name in ("100 contracts", "1,000 contracts"):
-        if series[name]:
-            said = f"{series[name].median('subscribe_us'):10.0f} µs CPU for each contract"
-            found.details.append((f"connect and subscribe {name}", said))
-    found.compare("subscribe_growth", many, hundred, "subscribe_us")
+    hundred, thousand = connecting.values()
+    for number, words in (
+        ("subscribe_us", "connect and subscribe"),
+        ("resubscribe_us", "connect again and resubscribe"),
+    ):
+        named = {f"{words} {size}": one for size, one in connecting.items()}
+        found.take(named, number, "µs CPU for each")
+        found.compare(number.replace("_us", "_growth"), thousand, hundred, number)
     return found
 
 
@@ -255,7 +266,9 @@ def waiting(*, quick: bool) -> Findings:
     if orders:
         for name, what in (
             ("ours_ms", "order round trip, ibkr_async"),
+            ("ours_p90_ms", "one in ten is slower than"),
             ("bare_ms", "two bare posts"),
+            ("bare_p90_ms", "one in ten is slower than"),
         ):
             found.details.append((what, f"{orders.median(name):10.2f} ms"))
     found.take_alone("tick_ms", connecting, "tick_ms")

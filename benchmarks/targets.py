@@ -75,6 +75,7 @@ TARGETS: dict[str, Target] = {
     "burst_exact": _at_least("burst: socket stays open, every message accounted for", 1.0, ""),
     "growth": _at_most("cost of a message, 1,000 contracts over 1", 1.5),
     "subscribe_growth": _at_most("connect and subscribe, a contract of 1,000 over one of 100", 1.5),
+    "resubscribe_growth": _at_most("reconnect and resubscribe, likewise", 1.5),
     "rest_vs_httpx": _at_most("CPU of a REST call over bare httpx, ten at once", 1.15),
     "sign_vs_ibind": _at_most("CPU of an HMAC header over ibind's", 0.333),
     "order_vs_posts": _at_most("order round trip over two bare httpx posts", 1.3),

