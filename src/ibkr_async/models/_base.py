@@ -6,8 +6,8 @@ must never raise for an unknown key or an odd scalar, and never fill in a value 
 How `decode` works: the bytes are parsed once into plain objects, with JSON fractions as `Decimal`
 so that their digits survive; `msgspec.convert` builds the typed structs from them; then both are
 walked side by side and whatever the typed fields do not say is attached as `extra`. That is
-twice to three times the cost of a bare typed decode (23 µs against 10 µs for an execution of 28
-keys), which REST answers and the slower topics do not feel. Market data has its own path.
+half as much again as a bare typed decode (9.4 µs against 6.3 µs for an execution of 18 keys), which
+REST answers and the slower topics do not feel. Market data has its own path.
 
 Writing a model::
 
@@ -177,6 +177,11 @@ def _wire_keys(type_: type[msgspec.Struct]) -> dict[str, str]:
     return {field.name: field.encode_name for field in msgspec.structs.fields(type_)}
 
 
+@cache
+def _names(type_: type[msgspec.Struct]) -> dict[str, str]:
+    return {key: name for name, key in _wire_keys(type_).items()}
+
+
 def _plain_numbers(value: Any) -> Any:
     if isinstance(value, Decimal):
         if not value.is_finite():
@@ -207,14 +212,20 @@ def _attach_extra(value: Any, wire: Any) -> None:
 
 
 def _attach_to_model(model: Model, wire: Mapping[str, Any]) -> None:
-    extra = dict(wire)
-    for name, key in _wire_keys(type(model)).items():
-        if key in extra:
-            value, sent = getattr(model, name), extra[key]
-            if _says_it_all(value, sent):
-                del extra[key]
-            if isinstance(sent, dict | list):  # most are scalars: spare them the walk
-                _attach_extra(value, sent)
+    extra = {}
+    name_of = _names(type(model)).get
+    for key, sent in wire.items():
+        name = name_of(key)
+        if name is None:
+            extra[key] = sent
+            continue
+        value = getattr(model, name)
+        if value is sent:  # most are texts, kept as they are: spare them the questions
+            continue
+        if not _says_it_all(value, sent):
+            extra[key] = sent
+        if isinstance(sent, dict | list):
+            _attach_extra(value, sent)
     if extra:
         vars(model)[_EXTRA] = extra
 

@@ -33,6 +33,7 @@ _NUMBER: Final = re.compile(
 )
 _PRICE_PREFIXES: Final = frozenset("CH")
 _PLAIN_START: Final = frozenset("0123456789.-+")
+_PLAIN_END: Final = frozenset("0123456789.%")
 _LONGEST_NUMBER: Final = 200
 """Longer texts are not numbers; the bound keeps hostile input cheap."""
 
@@ -117,6 +118,8 @@ def parse_price(text: str | None) -> Price:
 
 def says_more_than_number(text: str) -> bool:
     """Tell whether text that was read as a number also named a prefix or a currency."""
+    if text[0] in _PLAIN_START and text[-1] in _PLAIN_END:
+        return False
     match = _match(text)
     return match is not None and bool(match["prefix"] or match["currency"])
 
