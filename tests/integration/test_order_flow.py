@@ -52,6 +52,7 @@ async def test_market_order_fills_and_the_fill_arrives(gateway_ib: Client) -> No
     """The execution comes over the socket, with the order's own id, then its commission."""
     ib = gateway_ib
     async with ib.stream.trades(realtime_updates_only=True) as trades:
+        await trades.ready()
         live = await ib.orders.submit(MarketOrder(AAPL, Side.BUY, 10))
         fills = await _fills(trades, 1)
 
@@ -104,6 +105,7 @@ async def test_bracket_is_placed_filled_and_its_exits_cancelled(
     ib = gateway_ib
     plan = Bracket(entry=MarketOrder(AAPL, Side.BUY, 10), take_profit="230.00", stop_loss="150.00")
     async with ib.stream.trades(realtime_updates_only=True) as trades:
+        await trades.ready()
         live = await ib.orders.submit(plan, answers=Answers.allow("o163"))
         fills = await _fills(trades, 1)
         for leg in live.legs[1:]:

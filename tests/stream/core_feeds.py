@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ibkr_async.errors import OrderGuardError
@@ -44,6 +45,14 @@ class CoreFeeds(Feeds):
         """Unsubscribe in the core."""
         for wish in subscription.wishes:
             self.core.unsubscribe(wish.key, subscription.listener, 0.0)
+
+    def serves(self, subscription: Subscription[Any]) -> bool:
+        """Ask the core."""
+        return self.core.serves(subscription.listener)
+
+    async def changed(self) -> None:
+        """Let whoever feeds the core go on."""
+        await asyncio.sleep(0)
 
     def receive(self, frame: str) -> None:
         """Let the server send a frame."""

@@ -81,6 +81,7 @@ class StreamServer:
         self.close_codes: list[int | None] = []
         self.headers: list[Any] = []
         self.greets = True
+        self.answers = True
         self.changed = asyncio.Condition()
 
     async def serve(self, connection: ServerConnection) -> None:
@@ -96,7 +97,7 @@ class StreamServer:
                 assert isinstance(text, str)
                 self.received.append(text)
                 await self.notify()
-                if text.startswith("smd+"):
+                if self.answers and text.startswith("smd+"):
                     await connection.send(smd(text.split("+")[1]))
         await connection.wait_closed()
         self.close_codes.append(connection.close_code)

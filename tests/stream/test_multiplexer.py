@@ -31,7 +31,7 @@ from ibkr_async.stream.events import (
 )
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
 from ibkr_async.stream.protocol import CoreSettings
-from stream.core_driver import GREETING, wish
+from stream.core_driver import GREETING, smd, wish
 from stream.socket_servers import (
     make_certificate,
     raw_server,
@@ -566,6 +566,53 @@ async def test_topics_are_added_and_removed_on_a_real_socket() -> None:
         await run.stream.aclose()
         with pytest.raises(ClosedError):
             run.stream.extend(ticks, wishes)
+
+
+async def test_ready_waits_until_the_server_serves_every_topic() -> None:
+    """A confirmed topic after its first frame, `sor` after its request, and again after a loss."""
+    async with stream_server() as server, running(server.port) as run:
+        server.answers = False
+        async with run.stream.market_data(1, 2) as ticks, run.stream.live_orders() as orders:
+            await orders.ready()
+            await server.until(lambda seen: "sor+{}" in seen.received)
+            waiting = asyncio.create_task(ticks.ready())
+            await server.until(lambda seen: len(seen.received) == 3)
+            await server.connections[0].send(smd(1))
+            await run.until(lambda: len(run.seen(Confirmed)) == 1)
+            assert not waiting.done()
+            await server.connections[0].send(smd(2))
+            await waiting
+
+            await server.connections[0].close()
+            await run.until(lambda: len(run.seen(Gap)) > 2)
+            again = asyncio.create_task(ticks.ready())
+            await run.until(lambda: len(run.seen(Connected)) == 2)
+            assert not again.done()
+            await server.connections[1].send(smd(1))
+            await server.connections[1].send(smd(2))
+            await again
+
+
+async def test_ready_says_when_nothing_comes_of_it() -> None:
+    """After its patience, when the subscription is refused, and when the stream is closed meanwhile."""
+    async with stream_server() as server, running(server.port) as run:
+        server.answers = False
+        early = run.stream.market_data(8)
+        with pytest.raises(UsageError, match="open the subscription first"):
+            await early.ready()
+        async with run.stream.market_data(1) as ticks, run.stream.market_data(2) as refused:
+            with pytest.raises(
+                SubscriptionError, match=r"smd\+1: not served after 0\.05 s; `ib\.he"
+            ):
+                await ticks.ready(timeout_s=0.05)
+            waiting = [asyncio.create_task(each.ready()) for each in (ticks, refused)]
+            await server.until(lambda seen: len(seen.received) == 2)
+            await server.connections[0].send('{"error":"no permission","topic":"smd+2"}')
+            with pytest.raises(SubscriptionError, match="no permission"):
+                await waiting[1]
+            await run.stream.aclose()
+            with pytest.raises(ClosedError):
+                await waiting[0]
 
 
 async def test_two_hundred_streams_leave_nothing_behind() -> None:

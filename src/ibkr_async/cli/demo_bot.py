@@ -33,6 +33,7 @@ async def trade(ib: Client, view: View, symbols: tuple[str, ...], seconds: float
         anyio.create_task_group() as tasks,
     ):
         ask = await first_ask(quotes, symbols[0])
+        await fills.ready()  # an order that fills before that is not shown
         tasks.start_soon(follow, quotes, view.quote)
         tasks.start_soon(follow, fills, view.fill)
         tasks.start_soon(follow, pnl, view.pnl)

@@ -65,7 +65,8 @@ class AccountFeeds(FeedFactory):
 
         Every execution comes at least twice, the second time with its commission: merge by
         (`account`, `execution_id`). The days are replayed after each gap, so that no execution of the
-        gap is lost; with `realtime_updates_only` that is the only replay.
+        gap is lost; with `realtime_updates_only` that is the only replay. So `await sub.ready()` before
+        an order whose fill you want to see here: one that fills sooner is not replayed.
         Source: `str+{"realtimeUpdatesOnly":…,"days":…}`, "Trades Data".
         """
         if days not in _DAYS:

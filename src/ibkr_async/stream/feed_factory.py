@@ -7,7 +7,6 @@ subscription is entered. Which feeds there are is said in `price_feeds`, `accoun
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import Counter
 from functools import cache
 from operator import attrgetter
@@ -17,7 +16,7 @@ from ibkr_async.errors import UsageError
 from ibkr_async.stream.buffer import POLICIES, Buffer, Policy
 from ibkr_async.stream.channel import Listener, Wish
 from ibkr_async.stream.sharing import merge
-from ibkr_async.stream.subscription import Subscription
+from ibkr_async.stream.subscription import Hub, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -55,24 +54,8 @@ class Marked(TypedDict, total=False):
     """Interleave what happens to the feed, exactly where it happened."""
 
 
-class FeedFactory(ABC):
+class FeedFactory(Hub):
     """Puts subscriptions together."""
-
-    @abstractmethod
-    def attach(self, subscription: Subscription[Any]) -> None:
-        """Begin to feed a subscription."""
-
-    @abstractmethod
-    def detach(self, subscription: Subscription[Any]) -> None:
-        """Stop feeding a subscription."""
-
-    @abstractmethod
-    def extend(self, subscription: Subscription[Any], wishes: Sequence[Wish]) -> None:
-        """Feed more topics to a subscription."""
-
-    @abstractmethod
-    def shrink(self, subscription: Subscription[Any], keys: Sequence[str]) -> None:
-        """Feed fewer topics to a subscription."""
 
     def _subscription(
         self,

@@ -114,6 +114,8 @@ class Stream(Feeds):
         self._subscriptions: set[Subscription[Any]] = set()
         self._wake = asyncio.Event()
         """Set when `run` has something to do before its next deadline."""
+        self._changed = asyncio.Event()
+        """Set, and replaced, when something has happened that may change what is served."""
         self._hurry = asyncio.Event()
         """Set when waiting for the next attempt has lost its point."""
         self._finished = asyncio.Event()
@@ -169,6 +171,7 @@ class Stream(Feeds):
         self._subscriptions.discard(subscription)
         self._drop_wishes(subscription)
         self._wake.set()
+        self._announce_change()
 
     def extend(self, subscription: Subscription[Any], wishes: Sequence[Wish]) -> None:
         """Feed more topics to a subscription. Used by `Subscription.add`."""
@@ -191,6 +194,14 @@ class Stream(Feeds):
         for key in keys:
             self._core.unsubscribe(key, subscription.listener, self._clock())
         self._wake.set()
+
+    def serves(self, subscription: Subscription[Any]) -> bool:
+        """Tell whether the server serves all of a subscription. Used by `Subscription.ready`."""
+        return self._core.serves(subscription.listener)
+
+    async def changed(self) -> None:
+        """Wait for a change of what is served. Used by `Subscription.ready`."""
+        await self._changed.wait()
 
     def say(self, key: str, text: str) -> None:
         """Send a frame of a dialogue. Used by `ExerciseDialogue`. Errors: `SubscriptionError`."""
@@ -228,6 +239,7 @@ class Stream(Feeds):
         """
         self._closing = True
         self._core.close()
+        self._announce_change()
         self._wake.set()
         self._hurry.set()
         if self._opening is not None:
@@ -387,6 +399,7 @@ class Stream(Feeds):
                     await connection.send(text)
                 if patience.cancelled_caught:
                     return Loss(1006, "a frame could not be sent in time")
+            self._announce_change()
             if self._loss is not None:
                 return self._loss
             if dead is not None:
@@ -422,6 +435,10 @@ class Stream(Feeds):
             case _:
                 pass
         self._on_event(event)
+
+    def _announce_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _drop_wishes(self, subscription: Subscription[Any]) -> None:
         now = self._clock()

@@ -191,6 +191,14 @@ class StreamCore:
         """Stop wanting a topic for a listener. Twice is harmless."""
         self._lifecycle.unsubscribe(key, listener, now)
 
+    def serves(self, listener: Listener) -> bool:
+        """Tell whether the server serves all that a listener waits for, as far as that can be known.
+
+        A topic that is never confirmed counts once it has been requested.
+        """
+        wanted = [self._registry.channels[key] for key in listener.keys]
+        return all(channel.on_wire and not channel.awaiting for channel in wanted)
+
     def say(self, key: str, text: str) -> None:
         """Send a frame of the user's own within a dialogue, such as an answer to a question.
 

@@ -7,9 +7,12 @@ anything on behalf of the reader: the reader puts into the buffer and goes on.
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from ibkr_async.errors import ClosedError, UsageError
+import anyio
+
+from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,17 +29,29 @@ T = TypeVar("T")
 class Hub(Protocol):
     """What a subscription needs of the stream."""
 
+    @abstractmethod
     def attach(self, subscription: Subscription[Any]) -> None:
         """Begin to feed it. Errors: `UsageError`, `SubscriptionError`, `ClosedError`."""
 
+    @abstractmethod
     def detach(self, subscription: Subscription[Any]) -> None:
         """Stop feeding it. Twice is harmless."""
 
+    @abstractmethod
     def extend(self, subscription: Subscription[Any], wishes: Sequence[Wish]) -> None:
         """Feed it more topics. Errors: as `attach`; nothing has changed then."""
 
+    @abstractmethod
     def shrink(self, subscription: Subscription[Any], keys: Sequence[str]) -> None:
         """Feed it fewer topics."""
+
+    @abstractmethod
+    def serves(self, subscription: Subscription[Any]) -> bool:
+        """Tell whether the server serves all of it."""
+
+    @abstractmethod
+    async def changed(self) -> None:
+        """Wait until something has happened that may change what is served."""
 
 
 class Subscription(Generic[T]):
@@ -147,6 +162,29 @@ class Subscription(Generic[T]):
         """End it with an error, which is raised after what is queued. Used by the stream."""
         self._buffer.end(error)
         self._hub.detach(self)
+
+    async def ready(self, timeout_s: float = 15.0) -> None:
+        """Wait until the server serves all of it: from then on nothing is missed without a `Gap`.
+
+        Entering only says what is wanted; the socket may still have to be opened. Wait before you do
+        something whose echo you want to see here, such as an order. Topics that IBKR does not confirm
+        (`sor`) count as served when they have been requested.
+        Errors: `SubscriptionError` after `timeout_s`; what ended it, as iteration; `ClosedError`.
+        """
+        if not self._entered:
+            raise UsageError("open the subscription first: `async with … as sub:`")
+        with anyio.move_on_after(timeout_s):
+            while True:
+                if self._buffer.ended:
+                    raise self._buffer.error or ClosedError("subscription", "it has ended")
+                if self._hub.serves(self):
+                    return
+                await self._hub.changed()
+        raise SubscriptionError(
+            ", ".join(self.topics),
+            f"not served after {timeout_s:g} s; `ib.health()` shows whether session and socket are up, "
+            "`ib.events()` what went wrong",
+        )
 
     async def drain(self) -> None:
         """Unsubscribe, and let the iteration end after what is queued. Idempotent.
