@@ -270,6 +270,23 @@ def test_booking_says_which_rule_decides() -> None:
     assert (first.rule, second.rule) == ("", "/pa/summary: 1 per 900 s")
 
 
+@pytest.mark.parametrize(
+    ("urgency", "rule"),
+    [
+        (Urgency.READ, "reads: 6 per 1 s"),
+        (Urgency.ORDER, "reads and orders: 8 per 1 s"),
+        (Urgency.CANCEL, "all requests: 10 per 1 s"),
+    ],
+)
+def test_booking_says_which_share_is_used_up(urgency: Urgency, rule: str) -> None:
+    """Whoever must wait for the global limit hears what counts for requests like this one."""
+    pacer = Pacer()
+
+    rules = [pacer.reserve(CANCEL, 0.0, urgency).rule for _ in range(11)]
+
+    assert (rules[0], rules[-1]) == ("", rule)
+
+
 def test_after_a_blocked_loop_requests_still_leave_one_by_one() -> None:
     """Sixteen bookings fall due during two blocked seconds; they do not leave together."""
     calls = [Call(0.0, FREE) for _ in range(18)]

@@ -217,14 +217,19 @@ class Pacer:
         for_cancels: int = 2,
     ) -> None:
         """Of all `per_second`, some are kept for orders and cancels, some for cancels alone."""
-        shared = per_second - for_orders - for_cancels
-        reads = _Meter.of(Rule(path="all requests", limit=shared, window_s=1, burst=2))
-        # Two tracks: an order is a ticket and a reply.
-        orders = _Meter.of(Rule(path="orders", limit=for_orders, window_s=1, burst=2))
-        cancels = _Meter.of(Rule(path="cancels", limit=for_cancels, window_s=1))
-        orders.tracks[:0] = reads.tracks
-        cancels.tracks[:0] = orders.tracks
-        self._global = {Urgency.READ: reads, Urgency.ORDER: orders, Urgency.CANCEL: cancels}
+        tracks: list[_Track] = []
+        total = 0
+        self._global: dict[Urgency, _Meter] = {}
+        for urgency, who, share, burst in (
+            (Urgency.READ, "reads", per_second - for_orders - for_cancels, 2),
+            # Two more at once: an order is a ticket and a reply.
+            (Urgency.ORDER, "reads and orders", for_orders, 2),
+            (Urgency.CANCEL, "all requests", for_cancels, 1),
+        ):
+            rule = Rule(path=who, limit=share, window_s=1, burst=burst)
+            tracks = [*tracks, *_Meter.of(rule).tracks]
+            total += share
+            self._global[urgency] = _Meter(f"{who}: {total} per 1 s", tracks)
         self._rules = {rule.path: rule for rule in table}
         self._meters: dict[str, _Meter] = {}
         self._held_until: dict[str, float] = {}

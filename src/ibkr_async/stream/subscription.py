@@ -181,7 +181,7 @@ class Subscription(Generic[T]):
                     return
                 await self._hub.changed()
         raise SubscriptionError(
-            ", ".join(self.topics),
+            self._buffer.name,
             f"not served after {timeout_s:g} s; `ib.health()` shows whether session and socket are up, "
             "`ib.events()` what went wrong",
         )
