@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import os
@@ -628,16 +629,26 @@ async def test_check_without_the_file_uses_the_prime_as_hex(sim: Simulator, home
     assert states(report)["DH prime"] is State.OK
 
 
-async def test_check_names_a_wrong_encryption_key(home: Path) -> None:
-    """A wrong key raises nothing: only the length tells, and the server's proof."""
+@pytest.mark.parametrize(
+    ("ciphertext", "expected"),
+    [
+        # OpenSSL answers with random bytes of random length: 32 of them in very rare cases.
+        (b"\x01" * 256, {State.WARNING, State.OK}),
+        (b"\xff" * 256, {State.FAILED}),
+    ],
+    ids=["below the modulus", "above the modulus"],
+)
+async def test_check_names_a_wrong_encryption_key(
+    home: Path, ciphertext: bytes, expected: set[State]
+) -> None:
+    """A wrong key raises nothing, unless its modulus is too small: only the length tells."""
     (home / "private_encryption.pem").write_bytes(other_key())
+    change(home, access_token_secret=base64.b64encode(ciphertext).decode())
     report = Report(plain=True)
 
     oauth_check.check_files(report, home)
 
-    found = states(report)["access token secret"]
-    # OpenSSL answers with random bytes of random length: 32 of them in very rare cases.
-    assert found in {State.WARNING, State.OK}
+    assert states(report)["access token secret"] in expected
 
 
 class Scripted:
