@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Coroutine
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from ibkr_async import Client, Gateway, IbkrError, MarketOrder, OAuth1a, Side, UsageError
 from ibkr_async.errors import (
@@ -72,13 +74,27 @@ class Directory:
         return self.put(other, first)
 
 
-@pytest.fixture
-def credentials(sim: Simulator, foreign_keys: SimulatorKeys, tmp_path: Path) -> Directory:
-    """Return good credentials of the running simulator."""
-    return Directory(tmp_path / "credentials", sim, foreign_keys)
-
-
 SIGNATURE, ENCRYPTION = "private_signature.pem", "private_encryption.pem"
+
+
+@pytest.fixture
+def credentials(
+    sim: Simulator, keys: SimulatorKeys, foreign_keys: SimulatorKeys, tmp_path: Path
+) -> Directory:
+    """Return good credentials of the running simulator."""
+    directory = Directory(tmp_path / "credentials", sim, foreign_keys)
+    # The encryption is random. A number that is below the moduli of the wrong keys is garbage to them; a
+    # larger one they refuse, which is a mistake of its own.
+    moduli = [keys.consumer.signature_key.public_numbers().n]
+    moduli.append(foreign_keys.encryption_key.public_numbers().n)
+    secret = keys.consumer.access_tokens[keys.access_token]
+    encrypted = b"\xff" * 256
+    while int.from_bytes(encrypted, "big") >= min(moduli):
+        encrypted = keys.encryption_key.encrypt(secret, PKCS1v15())
+    directory.set(access_token_secret=base64.b64encode(encrypted).decode())
+    return directory
+
+
 Damage = Callable[[Directory], OAuth1a]
 
 MISTAKES: list[tuple[str, Damage, type[IbkrError], str]] = [
@@ -93,6 +109,12 @@ MISTAKES: list[tuple[str, Damage, type[IbkrError], str]] = [
     ("garbage DH", lambda d: d.put("dhparam.pem", b"hello"), ConfigError, "openssl dhparam"),
     ("garbage CA", lambda d: d.put("ca.pem", b"hello"), ConfigError, "certificate file"),
     ("short secret", lambda d: d.set(access_token_secret="aGk="), ConfigError, "copy all 344"),
+    (
+        "secret for a larger key",
+        lambda d: d.set(access_token_secret=base64.b64encode(b"\xff" * 256).decode()),
+        ConfigError,
+        "cannot be decrypted",
+    ),
     ("swapped keys", lambda d: d.swap(SIGNATURE, ENCRYPTION), LiveSessionTokenError, "swapped"),
     (
         "wrong signature key",
