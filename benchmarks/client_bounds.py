@@ -125,7 +125,7 @@ def main() -> None:
             numbers = asyncio.run(idle())
         case ["connect", port, contracts]:
             numbers = asyncio.run(connect(int(port), int(contracts)))
-        case [_, port, count, policy]:
+        case ["burst", port, count, policy]:
             numbers = asyncio.run(burst(int(port), int(count), policy))
         case _:
             sys.exit(__doc__)

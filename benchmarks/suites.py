@@ -266,9 +266,9 @@ def waiting(*, quick: bool) -> Findings:
     if orders:
         for name, what in (
             ("ours_ms", "order round trip, ibkr_async"),
-            ("ours_p90_ms", "one in ten is slower than"),
+            ("ours_p90_ms", "order round trip, ibkr_async, 90th percentile"),
             ("bare_ms", "two bare posts"),
-            ("bare_p90_ms", "one in ten is slower than"),
+            ("bare_p90_ms", "two bare posts, 90th percentile"),
         ):
             found.details.append((what, f"{orders.median(name):10.2f} ms"))
     found.take_alone("tick_ms", connecting, "tick_ms")

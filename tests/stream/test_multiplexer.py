@@ -18,7 +18,7 @@ from ibkr_async.errors import (
     SubscriptionError,
     UsageError,
 )
-from ibkr_async.stream.connection import SocketSettings
+from ibkr_async.stream.connection import SocketConnection, SocketSettings
 from ibkr_async.stream.events import (
     Confirmed,
     Connected,
@@ -591,6 +591,33 @@ async def test_ready_waits_until_the_server_serves_every_topic() -> None:
             await server.connections[1].send(smd(1))
             await server.connections[1].send(smd(2))
             await again
+
+
+async def test_ready_waits_until_an_unconfirmed_request_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That is all which can be known of `sor`; being about to send it is not enough."""
+    may_leave, send = asyncio.Event(), SocketConnection.send
+
+    async def send_late(connection: SocketConnection, text: str) -> bool:
+        await may_leave.wait()
+        return await send(connection, text)
+
+    monkeypatch.setattr(SocketConnection, "send", send_late)
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.profit_and_loss(),
+    ):
+        await run.until(lambda: bool(run.seen(Connected)))
+        async with run.stream.live_orders() as orders:
+            waiting = asyncio.create_task(orders.ready())
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            may_leave.set()
+            await waiting
+        await server.until(lambda seen: "sor+{}" in seen.received)
 
 
 async def test_ready_says_when_nothing_comes_of_it() -> None:

@@ -116,6 +116,8 @@ class Stream(Feeds):
         """Set when `run` has something to do before its next deadline."""
         self._changed = asyncio.Event()
         """Set, and replaced, when something has happened that may change what is served."""
+        self._sending = False
+        """True while frames are on their way out."""
         self._hurry = asyncio.Event()
         """Set when waiting for the next attempt has lost its point."""
         self._finished = asyncio.Event()
@@ -197,7 +199,7 @@ class Stream(Feeds):
 
     def serves(self, subscription: Subscription[Any]) -> bool:
         """Tell whether the server serves all of a subscription. Used by `Subscription.ready`."""
-        return self._core.serves(subscription.listener)
+        return not self._sending and self._core.serves(subscription.listener)
 
     async def changed(self) -> None:
         """Wait for a change of what is served. Used by `Subscription.ready`."""
@@ -394,11 +396,8 @@ class Stream(Feeds):
             if due is not None and self._clock() >= due:
                 core.deadline_reached(self._clock())
             dead = self._publish_events()
-            for text in core.frames_to_send():
-                with anyio.move_on_after(self.settings.send_timeout_s) as patience:
-                    await connection.send(text)
-                if patience.cancelled_caught:
-                    return Loss(1006, "a frame could not be sent in time")
+            if not await self._send_frames(connection):
+                return Loss(1006, "a frame could not be sent in time")
             self._announce_change()
             if self._loss is not None:
                 return self._loss
@@ -411,6 +410,19 @@ class Stream(Feeds):
                 wait_s = None if due is None else max(0.0, due - self._clock())
                 with anyio.move_on_after(wait_s):
                     await self._wake.wait()
+
+    async def _send_frames(self, connection: SocketConnection) -> bool:
+        """Send what the core wants sent; false when a frame could not leave in time."""
+        self._sending = True
+        try:
+            for text in self._core.frames_to_send():
+                with anyio.move_on_after(self.settings.send_timeout_s) as patience:
+                    await connection.send(text)
+                if patience.cancelled_caught:
+                    return False
+        finally:
+            self._sending = False
+        return True
 
     # --- events ----------------------------------------------------------------------------------
 

@@ -21,6 +21,11 @@ class Output:
         self._events: list[StreamEvent] = []
         self._frames: list[str] = []
 
+    @property
+    def has_frames(self) -> bool:
+        """True while frames wait to be sent."""
+        return bool(self._frames)
+
     def emit(self, event: StreamEvent) -> None:
         """Report something."""
         if len(self._events) < _MOST_EVENTS:

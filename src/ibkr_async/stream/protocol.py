@@ -194,8 +194,10 @@ class StreamCore:
     def serves(self, listener: Listener) -> bool:
         """Tell whether the server serves all that a listener waits for, as far as that can be known.
 
-        A topic that is never confirmed counts once it has been requested.
+        A topic that is never confirmed counts once its request has been taken to be sent.
         """
+        if self._output.has_frames:
+            return False
         wanted = [self._registry.channels[key] for key in listener.keys]
         return all(channel.on_wire and not channel.awaiting for channel in wanted)
 

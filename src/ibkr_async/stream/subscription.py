@@ -164,12 +164,14 @@ class Subscription(Generic[T]):
         self._hub.detach(self)
 
     async def ready(self, timeout_s: float = 15.0) -> None:
-        """Wait until the server serves all of it: from then on nothing is missed without a `Gap`.
+        """Wait until the server serves all of it: from then on an interruption is a `Gap`.
 
         Entering only says what is wanted; the socket may still have to be opened. Wait before you do
         something whose echo you want to see here, such as an order. Topics that IBKR does not confirm
-        (`sor`) count as served when they have been requested.
-        Errors: `SubscriptionError` after `timeout_s`; what ended it, as iteration; `ClosedError`.
+        (`sor`) count as served when their request has been sent.
+        Errors: `SubscriptionError` after `timeout_s`; what ended it, as iteration; `ClosedError`;
+        `UsageError` before it is entered.
+        Cancellation: safe. Concurrency: beside iteration, from any number of tasks.
         """
         if not self._entered:
             raise UsageError("open the subscription first: `async with … as sub:`")
