@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.keys import SimulatorKeys
 from ibkr_async.simulator.server import bind_loopback, serving
 from support.simulator_peer import FAST, Peer, greeted, trust
+from support.waiting import until
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104 - must be refused
@@ -104,6 +106,26 @@ async def test_stops_quickly_with_clients_connected(keys: SimulatorKeys) -> None
 
     assert took < 2
     assert [facts.is_open for facts in sim.sockets] == [False]
+
+
+async def test_stops_while_a_socket_is_closing(keys: SimulatorKeys) -> None:
+    """A peer that has said goodbye and reads no more keeps its connection closing; that is no error."""
+    async with Simulator(keys=keys, settings=FAST) as sim:
+        port = int(sim.origin.rpartition(":")[2])
+        plain = socket.create_connection(("127.0.0.1", port))
+        tls = await asyncio.to_thread(trust(sim).wrap_socket, plain, server_hostname="127.0.0.1")
+        upgrade = (
+            f"GET {urlsplit(sim.ws_url).path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            "User-Agent: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        tls.sendall(upgrade.encode())
+        assert (await asyncio.to_thread(tls.recv, 4096)).startswith(b"HTTP/1.1 101 ")
+        normal_closure = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
+        tls.sendall(normal_closure)
+        await until(lambda: sim.sockets and sim.sockets[-1].client_close_code == 1000)
+
+    tls.close()
 
 
 async def test_cancelled_start_leaves_nothing(keys: SimulatorKeys) -> None:

@@ -87,7 +87,9 @@ class _Server(uvicorn.Server):
             listener.close()
         state = self.server_state
         for connection in list(state.connections):
-            connection.shutdown()
+            # One that is closing already has said its last word; the library would raise.
+            if not connection.transport.is_closing():
+                connection.shutdown()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _GRACE_S
         while (state.connections or state.tasks) and loop.time() < deadline:  # noqa: ASYNC110 - the library tells nobody when a connection ends
