@@ -19,6 +19,7 @@ from ibkr_async.errors import OrderUnknownError
 from ibkr_async.orders.journal import read_entries
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from support.doomed_bots import settings, unpaced
+from support.waiting import until
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -139,6 +140,8 @@ async def test_killed_bot_leaves_no_duplicate_and_nothing_forgotten(
         price="100.00" if scenario == "question" else "189.00",
     )
     assert death["signal"] == signal.SIGKILL, death
+    # Its last words may still be on their way to the broker.
+    await until(lambda: not sim.open_connections)
     at_the_broker = orders_of(sim, coid)
 
     async with unpaced(Client(sim.gateway(), settings=settings(str(journal)))) as ib:

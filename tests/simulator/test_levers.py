@@ -43,6 +43,7 @@ async def test_muting_and_silencing_name_a_topic(sim: Simulator, gateway_peer: P
         await websocket.send(SMD.replace(str(AAPL), str(IBM)))
         await receive_topic(websocket, f"smd+{IBM}")
         assert sim.streams == [[f"smd+{AAPL}", f"smd+{IBM}"]]
+        assert sim.open_connections == 2  # the socket, and what the requests left open
         sim.mute(f"smd+{AAPL}")
         await websocket.send("tic")
         await receive_topic(websocket, "tic")

@@ -17,7 +17,7 @@ import uvicorn
 from ibkr_async.simulator.faults import CUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
     from pathlib import Path
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -106,10 +106,11 @@ async def serving(
     *,
     certificate: Path | None = None,
     certificate_key: Path | None = None,
-) -> AsyncGenerator[None, None]:
+) -> AsyncGenerator[Callable[[], int], None]:
     """Serve an application on a listening socket for as long as the context is open.
 
-    Without a certificate, plain HTTP. Errors: whatever starting raises.
+    Gives what counts the open connections. Without a certificate, plain HTTP. Errors: whatever starting
+    raises.
     """
     config = uvicorn.Config(
         _with_cut(app),
@@ -137,7 +138,7 @@ async def serving(
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             await task
-        yield
+        yield lambda: len(server.server_state.connections)
     finally:
         ready.cancel()
         server.leave.set()

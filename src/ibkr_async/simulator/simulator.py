@@ -45,6 +45,7 @@ from ibkr_async.simulator.verifier import Verifier
 if TYPE_CHECKING:
     import socket
     from collections import Counter
+    from collections.abc import Callable
     from types import TracebackType
 
     from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
@@ -162,7 +163,7 @@ class Simulator(StreamLevers):
             write_private(certificate_key, keys.certificate_key_pem)
         async with serving(
             parts.app, listener, certificate=certificate, certificate_key=certificate_key
-        ):
+        ) as parts.count_connections:
             self._parts = parts
             market = asyncio.create_task(self._run_market(parts.floor), name="ibkr-market")
             leaving = asyncio.create_task(self._leave.wait(), name="ibkr-simulator-leave")
@@ -314,6 +315,11 @@ class Simulator(StreamLevers):
         return list(self._running.hub.facts)
 
     @property
+    def open_connections(self) -> int:
+        """How many connections clients hold at present, those of requests and sockets together."""
+        return self._running.count_connections()
+
+    @property
     def lost_frames(self) -> int:
         """Frames of clients that came before the greeting and were lost."""
         return sum(facts.lost for facts in self._running.hub.facts)
@@ -395,6 +401,8 @@ class Simulator(StreamLevers):
 
 class _Parts:
     """What exists while a simulator runs."""
+
+    count_connections: Callable[[], int]
 
     def __init__(self, sim: Simulator, keys: SimulatorKeys) -> None:
         settings = sim.settings
