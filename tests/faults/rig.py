@@ -26,6 +26,7 @@ from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.keys import SimulatorKeys
 from ibkr_async.stream.backoff import CloseCode, close_code
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.staleness import BUSY
 from ibkr_async.stream.subscription import Subscription
 from support.chaos import ChaosProxy
 
@@ -180,6 +181,11 @@ class Rig:
     async def until_lost(self, since: int = 0) -> float:
         """Wait until a connection has been lost; return how long it took."""
         return await self.until(lambda: self.seen(Disconnected, since))
+
+    async def until_busy(self, conid: int) -> None:
+        """Wait until a contract has been so busy that its silence would be suspicious."""
+        channel = self.ib.stream._core._registry.channels[f"smd+{conid}"]
+        await self.until(lambda: channel.busy - channel.idle >= BUSY)
 
     def speed_up_keeper(self, factor: float) -> None:
         """Let the session keeper's pauses pass so much faster, in place of `SCALE`."""

@@ -124,8 +124,11 @@ async def test_stops_while_a_socket_is_closing(keys: SimulatorKeys) -> None:
         normal_closure = bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
         tls.sendall(normal_closure)
         await until(lambda: sim.sockets and sim.sockets[-1].client_close_code == 1000)
-
+        await sim.aclose()
+        left = sim.open_connections
     tls.close()
+
+    assert left == 0
 
 
 async def test_cancelled_start_leaves_nothing(keys: SimulatorKeys) -> None:

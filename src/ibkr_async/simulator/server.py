@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, cast
 
+import anyio
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ibkr_async.simulator.faults import CUT
 
@@ -52,6 +55,35 @@ def bind_loopback(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Connection(asyncio.Protocol):
+    """Mixed into the library's connections, so that each can be cut whatever state it is in."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the socket: a TLS transport that is closed twice cannot be aborted any more."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        super().connection_made(transport)
+
+    def shutdown(self) -> None:
+        """Begin to end; one that is closing has said its last word, and the library would raise."""
+        if not self._transport.is_closing():
+            super().shutdown()  # type: ignore[misc]  # of the library's class
+
+    def cut(self) -> None:
+        """End now, without a word."""
+        self._transport.abort()
+        with suppress(OSError):  # the peer was first
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _HttpConnection(_Connection, H11Protocol):
+    pass
+
+
+class _SocketConnection(_Connection, WebSocketsSansIOProtocol):
+    pass
+
+
 class _Server(uvicorn.Server):
     """A server that is started and stopped by its owner instead of by signals."""
 
@@ -87,16 +119,18 @@ class _Server(uvicorn.Server):
             listener.close()
         state = self.server_state
         for connection in list(state.connections):
-            # One that is closing already has said its last word; the library would raise.
-            if not connection.transport.is_closing():
-                connection.shutdown()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _GRACE_S
-        while (state.connections or state.tasks) and loop.time() < deadline:  # noqa: ASYNC110 - the library tells nobody when a connection ends
-            await asyncio.sleep(_POLL_S)
+            connection.shutdown()
+        await self._until_idle(_GRACE_S)
         for connection in list(state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)  # lets the aborted transports report their end
+            cast("_Connection", connection).cut()
+        await self._until_idle(_GRACE_S / 2)
+
+    async def _until_idle(self, within_s: float) -> None:
+        """Wait for the end of what is going on, which the library tells nobody."""
+        state = self.server_state
+        with anyio.move_on_after(within_s):
+            while state.connections or state.tasks:  # noqa: ASYNC110 - see above
+                await anyio.sleep(_POLL_S)
 
 
 @asynccontextmanager
@@ -114,8 +148,8 @@ async def serving(
     """
     config = uvicorn.Config(
         _with_cut(app),
-        http="h11",
-        ws="websockets-sansio",
+        http=_HttpConnection,
+        ws=_SocketConnection,
         ws_max_size=_MAX_FRAME,
         ws_ping_interval=None,  # IBKR sends no pings
         ws_per_message_deflate=False,

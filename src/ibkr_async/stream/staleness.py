@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PERIODS: Final = 12
 """Periods in the silence that is suspicious, and in the memory of how busy a topic was."""
-_BUSY: Final = 6
+BUSY: Final = 6
 """Periods of those in which a topic must have spoken."""
 
 
@@ -46,7 +46,7 @@ class Staleness:
             channel.idle = 0
             return None
         channel.idle += 1
-        if channel.idle < _PERIODS or channel.busy < _BUSY:
+        if channel.idle < _PERIODS or channel.busy < BUSY:
             return None
         silent_s = channel.idle * self.period_s
         channel.busy = channel.idle = 0
