@@ -102,8 +102,10 @@ async def test_gateway_cookie_alone_binds(sim: Simulator, gateway_peer: Peer) ->
     assert session_cookie("theme=dark") is None
 
 
-async def test_upgrade_is_checked(sim: Simulator, peer: Peer) -> None:
-    """A wrong access token is 401; a missing User-Agent is 403."""
+async def test_upgrade_is_checked(
+    sim: Simulator, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong access token is 401; a missing User-Agent is 403; nothing is logged."""
     session = await peer.ready()
     peer.keys = replace(peer.keys, access_token="0" * 20)
     with pytest.raises(InvalidStatus, match="401"):
@@ -113,6 +115,8 @@ async def test_upgrade_is_checked(sim: Simulator, peer: Peer) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         async with connect(sim.ws_url, ssl=trust(sim), user_agent_header=None, proxy=None):
             pass
+
+    assert caplog.messages == []
 
 
 async def test_socket_before_the_brokerage_session_is_closed(sim: Simulator, peer: Peer) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import uvicorn
@@ -81,7 +81,11 @@ class _HttpConnection(_Connection, H11Protocol):
 
 
 class _SocketConnection(_Connection, WebSocketsSansIOProtocol):
-    pass
+    async def send(self, message: Any) -> None:
+        """Send for the application. The library forgets that a refusal is an answer, and complains."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
 
 
 class _Server(uvicorn.Server):
