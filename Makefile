@@ -6,9 +6,10 @@ VENV   ?= .venv
 ARGS   ?=
 
 BIN     = $(VENV)/bin
+LOWEST  = $(VENV)-lowest
 STAMP   = $(VENV)/.ready
 
-.PHONY: help demo test check lint types layers bench soak proof docs lock clean
+.PHONY: help demo test lowest check lint types layers bench soak proof docs lock clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -20,6 +21,12 @@ demo: $(STAMP)   ## run the demo bot against the built-in simulator (ARGS="--sec
 test: $(STAMP)   ## run the whole test suite with its coverage gate (pyproject.toml)
 	@rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term $(ARGS)
+
+lowest:          ## run the tests against the oldest dependencies that pyproject.toml allows
+	@$(MAKE) --no-print-directory $(LOWEST)/.ready VENV=$(LOWEST)
+	@$(LOWEST)/bin/python tests/support/lowest.py >$(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pytest -m "not interop and not browser" $(ARGS)
 
 check: lint types layers  ## lint, types and layer rules
 
@@ -53,7 +60,7 @@ lock:            ## pin the development dependencies anew
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --output-file requirements-dev.lock pyproject.toml
 
 clean:           ## remove what the other targets made
-	rm -rf $(VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(VENV)-lock $(LOWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 
 $(STAMP): pyproject.toml requirements-dev.lock
 	@echo "Setting up $(VENV) ..."
