@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -61,6 +61,15 @@ def _read_until(moment: str, process: subprocess.Popen[str]) -> None:
     pytest.fail(f"the demo ended without {moment!r}")
 
 
+@pytest.fixture
+def _interrupts_are_heard() -> Iterator[None]:
+    """A shell starts background jobs deaf to Ctrl-C, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts_are_heard")
 @pytest.mark.parametrize("moment", ["starting the simulator", "logged in", "acknowledged: entry"])
 def test_interrupt_ends_the_demo_without_a_traceback(moment: str) -> None:
     """Ctrl-C at any moment: exit code 130 and nothing else."""
