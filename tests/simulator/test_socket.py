@@ -276,7 +276,8 @@ async def test_unsubscribing_and_rest_silence_streams(sim: Simulator, gateway_pe
         ]
         for method, path, body in ends:
             await websocket.send(SMD)
-            # A frame would prove nothing: it may be a late one of the stream before.
+            await receive_topic(websocket, f"smd+{AAPL}")
+            # It may have been a late frame of the stream before.
             await until(lambda: feeds.quotes.open)
             refused = await gateway_peer.call(
                 "POST", "/iserver/marketdata/unsubscribe", {"conid": 1}

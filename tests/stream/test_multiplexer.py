@@ -642,6 +642,22 @@ async def test_ready_says_when_nothing_comes_of_it() -> None:
                 await waiting[0]
 
 
+async def test_ready_ends_with_a_dialogue_that_its_connection_takes_along() -> None:
+    """At once, and with what is to be done about it, not with "not served" when its patience ends."""
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.option_exercise(9) as dialogue,
+    ):
+        waiting = asyncio.create_task(dialogue.ready())
+        await server.until(lambda seen: len(seen.received) == 1)
+        run.errors += [OSError("the network is gone")] * 1000
+        await server.connections[0].close()
+        async with asyncio.timeout(5):
+            with pytest.raises(SubscriptionError, match="look at the orders before you repeat it"):
+                await waiting
+
+
 async def test_two_hundred_streams_leave_nothing_behind() -> None:
     """Opened, used and closed: no task and no descriptor stays."""
     async with stream_server() as server, nothing_left_behind():

@@ -18,7 +18,7 @@ Kind = Literal["task", "scope"]
 Work = Callable[[], Coroutine[Any, Any, Any]]
 
 _MOST_WAITS = 200
-_MOST_TURNS = 1_000_000
+_MOST_TURNS = 100_000
 
 
 class _Steps:

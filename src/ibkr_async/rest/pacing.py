@@ -226,10 +226,10 @@ class Pacer:
             (Urgency.ORDER, "reads and orders", for_orders, 2),
             (Urgency.CANCEL, "all requests", for_cancels, 1),
         ):
-            rule = Rule(path=who, limit=share, window_s=1, burst=burst)
-            tracks = [*tracks, *_Meter.of(rule).tracks]
+            own = _Meter.of(Rule(path=who, limit=share, window_s=1, burst=burst))
+            tracks = [*tracks, *own.tracks]
             total += share
-            self._global[urgency] = _Meter(f"{who}: {total} per 1 s", tracks)
+            self._global[urgency] = _Meter(str(Rule(path=who, limit=total, window_s=1)), tracks)
         self._rules = {rule.path: rule for rule in table}
         self._meters: dict[str, _Meter] = {}
         self._held_until: dict[str, float] = {}

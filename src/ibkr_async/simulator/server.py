@@ -58,20 +58,22 @@ def bind_loopback(host: str, port: int) -> socket.socket:
 class _Connection(asyncio.Protocol):
     """Mixed into the library's connections, so that each can be cut whatever state it is in."""
 
+    transport: asyncio.Transport
+    """Set by the library."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the socket: a TLS transport that is closed twice cannot be aborted any more."""
-        self._transport = cast("asyncio.Transport", transport)
         self._socket: socket.socket = transport.get_extra_info("socket")
         super().connection_made(transport)
 
     def shutdown(self) -> None:
         """Begin to end; one that is closing has said its last word, and the library would raise."""
-        if not self._transport.is_closing():
+        if not self.transport.is_closing():
             super().shutdown()  # type: ignore[misc]  # of the library's class
 
     def cut(self) -> None:
         """End now, without a word."""
-        self._transport.abort()
+        self.transport.abort()
         with suppress(OSError):  # the peer was first
             self._socket.shutdown(socket.SHUT_RDWR)
 

@@ -373,6 +373,7 @@ class Stream(Feeds):
             self._connection = None
             self._core.connection_lost(self._clock(), loss.code, loss.reason)
             self._publish_events()
+            self._announce_change()
         return loss
 
     async def _read(self, connection: SocketConnection) -> None:
