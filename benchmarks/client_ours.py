@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import corpus
 from benchmarks.machine import pin_client
 from benchmarks.stopwatch import Stopwatch
-from ibkr_async.auth.base import SocketTarget
-from ibkr_async.stream.connection import SocketSettings
+from ibkr_async.feeds.quotes import Quotes
+from ibkr_async.ports import SocketTarget
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
-from ibkr_async.stream.quotes import Quotes
+from ibkr_async.stream.socket.connection import SocketSettings
 
 if TYPE_CHECKING:
     import ssl

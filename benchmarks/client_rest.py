@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from benchmarks.machine import pin_client
-from ibkr_async.auth.base import USER_AGENT
-from ibkr_async.models import _base
+from ibkr_async.models import base as _base
 from ibkr_async.models.accounts import AccountsReply
+from ibkr_async.ports import USER_AGENT
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest

@@ -7,8 +7,9 @@ import time
 
 from benchmarks.machine import pin_client
 from benchmarks.sign_facts import COUNT, LIVE_TOKEN, QUERY, URL
-from ibkr_async.auth import OAuth1a, _handshake
+from ibkr_async.auth import OAuth1a
 from ibkr_async.auth._secret import Secret
+from ibkr_async.auth.oauth1a import _handshake
 
 
 def main() -> None:

@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.soak_server import CONID_STEP, FIRST_CONID, TICK_S, pin
-from ibkr_async.auth.base import SocketTarget
 from ibkr_async.events import (
     ConnectionDead,
     Disconnected,
@@ -43,9 +42,10 @@ from ibkr_async.events import (
     Stale,
     StreamEvent,
 )
-from ibkr_async.stream.connection import SocketSettings
+from ibkr_async.ports import SocketTarget
+from ibkr_async.stream.core.protocol import CoreSettings
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
-from ibkr_async.stream.protocol import CoreSettings
+from ibkr_async.stream.socket.connection import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -17,14 +17,14 @@ import msgspec
 
 from ibkr_async import errors
 from ibkr_async.models.fields import FIELDS, QUOTE
-from ibkr_async.orders.questions import KNOWN_QUESTIONS
+from ibkr_async.orders.write.questions import KNOWN_QUESTIONS
 from ibkr_async.rest.pacing import PACING
-from ibkr_async.stream.topics import TOPICS, Target
+from ibkr_async.stream.core.topics import TOPICS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ibkr_async.stream.topics import Topic
+    from ibkr_async.stream.core.topics import Topic
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent / "tests" / "samples" / "ws"

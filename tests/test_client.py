@@ -12,9 +12,9 @@ import pytest
 import ibkr_async
 from ibkr_async import Client, Gateway, Settings
 from ibkr_async import client as client_module
-from ibkr_async.auth.base import SocketTarget
 from ibkr_async.errors import ClosedError, ConnectFailedError
 from ibkr_async.events import SessionClosed
+from ibkr_async.ports import SocketTarget
 from ibkr_async.session.state import SessionState
 
 NOBODY = "https://127.0.0.1:1"

@@ -34,12 +34,15 @@ from ibkr_async.events import (
     SessionClosed,
     StreamEvent,
 )
+from ibkr_async.feeds.bars import BAR_FIELDS, Bars
+from ibkr_async.feeds.ladder import Ladders
+from ibkr_async.feeds.quotes import Quotes
 from ibkr_async.health import Health
 from ibkr_async.models.market_data import QUOTE
-from ibkr_async.orders.coid import CoidMaker
 from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
-from ibkr_async.orders.follower import OrderFollower
-from ibkr_async.orders.journal import Journal
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.known.follower import OrderFollower
+from ibkr_async.orders.write.coid import CoidMaker
 from ibkr_async.resources.accounts import Accounts
 from ibkr_async.resources.contracts import Contracts
 from ibkr_async.resources.market_data import MarketData
@@ -49,23 +52,20 @@ from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
 from ibkr_async.session.state import SessionFacts
-from ibkr_async.stream.bars import BAR_FIELDS, Bars
-from ibkr_async.stream.connection import SocketSettings
-from ibkr_async.stream.ladders import Ladders
+from ibkr_async.stream.core.protocol import CoreSettings
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
-from ibkr_async.stream.protocol import CoreSettings
-from ibkr_async.stream.quotes import Quotes
+from ibkr_async.stream.socket.connection import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
     from types import TracebackType
 
-    from ibkr_async.auth.base import Auth, SocketTarget
     from ibkr_async.config import AnyPath, GuardSettings
+    from ibkr_async.feeds.buffer import Policy
+    from ibkr_async.ports import Auth, SocketTarget
     from ibkr_async.rest.request import RestRequest
     from ibkr_async.session.keeper import SessionInfo
-    from ibkr_async.stream.buffer import Policy
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from typing import TypeAlias
 
-from ibkr_async.feed import Feed
+from ibkr_async.feeds.event_queue import Feed
 from ibkr_async.session.events import (
     LoginRenewed,
     SessionClosed,
@@ -22,7 +22,7 @@ from ibkr_async.session.events import (
     SessionTakenOver,
     SessionTrouble,
 )
-from ibkr_async.stream.events import (
+from ibkr_async.stream.core.events import (
     AuthStatusChanged,
     BadFrame,
     Confirmed,

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from ibkr_async.auth._keys import KeySources
 from ibkr_async.auth._secret import Secret
+from ibkr_async.auth.keys import KeySources
 from ibkr_async.errors import ConfigError
 from ibkr_async.oauth.dh import DhParams
 

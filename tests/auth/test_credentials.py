@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.auth import OAuth1a, credentials
+from ibkr_async.auth import OAuth1a
+from ibkr_async.auth.oauth1a import credentials
 from ibkr_async.errors import ConfigError
 from ibkr_async.oauth.dh import DhParams
 

@@ -35,10 +35,10 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.oauth.dh import DhParams
-from ibkr_async.rest.request import HttpReply, HttpRequest
+from ibkr_async.ports import HttpReply, HttpRequest
 from ibkr_async.simulator import Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
-from ibkr_async.simulator.oauth_flow import THIRD_PARTY_KEY
+from ibkr_async.simulator.login.keys import SimulatorKeys
+from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY
 
 NOW = 1_700_000_000.0
 

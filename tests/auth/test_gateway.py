@@ -5,9 +5,8 @@ from typing import NoReturn
 import pytest
 
 from ibkr_async.auth import Auth, Gateway
-from ibkr_async.auth.base import USER_AGENT
 from ibkr_async.errors import ConfigError
-from ibkr_async.rest.request import HttpReply, HttpRequest
+from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest
 
 SESSION = "aeccc9d7515398c50fa894d967d099b1"
 

@@ -21,8 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from ibkr_async.auth import Auth, OAuth1a
-from ibkr_async.auth.base import USER_AGENT
-from ibkr_async.auth.oauth1a import OAuth1aOptions, draw_exponent, new_nonce
+from ibkr_async.auth.oauth1a.login import OAuth1aOptions, draw_exponent, new_nonce
 from ibkr_async.errors import (
     AuthError,
     ConfigError,
@@ -36,7 +35,7 @@ from ibkr_async.errors import (
 )
 from ibkr_async.oauth.dh import DhParams
 from ibkr_async.oauth.session_token import SecretLengthWarning
-from ibkr_async.rest.request import HttpReply, HttpRequest
+from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest
 
 NOW = 1_700_000_000.0
 DAY_MS = 86_400_000

@@ -25,13 +25,14 @@ from ibkr_async.errors import (
     ServerError,
     UsageError,
 )
+from ibkr_async.ports import HttpReply, HttpRequest
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.pipeline import RestPipeline
-from ibkr_async.rest.request import HttpReply, HttpRequest, RestRequest
+from ibkr_async.rest.request import RestRequest
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.simulator import Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
-from ibkr_async.simulator.oauth2 import SSO_PATH, TOKEN_PATH
+from ibkr_async.simulator.login.keys import SimulatorKeys
+from ibkr_async.simulator.login.oauth2 import SSO_PATH, TOKEN_PATH
 
 NOW = 1_700_000_000.0
 TOKEN = {"access_token": "t" * 40, "token_type": "Bearer", "expires_in": 86_399}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ibkr_async.auth._clock import ServerClock
+from ibkr_async.auth.server_clock import ServerClock
 
 
 class Watch:

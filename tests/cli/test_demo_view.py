@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ibkr_async.cli.demo_view import LiveView, PlainView, View
 from ibkr_async.health import Health
-from ibkr_async.models._base import decode
+from ibkr_async.models.base import decode
 from ibkr_async.models.market_data import MarketDataUpdate
 from ibkr_async.models.quotes import Quote
 from ibkr_async.models.streaming import ProfitAndLoss, TradeUpdate

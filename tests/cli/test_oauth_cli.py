@@ -24,14 +24,15 @@ from rich.console import Console
 
 from ibkr_async.auth import OAuth1a
 from ibkr_async.auth.flow import THIRD_PARTY_URL
-from ibkr_async.auth.oauth1a import API_URL
-from ibkr_async.cli import oauth_check, oauth_init
-from ibkr_async.cli.oauth import oauth_app
-from ibkr_async.cli.oauth_callback import CallbackListener, verifier_of
-from ibkr_async.cli.oauth_causes import CAUSES, explain
-from ibkr_async.cli.oauth_files import replace_credentials
-from ibkr_async.cli.oauth_login import Desktop, LoginOptions, _flow, log_in
-from ibkr_async.cli.oauth_report import Report, State, masked
+from ibkr_async.auth.oauth1a.login import API_URL
+from ibkr_async.cli.oauth import check as oauth_check
+from ibkr_async.cli.oauth import init as oauth_init
+from ibkr_async.cli.oauth.callback import CallbackListener, verifier_of
+from ibkr_async.cli.oauth.causes import CAUSES, explain
+from ibkr_async.cli.oauth.commands import oauth_app
+from ibkr_async.cli.oauth.files import replace_credentials
+from ibkr_async.cli.oauth.login import Desktop, LoginOptions, _flow, log_in
+from ibkr_async.cli.oauth.report import Report, State, masked
 from ibkr_async.errors import (
     AuthError,
     CompetingSessionError,
@@ -44,12 +45,12 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.oauth.dh_files import GROUP_14, write_dh_pem
-from ibkr_async.rest.request import HttpReply, HttpRequest
+from ibkr_async.ports import HttpReply, HttpRequest
 from ibkr_async.simulator import Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
-from ibkr_async.simulator.oauth_flow import THIRD_PARTY_KEY
+from ibkr_async.simulator.login.keys import SimulatorKeys
+from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY
 
-PROGRAM = "from ibkr_async.cli.oauth import oauth_app; oauth_app()"
+PROGRAM = "from ibkr_async.cli.oauth.commands import oauth_app; oauth_app()"
 
 
 @pytest.fixture(scope="module")

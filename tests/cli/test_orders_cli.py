@@ -8,8 +8,8 @@ import pytest
 
 from ibkr_async.cli.app import build_app
 from ibkr_async.models.orders import Ticket
-from ibkr_async.orders.journal import Journal
-from ibkr_async.orders.unknown import Submission
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.types import AccountId, ClientOrderId
 
 

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -19,15 +19,15 @@ import anyio
 import msgspec
 
 from ibkr_async import Client, Settings
-from ibkr_async.auth.base import Auth, SocketTarget
 from ibkr_async.events import ConnectFailed, Disconnected, Event, Gap, Resumed, StreamEvent
+from ibkr_async.feeds.consumer import Subscription
+from ibkr_async.ports import Auth, SocketTarget
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
-from ibkr_async.stream.backoff import CloseCode, close_code
+from ibkr_async.simulator.login.keys import SimulatorKeys
+from ibkr_async.stream.core.staleness import BUSY
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
-from ibkr_async.stream.staleness import BUSY
-from ibkr_async.stream.subscription import Subscription
+from ibkr_async.stream.socket.close_codes import CloseCode, close_code
 from support.chaos import ChaosProxy
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -23,7 +23,7 @@ from faults.rig import (
 from ibkr_async import Settings
 from ibkr_async.events import Connected, Disconnected, Gap, LoopLagged
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.cancelling import Kind, at_every_wait, at_many_turns
 from support.chaos import ChaosProxy
 from support.leaks import nothing_left_behind

@@ -31,7 +31,7 @@ from ibkr_async.events import (
     Gap,
     Resumed,
 )
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 
 CUT = None
 """The server drops TCP without a close frame."""

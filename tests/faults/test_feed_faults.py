@@ -23,9 +23,9 @@ from ibkr_async.events import (
     Stale,
     UnknownFrame,
 )
-from ibkr_async.simulator.keys import SimulatorKeys
-from ibkr_async.stream.buffer import Policy
-from ibkr_async.stream.subscription import Subscription
+from ibkr_async.feeds.buffer import Policy
+from ibkr_async.feeds.consumer import Subscription
+from ibkr_async.simulator.login.keys import SimulatorKeys
 
 NO_PINGS = {"ping_interval_s": 5.0, "ping_timeout_s": 5.0}
 """Where nothing may be lost, a slow machine must not look like a dead one."""

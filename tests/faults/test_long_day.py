@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from ibkr_async.stream.channel import Listener
-from ibkr_async.stream.protocol import StreamCore
+from ibkr_async.stream.core.channel import Listener
+from ibkr_async.stream.core.protocol import StreamCore
 from stream.core_driver import make_buffer, wish
 from support.simulator_socket import SocketDriver
 

@@ -18,7 +18,7 @@ from ibkr_async.events import (
     SessionTakenOver,
 )
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 
 LOGIN = "/oauth/live_session_token"
 INIT = "/iserver/auth/ssodh/init"

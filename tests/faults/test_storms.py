@@ -16,9 +16,9 @@ import pytest
 from faults.raw import server_frame
 from faults.rig import AAPL, scaled, with_patience
 from ibkr_async import Settings
-from ibkr_async.auth.base import SocketTarget
-from ibkr_async.stream.backoff import Backoff
+from ibkr_async.ports import SocketTarget
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.socket.close_codes import Backoff
 from stream.core_driver import GREETING
 from stream.socket_servers import raw_server, target_of, upgrade
 

@@ -10,7 +10,7 @@ import pytest
 
 from ibkr_async import Client, Settings
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 
 _TESTS = str(Path(__file__).resolve().parents[1])
 if _TESTS not in sys.path:

@@ -27,7 +27,7 @@ from ibkr_async.errors import (
 from ibkr_async.events import SessionClosed
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import GENERATOR, PRIME, SimulatorKeys, dh_parameters_pem
+from ibkr_async.simulator.login.keys import GENERATOR, PRIME, SimulatorKeys, dh_parameters_pem
 from support.leaks import nothing_left_behind
 
 AAPL = 265598

@@ -20,7 +20,7 @@ from ibkr_async import (
 from ibkr_async.errors import BadRequestError, OrderGuardError, RefusedError, UsageError
 from ibkr_async.models.streaming import TradeUpdate
 from ibkr_async.simulator import Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.leaks import nothing_left_behind
 from support.waiting import until
 

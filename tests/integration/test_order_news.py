@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from ibkr_async import Answers, Client, LimitOrder, MarketOrder, Side
-from ibkr_async.orders.order_events import (
+from ibkr_async.orders.known.events import (
     AnyOrderEvent,
     Cancelled,
     Commission,
@@ -21,7 +21,7 @@ from ibkr_async.orders.order_events import (
 )
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from integration.conftest import FAST, QUICK
 from support.waiting import first, until
 

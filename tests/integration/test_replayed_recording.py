@@ -11,7 +11,7 @@ import pytest
 from ibkr_async import Client
 from ibkr_async.models.market_data import Availability
 from ibkr_async.simulator import Recording, Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.captures import read_captures, require_captures
 from support.leaks import nothing_left_behind
 from support.waiting import until

@@ -13,7 +13,7 @@ from ibkr_async import Answers, Client, LimitOrder, Settings, Side
 from ibkr_async.errors import IbkrError, ServerError
 from ibkr_async.events import Resumed
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.waiting import first
 
 AAPL = 265598

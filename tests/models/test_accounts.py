@@ -4,8 +4,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from ibkr_async.models._base import decode
 from ibkr_async.models.accounts import AccountsReply, AccountSummary, AllowedFeatures, SwitchReply
+from ibkr_async.models.base import decode
 
 T = TypeVar("T")
 SAMPLES = Path(__file__).parents[1] / "samples" / "rest"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.models._base import (
+from ibkr_async.models.base import (
     Bool,
     Dec,
     Float,

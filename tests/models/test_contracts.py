@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.models._base import decode
+from ibkr_async.models.base import decode
 from ibkr_async.models.contract_rules import ContractRules, IncrementRule, increment_at
 from ibkr_async.models.contracts import (
     ContractInfo,

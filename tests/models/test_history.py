@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.errors import UsageError
-from ibkr_async.models._base import decode
-from ibkr_async.models._time import (
+from ibkr_async.models.base import decode
+from ibkr_async.models.history import BARS, Bar, HistoryReply, check_period_and_bar
+from ibkr_async.models.times import (
     epoch_ms,
     format_compact_utc,
     from_epoch_ms,
@@ -18,7 +19,6 @@ from ibkr_async.models._time import (
     parse_compact_utc,
     parse_day,
 )
-from ibkr_async.models.history import BARS, Bar, HistoryReply, check_period_and_bar
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "rest"
 

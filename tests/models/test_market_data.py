@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.errors import UnknownFieldError
-from ibkr_async.models._base import parse_json
 from ibkr_async.models.availability import Availability
+from ibkr_async.models.base import parse_json
 from ibkr_async.models.fields import FIELDS
 from ibkr_async.models.market_data import MarketDataUpdate, decode_update, read_snapshot
 from ibkr_async.models.quotes import Quote

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.models._base import decode, encode, to_wire
+from ibkr_async.models.base import decode, encode, to_wire
 from ibkr_async.models.order_answers import (
     LegRejected,
     OrderAccepted,

@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from ibkr_async.models._base import decode
+from ibkr_async.models.base import decode
 from ibkr_async.models.portfolio import (
     LedgerEntry,
     PartitionedPnl,

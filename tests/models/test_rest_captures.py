@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.models._base import Model, decode, parse_json, to_wire
 from ibkr_async.models.accounts import AccountSummary, SwitchReply
+from ibkr_async.models.base import Model, decode, parse_json, to_wire
 from ibkr_async.models.contracts import (
     ContractInfo,
     ContractSearchResult,

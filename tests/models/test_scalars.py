@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.models._scalars import (
+from ibkr_async.models.scalars import (
     Price,
     bounded_decimal,
     parse_decimal,

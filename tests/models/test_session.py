@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from ibkr_async.models._base import decode
+from ibkr_async.models.base import decode
 from ibkr_async.models.session import (
     AuthStatusReply,
     LiveSessionTokenReply,

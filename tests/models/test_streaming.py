@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ibkr_async.models import streaming
-from ibkr_async.models._base import parse_json, to_wire
+from ibkr_async.models.base import parse_json, to_wire
 from ibkr_async.models.streaming import Fills, LiveOrderUpdate, Notification, Prompt
 from support.captures import Capture, read_captures
 from support.lossless import differences

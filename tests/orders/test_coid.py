@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.orders.coid import CoidMaker, make_coid
+from ibkr_async.orders.write.coid import CoidMaker, make_coid
 
 
 def test_coid_is_26_safe_characters() -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.models.contract_rules import ContractRules, IncrementRule
-from ibkr_async.orders.combos import SPREAD_CONIDS, combo_conidex
-from ibkr_async.orders.contract_checks import check_against, round_to
-from ibkr_async.orders.groups import Bracket, OcaGroup
-from ibkr_async.orders.order_types import (
+from ibkr_async.orders.write.combos import SPREAD_CONIDS, combo_conidex
+from ibkr_async.orders.write.contract_checks import check_against, round_to
+from ibkr_async.orders.write.groups import Bracket, OcaGroup
+from ibkr_async.orders.write.order_types import (
     LimitIfTouchedOrder,
     LimitOrder,
     MarketIfTouchedOrder,

@@ -25,10 +25,10 @@ from ibkr_async.errors import (
 )
 from ibkr_async.models.order_answers import OrderAccepted, OrderQuestion, PromptQuestion
 from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
-from ibkr_async.orders.groups import Bracket
-from ibkr_async.orders.journal import Journal
-from ibkr_async.orders.order_types import LimitOrder, MarketOrder
-from ibkr_async.orders.policy import Answers, Question
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.write.groups import Bracket
+from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
+from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.rest.pacing import Urgency
 from ibkr_async.types import Side
 from support.fake_send import Answer, FakeSend

@@ -24,14 +24,14 @@ from ibkr_async.errors import (
     SessionTimeoutError,
     UsageError,
 )
-from ibkr_async.models._base import decode
+from ibkr_async.models.base import decode
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
 from ibkr_async.models.orders import LiveOrders
 from ibkr_async.orders.desk import AccountFacts, DeskSettings, DryRun, OrderDesk
-from ibkr_async.orders.groups import Bracket, OcaGroup
-from ibkr_async.orders.journal import Journal, read_entries, read_open_intents
-from ibkr_async.orders.order_types import LimitOrder, MarketOrder
-from ibkr_async.orders.policy import Answers, Question
+from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.write.groups import Bracket, OcaGroup
+from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
+from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.types import Side
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime

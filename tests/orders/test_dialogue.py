@@ -30,7 +30,7 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.models.order_answers import PlaceAnswer, parse_place_answer
-from ibkr_async.orders.dialogue import (
+from ibkr_async.orders.send.dialogue import (
     MAX_QUESTIONS,
     Acknowledged,
     AskUser,
@@ -39,7 +39,7 @@ from ibkr_async.orders.dialogue import (
     SendTickets,
     SubmitDialogue,
 )
-from ibkr_async.orders.policy import Answers, Question, Verdict
+from ibkr_async.orders.write.policy import Answers, Question, Verdict
 from support.fake_send import sample
 
 

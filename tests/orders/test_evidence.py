@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ibkr_async.models.orders import LiveOrder, OrderStatusReply, Ticket, Trade
-from ibkr_async.orders.evidence import Evidence
-from ibkr_async.orders.order_events import OrderState
-from ibkr_async.orders.unknown import Submission
+from ibkr_async.orders.fate.evidence import Evidence
+from ibkr_async.orders.fate.unknown import Submission
+from ibkr_async.orders.known.events import OrderState
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
 
 

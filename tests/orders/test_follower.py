@@ -16,11 +16,11 @@ from ibkr_async.errors import (
     SubscriptionError,
 )
 from ibkr_async.models.orders import LiveOrder, LiveOrders, OrderStatusReply, Trade
-from ibkr_async.orders.follower import FollowerSettings, OrderFollower
-from ibkr_async.orders.news import OrderNews
-from ibkr_async.orders.order_events import AnyOrderEvent, Reconciled
-from ibkr_async.orders.tracker import Doubt
-from ibkr_async.stream.events import Confirmed, Connected, Gap, Resumed, Stale
+from ibkr_async.orders.known.events import AnyOrderEvent, Reconciled
+from ibkr_async.orders.known.follower import FollowerSettings, OrderFollower
+from ibkr_async.orders.known.news import OrderNews
+from ibkr_async.orders.known.tracker import Doubt
+from ibkr_async.stream.core.events import Confirmed, Connected, Gap, Resumed, Stale
 from support import order_rows as rows
 from support.order_rows import ORDER_ID
 from support.waiting import until

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ibkr_async.config import GuardSettings
 from ibkr_async.errors import ConfigError, OrderGuardError
 from ibkr_async.models.orders import Ticket, WhatIf, WhatIfAmount
-from ibkr_async.orders.guard import OrderGuard
+from ibkr_async.orders.send.guard import OrderGuard
 
 
 def guard(*, allow_live_orders: bool = True, **settings: Any) -> OrderGuard:

@@ -11,9 +11,9 @@ from ibkr_async.errors import BadRequestError, ClosedError, IbkrError, UsageErro
 from ibkr_async.models.order_answers import OrderAccepted
 from ibkr_async.models.orders import CancelReply, OrderStatusReply, Ticket
 from ibkr_async.orders.handle import OrderHandle, name_legs
-from ibkr_async.orders.news import OrderNews
-from ibkr_async.orders.policy import Answers
-from ibkr_async.orders.tickets import Submittable
+from ibkr_async.orders.known.news import OrderNews
+from ibkr_async.orders.write.policy import Answers
+from ibkr_async.orders.write.tickets import Submittable
 from ibkr_async.types import AccountId, ClientOrderId
 from support import order_rows as rows
 

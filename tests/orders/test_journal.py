@@ -13,8 +13,8 @@ import pytest
 
 from ibkr_async.errors import ClosedError, ConfigError, OrderGuardError, OrderInvalidError
 from ibkr_async.models.orders import Ticket
-from ibkr_async.orders.journal import Journal, read_entries, read_open_intents
-from ibkr_async.orders.unknown import Submission
+from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
 
 DAY_MS = 86_400_000

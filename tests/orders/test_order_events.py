@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ibkr_async.orders.order_events import Execution, OrderState, StatusChange, execution_key
+from ibkr_async.orders.known.events import Execution, OrderState, StatusChange, execution_key
 from ibkr_async.types import AccountId, Conid, OrderId
 
 

@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ibkr_async.orders.groups import Bracket
-from ibkr_async.orders.order_types import LimitOrder, MarketOrder
-from ibkr_async.orders.policy import Answers
-from ibkr_async.orders.tickets import Submittable
+from ibkr_async.orders.write.groups import Bracket
+from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
+from ibkr_async.orders.write.policy import Answers
+from ibkr_async.orders.write.tickets import Submittable
 from support.order_history import violations
 from support.order_trader import CHAIN
 from support.order_world import APPLE, LATEST_S, Fate, World

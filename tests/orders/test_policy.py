@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from ibkr_async.errors import UsageError
-from ibkr_async.orders.policy import Answers, Question, Verdict
+from ibkr_async.orders.write.policy import Answers, Question, Verdict
 
 
 def question(*message_ids: str) -> Question:

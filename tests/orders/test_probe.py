@@ -6,10 +6,10 @@ from typing import Any
 
 from ibkr_async.errors import ServerError
 from ibkr_async.models.orders import Ticket
-from ibkr_async.orders.order_events import OrderState
-from ibkr_async.orders.probe import Finding, OutcomeProbe
-from ibkr_async.orders.reads import OrderReads
-from ibkr_async.orders.unknown import Submission
+from ibkr_async.orders.fate.probe import Finding, OutcomeProbe
+from ibkr_async.orders.fate.reads import OrderReads
+from ibkr_async.orders.fate.unknown import Submission
+from ibkr_async.orders.known.events import OrderState
 from ibkr_async.resources.orders import OrderEndpoints
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
 from support.fake_send import FakeSend

@@ -17,12 +17,12 @@ import msgspec
 import pytest
 
 from ibkr_async.errors import TransportError
-from ibkr_async.orders import dialogue
-from ibkr_async.orders.journal import Entry
-from ibkr_async.orders.order_events import Execution, Fill, OrderState
-from ibkr_async.orders.order_types import LimitOrder
-from ibkr_async.orders.outcomes import Outcomes
-from ibkr_async.orders.policy import Answers
+from ibkr_async.orders.fate.journal import Entry
+from ibkr_async.orders.fate.outcomes import Outcomes
+from ibkr_async.orders.known.events import Execution, Fill, OrderState
+from ibkr_async.orders.send import dialogue
+from ibkr_async.orders.write.order_types import LimitOrder
+from ibkr_async.orders.write.policy import Answers
 from ibkr_async.types import OrderId
 from support.order_history import (
     BrokerOrder,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.orders.questions import KNOWN_QUESTIONS, meaning, plain_text
+from ibkr_async.orders.write.questions import KNOWN_QUESTIONS, meaning, plain_text
 
 
 def test_markup_is_stripped() -> None:

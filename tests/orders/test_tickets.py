@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.errors import OrderInvalidError
-from ibkr_async.models._base import encode
+from ibkr_async.models.base import encode
 from ibkr_async.models.orders import Ticket
-from ibkr_async.orders.groups import Bracket, OcaGroup
-from ibkr_async.orders.order_types import (
+from ibkr_async.orders.write.groups import Bracket, OcaGroup
+from ibkr_async.orders.write.order_types import (
     LimitIfTouchedOrder,
     LimitOnCloseOrder,
     LimitOrder,
@@ -27,7 +27,7 @@ from ibkr_async.orders.order_types import (
     TrailingStopLimitOrder,
     TrailingStopOrder,
 )
-from ibkr_async.orders.tickets import check_tickets, to_tickets
+from ibkr_async.orders.write.tickets import check_tickets, to_tickets
 from ibkr_async.types import Side, TimeInForce
 
 COMBO = "28812380;;;265598/1,8314/-1"

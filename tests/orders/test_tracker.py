@@ -6,7 +6,7 @@ import pytest
 
 from ibkr_async.models.orders import OrderStatusReply
 from ibkr_async.models.streaming import LiveOrderUpdate
-from ibkr_async.orders.order_events import (
+from ibkr_async.orders.known.events import (
     AnyOrderEvent,
     Cancelled,
     Commission,
@@ -17,7 +17,7 @@ from ibkr_async.orders.order_events import (
     Replaced,
     StatusChange,
 )
-from ibkr_async.orders.tracker import Doubt, OrderTracker
+from ibkr_async.orders.known.tracker import Doubt, OrderTracker
 from support import order_rows as rows
 from support.order_rows import ACCOUNT, COID, ORDER_ID
 

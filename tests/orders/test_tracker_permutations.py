@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ibkr_async.orders.order_events import AnyOrderEvent, Fill, OrderState, StatusChange
-from ibkr_async.orders.tracker import OrderTracker
+from ibkr_async.orders.known.events import AnyOrderEvent, Fill, OrderState, StatusChange
+from ibkr_async.orders.known.tracker import OrderTracker
 from ibkr_async.types import TERMINAL_STATUSES
 from support import order_rows as rows
 from support.order_rows import COID, ORDER_ID

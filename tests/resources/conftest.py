@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ibkr_async.models._base import decode
+from ibkr_async.models.base import decode
 from ibkr_async.rest.pacing import Urgency
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ from ibkr_async.errors import (
     UnauthorizedError,
     UnreadableResponseError,
 )
-from ibkr_async.models._base import Model, Str
+from ibkr_async.models.base import Model, Str
+from ibkr_async.ports import HttpReply
 from ibkr_async.rest.decode import decode_reply, retry_after_s
-from ibkr_async.rest.request import HttpReply, RestRequest
+from ibkr_async.rest.request import RestRequest
 
 
 class Row(Model):

@@ -8,10 +8,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from ibkr_async.auth.base import Send, SocketTarget
 from ibkr_async.errors import AuthError
+from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
 from ibkr_async.rest.login import LoginGate
-from ibkr_async.rest.request import HttpReply, HttpRequest, Method, Pairs
 
 
 class FakeAuth:

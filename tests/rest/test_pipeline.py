@@ -12,7 +12,6 @@ import anyio.lowlevel
 import pytest
 import respx
 
-from ibkr_async.auth.base import Send, SocketTarget
 from ibkr_async.errors import (
     AuthError,
     ClosedError,
@@ -26,9 +25,10 @@ from ibkr_async.errors import (
     UnauthorizedError,
 )
 from ibkr_async.oauth.encoding import percent_encode
+from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
 from ibkr_async.rest.pacing import Urgency
 from ibkr_async.rest.pipeline import RestPipeline
-from ibkr_async.rest.request import HttpReply, HttpRequest, Method, Pairs, RestRequest
+from ibkr_async.rest.request import RestRequest
 from ibkr_async.rest.transport import HttpxTransport
 
 BASE = "https://api.example/v1/api"

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from ibkr_async.errors import UsageError
-from ibkr_async.rest.request import HttpReply, HttpRequest, RestRequest
+from ibkr_async.ports import HttpReply, HttpRequest
+from ibkr_async.rest.request import RestRequest
 
 
 def order_path(account: str) -> RestRequest[None]:

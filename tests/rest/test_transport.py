@@ -29,7 +29,7 @@ from ibkr_async.errors import (
     TransportError,
     UnreadableResponseError,
 )
-from ibkr_async.rest.request import HttpReply, HttpRequest, Method
+from ibkr_async.ports import HttpReply, HttpRequest, Method
 from ibkr_async.rest.transport import HttpxTransport, map_failure
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

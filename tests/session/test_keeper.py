@@ -17,8 +17,8 @@ from ibkr_async.errors import (
     ServerError,
     SessionTimeoutError,
 )
-from ibkr_async.models._base import decode
 from ibkr_async.models.accounts import AccountsReply
+from ibkr_async.models.base import decode
 from ibkr_async.models.session import AuthStatusReply, LogoutReply, TickleReply
 from ibkr_async.session.events import (
     LoginRenewed,

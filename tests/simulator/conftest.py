@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.simulator_peer import FAST, Peer
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ibkr_async.simulator import Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.simulator_peer import FAST, Peer
 
 INIT = {"publish": True, "compete": False}

@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from ibkr_async.auth import OAuthFlow
-from ibkr_async.cli.oauth_callback import CallbackListener
+from ibkr_async.cli.oauth.callback import CallbackListener
 from ibkr_async.errors import AuthError
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.authorize_page import AuthorizePage, Screen
-from ibkr_async.simulator.keys import SimulatorKeys
-from ibkr_async.simulator.oauth_flow import ThirdPartyFlow
-from ibkr_async.simulator.verifier import Verified
+from ibkr_async.simulator.login.authorize_page import AuthorizePage, Screen
+from ibkr_async.simulator.login.keys import SimulatorKeys
+from ibkr_async.simulator.login.oauth_flow import ThirdPartyFlow
+from ibkr_async.simulator.login.verifier import Verified
 from support.chromium import Browser, headless_chromium
 from support.simulator_peer import FAST
 

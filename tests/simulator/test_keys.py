@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from ibkr_async.simulator.keys import (
+from ibkr_async.simulator.login.keys import (
     CONSUMER_KEY,
     PRIME,
     SimulatorKeys,

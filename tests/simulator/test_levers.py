@@ -9,8 +9,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from ibkr_async.simulator import BrokerSettings, Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
 from ibkr_async.simulator.limits import EVERYTHING, Judge
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.simulator_peer import FAST, Peer, greeted, read_to_the_end, receive, receive_topic
 
 AAPL, IBM = 265598, 8314

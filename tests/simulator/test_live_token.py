@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.simulator.live_token import answer_challenge, signed_bytes
+from ibkr_async.simulator.login.live_token import answer_challenge, signed_bytes
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "samples" / "oauth_vectors.json").read_text(encoding="utf-8")

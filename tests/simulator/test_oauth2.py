@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.oauth2 import (
+from ibkr_async.simulator.login.oauth2 import (
     SSO_PATH,
     TOKEN_PATH,
     BearerDesk,
@@ -25,7 +25,7 @@ from ibkr_async.simulator.oauth2 import (
     is_bearer,
     read_jws,
 )
-from ibkr_async.simulator.verifier import Refusal
+from ibkr_async.simulator.login.verifier import Refusal
 from support.simulator_peer import trust
 
 VECTORS: dict[str, Any] = json.loads(

@@ -20,9 +20,9 @@ from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import PRIME, SimulatorKeys
-from ibkr_async.simulator.oauth_flow import THIRD_PARTY_KEY, THIRD_PARTY_ROOT, with_parameters
-from ibkr_async.simulator.verifier import base_string, percent_encode
+from ibkr_async.simulator.login.keys import PRIME, SimulatorKeys
+from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY, THIRD_PARTY_ROOT, with_parameters
+from ibkr_async.simulator.login.verifier import base_string, percent_encode
 from support.simulator_peer import trust
 
 ROOTS = ("/v1/api", THIRD_PARTY_ROOT)

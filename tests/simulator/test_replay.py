@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from ibkr_async.simulator import Recording, Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.replay import SPACING_S, Player
 from support.captures import require_captures
 from support.simulator_peer import FAST, Peer, greeted, read_to_the_end, receive, receive_topic

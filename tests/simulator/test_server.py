@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.server import bind_loopback, serving
 from support.simulator_peer import FAST, Peer, greeted, trust
 from support.waiting import until

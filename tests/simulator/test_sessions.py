@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from ibkr_async.simulator.sessions import GATEWAY, Sessions, oauth_identity
+from ibkr_async.simulator.login.sessions import GATEWAY, Sessions, oauth_identity
 
 NOW = 1_700_000_000.0
 A = oauth_identity("SIMULATOR", "a")

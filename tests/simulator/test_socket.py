@@ -13,8 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
-from ibkr_async.simulator.socket import SocketFacts, session_cookie
+from ibkr_async.simulator.login.keys import SimulatorKeys
+from ibkr_async.simulator.sockets.socket import SocketFacts, session_cookie
 from support.simulator_peer import (
     FAST,
     Peer,

@@ -19,8 +19,8 @@ from ibkr_async.errors import (
     ServerTimedOutError,
 )
 from ibkr_async.simulator import Simulator, SimulatorSettings
-from ibkr_async.simulator.broker import Broker, BrokerSettings
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.broker.broker import Broker, BrokerSettings
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.thirdparty import (
     FixOrderStatus,
     FixTif,

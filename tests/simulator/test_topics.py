@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ibkr_async.models.streaming import read_account_ledger, read_account_summary, read_bars
-from ibkr_async.simulator.account_rows import java_number
-from ibkr_async.simulator.broker_settings import BrokerSettings
-from ibkr_async.simulator.combinations import read_combination
+from ibkr_async.simulator.broker.account_rows import java_number
+from ibkr_async.simulator.broker.combinations import read_combination
+from ibkr_async.simulator.broker.settings import BrokerSettings
 from support.simulator_socket import START, SocketDriver
 
 AAPL, IBM, CALL, INDEX = 265598, 8314, 900000201, 11004968

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from ibkr_async.simulator.verifier import (
+from ibkr_async.simulator.login.verifier import (
     Consumer,
     ReceivedRequest,
     Refusal,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ibkr_async.stream.buffer import Buffer, Policy
-from ibkr_async.stream.channel import Listener, Wish
-from ibkr_async.stream.protocol import CoreSettings, StreamCore
-from ibkr_async.stream.sharing import merge
-from ibkr_async.stream.topics import TOPICS
+from ibkr_async.feeds.buffer import Buffer, Policy
+from ibkr_async.stream.core.channel import Listener, Wish
+from ibkr_async.stream.core.protocol import CoreSettings, StreamCore
+from ibkr_async.stream.core.sharing import merge
+from ibkr_async.stream.core.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ibkr_async.stream.events import StreamEvent
+    from ibkr_async.stream.core.events import StreamEvent
 
 GREETING = '{"topic":"system","success":"user1","isFT":false,"isPaper":true}'
 READY = '{"topic":"sts","args":{"connected":true,"authenticated":true,"established":true,"competing":false}}'

@@ -6,15 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ibkr_async.errors import OrderGuardError
-from ibkr_async.stream.feeds import Feeds
-from ibkr_async.stream.protocol import StreamCore
+from ibkr_async.feeds.catalogue import Feeds
+from ibkr_async.stream.core.protocol import StreamCore
 from stream.core_driver import GREETING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibkr_async.stream.channel import Wish
-    from ibkr_async.stream.subscription import Subscription
+    from ibkr_async.feeds.consumer import Subscription
+    from ibkr_async.stream.core.channel import Wish
 
 
 class CoreFeeds(Feeds):

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from ibkr_async.auth.base import SocketTarget
+from ibkr_async.ports import SocketTarget
 from stream.core_driver import GREETING, smd
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from ibkr_async.models._base import parse_json, to_wire
+from ibkr_async.models.base import parse_json, to_wire
 from ibkr_async.models.market_data import Availability
 from ibkr_async.models.quotes import Quote
-from ibkr_async.stream.channel import Listener, Wish
-from ibkr_async.stream.protocol import Phase
-from ibkr_async.stream.topics import TOPICS
+from ibkr_async.stream.core.channel import Listener, Wish
+from ibkr_async.stream.core.protocol import Phase
+from ibkr_async.stream.core.topics import TOPICS
 from stream.core_driver import Driver, make_buffer
 from support.captures import read_captures
 from support.lossless import differences

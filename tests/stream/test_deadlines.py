@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ibkr_async.stream.channel import NEVER, Listener
-from ibkr_async.stream.protocol import CoreSettings
+from ibkr_async.stream.core.channel import NEVER, Listener
+from ibkr_async.stream.core.protocol import CoreSettings
 from stream.core_driver import GREETING, READY, Driver, make_buffer, wish
 
 if TYPE_CHECKING:

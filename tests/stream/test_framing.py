@@ -25,7 +25,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from ibkr_async.stream.framing import PIECE_BYTES, FramedConnection, frame_size, split_frames
+from ibkr_async.stream.socket.framing import PIECE_BYTES, FramedConnection, frame_size, split_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

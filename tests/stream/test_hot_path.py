@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.stream.connection import SocketSettings, dial
-from ibkr_async.stream.events import ErrorReceived
+from ibkr_async.stream.core.events import ErrorReceived
+from ibkr_async.stream.socket.connection import SocketSettings, dial
 from stream.core_driver import Driver, smd
 from stream.socket_servers import stream_server, target_of
 

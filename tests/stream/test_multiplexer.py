@@ -18,8 +18,7 @@ from ibkr_async.errors import (
     SubscriptionError,
     UsageError,
 )
-from ibkr_async.stream.connection import SocketConnection, SocketSettings
-from ibkr_async.stream.events import (
+from ibkr_async.stream.core.events import (
     Confirmed,
     Connected,
     ConnectFailed,
@@ -29,8 +28,9 @@ from ibkr_async.stream.events import (
     StreamEvent,
     SubscriptionFailed,
 )
+from ibkr_async.stream.core.protocol import CoreSettings
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
-from ibkr_async.stream.protocol import CoreSettings
+from ibkr_async.stream.socket.connection import SocketConnection, SocketSettings
 from stream.core_driver import GREETING, smd, wish
 from stream.socket_servers import (
     make_certificate,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from ibkr_async.auth.base import SocketTarget
+    from ibkr_async.ports import SocketTarget
 
 QUICK = StreamSettings(
     socket=SocketSettings(open_timeout_s=2.0, close_timeout_s=0.3),

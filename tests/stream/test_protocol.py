@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
 from ibkr_async.models.streaming import LiveOrderUpdate, Notification, Prompt
-from ibkr_async.stream.channel import Listener
-from ibkr_async.stream.events import BadFrame, LoopLagged, SubscriptionFailed
-from ibkr_async.stream.protocol import CoreSettings, Phase
+from ibkr_async.stream.core.channel import Listener
+from ibkr_async.stream.core.events import BadFrame, LoopLagged, SubscriptionFailed
+from ibkr_async.stream.core.protocol import CoreSettings, Phase
 from stream.core_driver import GREETING, Driver, make_buffer, smd, wish
 
 

@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ibkr_async.stream.channel import Listener
-from ibkr_async.stream.protocol import Phase
-from ibkr_async.stream.registry import route_of
+from ibkr_async.stream.core.channel import Listener
+from ibkr_async.stream.core.protocol import Phase
+from ibkr_async.stream.core.registry import route_of
 from stream.core_driver import GREETING, READY, Driver, make_buffer, wish
 
 TOPICS = [

@@ -24,7 +24,7 @@ import msgspec
 import pytest
 
 from ibkr_async.models.market_data import MarketDataUpdate
-from ibkr_async.stream.channel import Listener
+from ibkr_async.stream.core.channel import Listener
 from stream.core_driver import Driver, make_buffer, wish
 
 FOLDER = Path(__file__).parents[1] / "transcripts"

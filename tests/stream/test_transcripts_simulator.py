@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import SimulatorKeys
+from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.simulator_peer import Peer
 
 FOLDER = Path(__file__).parents[1] / "transcripts"

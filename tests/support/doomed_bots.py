@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ibkr_async import Answers, Bracket, Client, Gateway, LimitOrder, Settings
-from ibkr_async.orders import journal as journal_module
+from ibkr_async.orders.fate import journal as journal_module
 from ibkr_async.rest.pacing import Pacer
 
 APPLE = 265598

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from ibkr_async.models._base import encode
+from ibkr_async.models.base import encode
+from ibkr_async.ports import HttpReply
 from ibkr_async.rest.decode import decode_reply
-from ibkr_async.rest.request import HttpReply, RestRequest, T
+from ibkr_async.rest.request import RestRequest, T
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "orders"
 

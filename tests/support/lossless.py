@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ibkr_async.models._scalars import NOTHING, read_bool
+from ibkr_async.models.scalars import NOTHING, read_bool
 
 
 def differences(sent: Any, kept: Any, path: str = "$") -> list[str]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from ibkr_async.orders.journal import Entry
-from ibkr_async.orders.order_events import AnyOrderEvent, Fill
+from ibkr_async.orders.fate.journal import Entry
+from ibkr_async.orders.known.events import AnyOrderEvent, Fill
 
 _DONE: Final = frozenset({"Filled", "Cancelled"})
 _NEVER_LIVE: Final = frozenset({"rejected", "refused", "not sent"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ibkr_async.models._base import convert
+from ibkr_async.models.base import convert
 from ibkr_async.models.order_answers import LegRejected, OrderAccepted, OrderQuestion
 from ibkr_async.models.orders import LiveOrder, OrderStatusReply, Ticket, Trade
 from ibkr_async.models.streaming import LiveOrderUpdate

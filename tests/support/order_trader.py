@@ -13,10 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from ibkr_async.orders.groups import Bracket
-from ibkr_async.orders.order_types import LimitOrder, MarketOrder
-from ibkr_async.orders.policy import Answers
-from ibkr_async.orders.tickets import Submittable
+from ibkr_async.orders.write.groups import Bracket
+from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
+from ibkr_async.orders.write.policy import Answers
+from ibkr_async.orders.write.tickets import Submittable
 from support.order_history import History, violations
 from support.order_world import AMBIGUOUS, APPLE, LATEST_S, Fate, World
 

@@ -28,18 +28,25 @@ from ibkr_async.errors import (
     OrderUnknownError,
     RequestTimeoutError,
 )
-from ibkr_async.models._base import decode, encode
+from ibkr_async.models.base import decode, encode
 from ibkr_async.models.streaming import LiveOrderUpdate, TradeUpdate
-from ibkr_async.orders import journal
 from ibkr_async.orders.desk import AccountFacts, OrderDesk
+from ibkr_async.orders.fate import journal
+from ibkr_async.orders.fate.journal import Journal, OpenIntent, read_entries
 from ibkr_async.orders.handle import OrderHandle
-from ibkr_async.orders.journal import Journal, OpenIntent, read_entries
-from ibkr_async.orders.news import OrderEvents, OrderNews
-from ibkr_async.orders.policy import Answers
-from ibkr_async.orders.tickets import Submittable
+from ibkr_async.orders.known.news import OrderEvents, OrderNews
+from ibkr_async.orders.write.policy import Answers
+from ibkr_async.orders.write.tickets import Submittable
+from ibkr_async.ports import HttpReply
 from ibkr_async.rest.decode import decode_reply
-from ibkr_async.rest.request import HttpReply, RestRequest, T
-from ibkr_async.simulator.broker import Answer, Broker, BrokerSettings, Executed, OrderChanged
+from ibkr_async.rest.request import RestRequest, T
+from ibkr_async.simulator.broker.broker import (
+    Answer,
+    Broker,
+    BrokerSettings,
+    Executed,
+    OrderChanged,
+)
 from support.order_history import BrokerOrder, History, KnownOrder, Request, Told
 
 ACCOUNT: Final = "DU1234567"

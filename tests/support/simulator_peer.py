@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from websockets.asyncio.client import ClientConnection, connect
 
 from ibkr_async.simulator import Simulator, SimulatorSettings
-from ibkr_async.simulator.keys import CONSUMER_KEY, PRIME, SimulatorKeys
-from ibkr_async.simulator.live_token import signed_bytes
-from ibkr_async.simulator.verifier import base_string, percent_encode
+from ibkr_async.simulator.login.keys import CONSUMER_KEY, PRIME, SimulatorKeys
+from ibkr_async.simulator.login.live_token import signed_bytes
+from ibkr_async.simulator.login.verifier import base_string, percent_encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

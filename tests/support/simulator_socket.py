@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from ibkr_async.simulator.broker import Broker
-from ibkr_async.simulator.broker_settings import BrokerSettings
-from ibkr_async.simulator.feeds import Feeds
-from ibkr_async.simulator.floor import Floor
-from ibkr_async.simulator.sessions import GATEWAY, Sessions
+from ibkr_async.simulator.broker.broker import Broker
+from ibkr_async.simulator.broker.settings import BrokerSettings
+from ibkr_async.simulator.login.sessions import GATEWAY, Sessions
 from ibkr_async.simulator.settings import SimulatorSettings
+from ibkr_async.simulator.sockets.feeds import Feeds
+from ibkr_async.simulator.sockets.floor import Floor
 
 START = 1_795_200_000.0
 """Friday 20 November 2026, 18:40 UTC."""

@@ -11,10 +11,9 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio.lowlevel
 import msgspec
 
-from ibkr_async.auth.base import Send, SocketTarget
 from ibkr_async.errors import IbkrError
+from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
 from ibkr_async.rest.pipeline import RestPipeline
-from ibkr_async.rest.request import HttpReply, HttpRequest, Method, Pairs
 from ibkr_async.thirdparty import THIRD_PARTY_URL, ThirdPartyClient
 from ibkr_async.thirdparty.statuses import ThirdPartyRetry
 

@@ -20,7 +20,7 @@ from ibkr_async.errors import (
     RequestTimeoutError,
     UnauthorizedError,
 )
-from ibkr_async.rest.request import HttpReply
+from ibkr_async.ports import HttpReply
 from ibkr_async.thirdparty import Order, OrderChange
 from support.third_party_bench import Answer, Bench
 

@@ -31,6 +31,9 @@ from ibkr_async import (
 )
 from ibkr_async.errors import IbkrError, OrderQuestionError, RateLimitedError, TransportError
 from ibkr_async.events import Event, Events, Gap, SessionReady
+from ibkr_async.feeds.buffer import SubscriptionStats
+from ibkr_async.feeds.consumer import Subscription
+from ibkr_async.feeds.quotes import Quotes
 from ibkr_async.models.accounts import AccountsReply
 from ibkr_async.models.availability import Availability
 from ibkr_async.models.contracts import ResolvedContract
@@ -39,10 +42,7 @@ from ibkr_async.orders import OrderHandle, Question
 from ibkr_async.session.keeper import SessionInfo
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Recording, Simulator, SimulatorSettings
-from ibkr_async.stream.buffer import SubscriptionStats
-from ibkr_async.stream.events import Marker
-from ibkr_async.stream.quotes import Quotes
-from ibkr_async.stream.subscription import Subscription
+from ibkr_async.stream.core.events import Marker
 from ibkr_async.types import Conid, OrderId
 
 

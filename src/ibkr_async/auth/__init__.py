@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ibkr_async.auth.base import Auth, Send, SocketTarget
 from ibkr_async.auth.flow import AccessGrant, OAuthFlow, RequestToken
 from ibkr_async.auth.gateway import Gateway
-from ibkr_async.auth.oauth1a import OAuth1a
+from ibkr_async.auth.oauth1a.login import OAuth1a
 from ibkr_async.auth.oauth2 import OAuth2
+from ibkr_async.ports import Auth, Send, SocketTarget
 
 __all__ = [
     "AccessGrant",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
-    from ibkr_async.auth._clock import ServerClock
     from ibkr_async.auth._tls import Trust
+    from ibkr_async.auth.server_clock import ServerClock
 
 
 class ExpiringLogin(ABC):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ibkr_async.auth._clock import NOTABLE_SKEW_S
+from ibkr_async.auth.server_clock import NOTABLE_SKEW_S
 from ibkr_async.errors import AuthError, IbkrError, RateLimitedError, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ibkr_async.rest.request import HttpReply
+    from ibkr_async.ports import HttpReply
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _GONE = 200, 401, 403, 404, 410
 _TOO_MANY, _SERVER_ERROR = 429, 500

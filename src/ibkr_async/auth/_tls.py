@@ -14,7 +14,7 @@ from ibkr_async.errors import ConfigError
 from ibkr_async.oauth import pem
 
 if TYPE_CHECKING:
-    from ibkr_async.auth._keys import KeySource
+    from ibkr_async.auth.keys import KeySource
 
 _HOW_TO_GET = (
     "for a gateway save it with `openssl s_client -connect localhost:5000 -showcerts </dev/null`, "

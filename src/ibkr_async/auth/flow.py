@@ -16,17 +16,17 @@ from urllib.parse import urlsplit
 import msgspec
 from anyio import to_thread
 
-from ibkr_async.auth import _address, _refusal, _tls, oauth1a
-from ibkr_async.auth._clock import NOTABLE_SKEW_S, ServerClock
-from ibkr_async.auth._keys import check_key_files, read_dh, read_private_key
+from ibkr_async.auth import _address, _refusal, _tls
 from ibkr_async.auth._secret import Secret
-from ibkr_async.auth.base import USER_AGENT
+from ibkr_async.auth.keys import check_key_files, read_dh, read_private_key
+from ibkr_async.auth.oauth1a import login as oauth1a
+from ibkr_async.auth.server_clock import NOTABLE_SKEW_S, ServerClock
 from ibkr_async.errors import AuthError, IbkrError, UsageError
-from ibkr_async.models._base import Model, decode
+from ibkr_async.models.base import Model, decode
 from ibkr_async.models.oauth import AccessTokenReply, RequestTokenReply
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.oauth.signature import authorization_header, base_string, sign_rsa_sha256
-from ibkr_async.rest.request import HttpReply, HttpRequest
+from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest
 from ibkr_async.rest.transport import HttpxTransport
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from ibkr_async.auth._keys import DhSource, KeySource
-    from ibkr_async.rest.request import Pairs, Transport
+    from ibkr_async.auth.keys import DhSource, KeySource
+    from ibkr_async.ports import Pairs, Transport
 
 ModelT = TypeVar("ModelT", bound=Model)
 

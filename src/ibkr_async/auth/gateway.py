@@ -11,15 +11,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ibkr_async.auth import _address, _tls
-from ibkr_async.auth.base import USER_AGENT, SocketTarget
+from ibkr_async.ports import USER_AGENT, SocketTarget
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from ibkr_async.auth._keys import KeySource
-    from ibkr_async.auth.base import Send
-    from ibkr_async.rest.request import HttpReply, Method, Pairs
+    from ibkr_async.auth.keys import KeySource
+    from ibkr_async.ports import HttpReply, Method, Pairs, Send
 
 _API_PATH = "/v1/api"
 # Several Set-Cookie headers arrive joined by commas. Only this cookie binds requests to the session.

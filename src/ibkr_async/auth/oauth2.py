@@ -19,27 +19,25 @@ import msgspec
 from anyio import to_thread
 
 from ibkr_async.auth import _address, _refusal, _tls
-from ibkr_async.auth._clock import NOTABLE_SKEW_S, ServerClock
 from ibkr_async.auth._expiring import ExpiringLogin
-from ibkr_async.auth._keys import check_key_files, read_private_key
 from ibkr_async.auth._secret import Secret
-from ibkr_async.auth.base import USER_AGENT, SocketTarget
-from ibkr_async.auth.oauth1a import API_URL
+from ibkr_async.auth.keys import check_key_files, read_private_key
+from ibkr_async.auth.oauth1a.login import API_URL
+from ibkr_async.auth.server_clock import NOTABLE_SKEW_S, ServerClock
 from ibkr_async.errors import AuthError, ConfigError, IbkrError, UsageError
-from ibkr_async.models._base import decode
+from ibkr_async.models.base import decode
 from ibkr_async.models.oauth import BearerReply
 from ibkr_async.oauth import jwt
 from ibkr_async.oauth.encoding import percent_encode
-from ibkr_async.rest.request import HttpReply, HttpRequest
+from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest, SocketTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from ibkr_async.auth._keys import KeySource
-    from ibkr_async.auth.base import Send
-    from ibkr_async.rest.request import Method, Pairs
+    from ibkr_async.auth.keys import KeySource
+    from ibkr_async.ports import Method, Pairs, Send
 
 TOKEN_PATH = "/oauth2/api/v1/token"  # noqa: S105 - an address
 SSO_PATH = "/gw/api/v1/sso-sessions"

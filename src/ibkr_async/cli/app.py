@@ -6,7 +6,7 @@ import cyclopts
 
 from ibkr_async import __version__
 from ibkr_async.cli.demo import demo_app
-from ibkr_async.cli.oauth import oauth_app
+from ibkr_async.cli.oauth.commands import oauth_app
 from ibkr_async.cli.orders import orders_app
 from ibkr_async.cli.simulate import simulate_app
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from ibkr_async.cli.demo_view import View
-    from ibkr_async.stream.quotes import Quotes
+    from ibkr_async.feeds.quotes import Quotes
 
 SHARES = 10
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Dec, Int, Model, Str
+from ibkr_async.models.base import Bool, Dec, Int, Model, Str
 from ibkr_async.models.session import ServerInfo
 
 

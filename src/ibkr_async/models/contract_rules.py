@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ibkr_async.models._base import Bool, Dec, Float, Int, Model, Str
+from ibkr_async.models.base import Bool, Dec, Float, Int, Model, Str
 from ibkr_async.types import DecimalLike, to_decimal
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Dec, Int, Model, Str
-from ibkr_async.models._time import from_epoch_s, parse_day
+from ibkr_async.models.base import Bool, Dec, Int, Model, Str
 from ibkr_async.models.contract_rules import ContractRules, IncrementRule
+from ibkr_async.models.times import from_epoch_s, parse_day
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ibkr_async.errors import UnknownFieldError
-from ibkr_async.models._scalars import read_bool, read_float, read_int, read_size, read_text
+from ibkr_async.models.scalars import read_bool, read_float, read_int, read_size, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

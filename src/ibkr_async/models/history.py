@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ibkr_async.errors import UsageError
-from ibkr_async.models._base import Bool, Float, Int, Model, Str
-from ibkr_async.models._time import from_epoch_ms, parse_compact_utc
+from ibkr_async.models.base import Bool, Float, Int, Model, Str
+from ibkr_async.models.times import from_epoch_ms, parse_compact_utc
 
 if TYPE_CHECKING:
     from datetime import datetime

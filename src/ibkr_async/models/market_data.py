@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from ibkr_async.models._base import Price, parse_json, parse_price
-from ibkr_async.models._scalars import read_float, read_size, read_text
 from ibkr_async.models.availability import Availability
+from ibkr_async.models.base import Price, parse_json, parse_price
 from ibkr_async.models.fields import (
     FIELDS,
     FIELDS_BY_NAME,
@@ -28,6 +27,7 @@ from ibkr_async.models.fields import (
     resolve_fields,
     tag_of,
 )
+from ibkr_async.models.scalars import read_float, read_size, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,7 +6,7 @@ repr.
 
 from __future__ import annotations
 
-from ibkr_async.models._base import Bool, Float, Model, Str
+from ibkr_async.models.base import Bool, Float, Model, Str
 
 
 class RequestTokenReply(Model, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Int, Model, Str, convert, parse_json
+from ibkr_async.models.base import Bool, Int, Model, Str, convert, parse_json
 
 
 class _OrderRow(Model, frozen=True, kw_only=True):

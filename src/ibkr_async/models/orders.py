@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Dec, Int, Model, Str, convert, parse_decimal
+from ibkr_async.models.base import Bool, Dec, Int, Model, Str, convert, parse_decimal
 from ibkr_async.models.streaming import LiveOrderUpdate, TradeUpdate
 
 _TICKET_KEYS: Final = {

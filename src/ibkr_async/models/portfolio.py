@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Dec, Float, Int, Model, Str
-from ibkr_async.models._time import epoch_ms, from_epoch_ms
+from ibkr_async.models.base import Bool, Dec, Float, Int, Model, Str
 from ibkr_async.models.contract_rules import IncrementRule
+from ibkr_async.models.times import epoch_ms, from_epoch_ms
 from ibkr_async.types import AccountId
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ibkr_async.models._base import parse_json, parse_price
-from ibkr_async.models._scalars import read_float, read_size, read_text
 from ibkr_async.models.availability import Availability
+from ibkr_async.models.base import parse_json, parse_price
 from ibkr_async.models.fields import FIELDS, tag_of
 from ibkr_async.models.market_data import without_slots
+from ibkr_async.models.scalars import read_float, read_size, read_text
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Int, Model, Str
+from ibkr_async.models.base import Bool, Int, Model, Str
 
 
 class ServerInfo(Model, frozen=True, rename="camel"):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from ibkr_async.orders.coid import CoidMaker
-from ibkr_async.orders.combos import combo_conidex
-from ibkr_async.orders.contract_checks import check_against, round_to
 from ibkr_async.orders.desk import AccountFacts, OrderDesk
-from ibkr_async.orders.desk_settings import DeskSettings
-from ibkr_async.orders.groups import Bracket, OcaGroup
+from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.fate.unknown import Submission, UnknownOrder
 from ibkr_async.orders.handle import Leg, OrderHandle
-from ibkr_async.orders.journal import Journal, read_entries, read_open_intents
-from ibkr_async.orders.news import OrderEvents
-from ibkr_async.orders.order_events import (
+from ibkr_async.orders.known.events import (
     Cancelled,
     Commission,
     Execution,
@@ -23,7 +18,14 @@ from ibkr_async.orders.order_events import (
     Replaced,
     StatusChange,
 )
-from ibkr_async.orders.order_types import (
+from ibkr_async.orders.known.news import OrderEvents
+from ibkr_async.orders.results import DryRun, Recovered
+from ibkr_async.orders.settings import DeskSettings
+from ibkr_async.orders.write.coid import CoidMaker
+from ibkr_async.orders.write.combos import combo_conidex
+from ibkr_async.orders.write.contract_checks import check_against, round_to
+from ibkr_async.orders.write.groups import Bracket, OcaGroup
+from ibkr_async.orders.write.order_types import (
     LimitIfTouchedOrder,
     LimitOnCloseOrder,
     LimitOrder,
@@ -37,9 +39,7 @@ from ibkr_async.orders.order_types import (
     TrailingStopLimitOrder,
     TrailingStopOrder,
 )
-from ibkr_async.orders.policy import Answers, Question
-from ibkr_async.orders.results import DryRun, Recovered
-from ibkr_async.orders.unknown import Submission, UnknownOrder
+from ibkr_async.orders.write.policy import Answers, Question
 
 __all__ = [
     "AccountFacts",

@@ -28,22 +28,22 @@ from ibkr_async.errors import (
     OrderUnknownError,
     UsageError,
 )
-from ibkr_async.orders.desk_settings import DeskSettings
-from ibkr_async.orders.dialogue import Acknowledged, Failed, SubmitDialogue
-from ibkr_async.orders.dispatch import Dispatch
-from ibkr_async.orders.gate import SubmissionGate
-from ibkr_async.orders.guard import OrderGuard
+from ibkr_async.orders.fate.outcomes import Outcomes
+from ibkr_async.orders.fate.probe import OutcomeProbe
+from ibkr_async.orders.fate.reads import OrderReads
+from ibkr_async.orders.fate.recovery import Recovery
+from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.orders.handle import OrderHandle
-from ibkr_async.orders.legs import Leg, name_legs
-from ibkr_async.orders.news import OrderNews
-from ibkr_async.orders.outcomes import Outcomes
-from ibkr_async.orders.policy import Answers
-from ibkr_async.orders.preparation import AccountFacts, Preparation
-from ibkr_async.orders.probe import OutcomeProbe
-from ibkr_async.orders.reads import OrderReads
-from ibkr_async.orders.recovery import Recovery
+from ibkr_async.orders.known.legs import Leg, name_legs
+from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.orders.results import DryRun, Recovered
-from ibkr_async.orders.unknown import Submission
+from ibkr_async.orders.send.dialogue import Acknowledged, Failed, SubmitDialogue
+from ibkr_async.orders.send.dispatch import Dispatch
+from ibkr_async.orders.send.gate import SubmissionGate
+from ibkr_async.orders.send.guard import OrderGuard
+from ibkr_async.orders.send.preparation import AccountFacts, Preparation
+from ibkr_async.orders.settings import DeskSettings
+from ibkr_async.orders.write.policy import Answers
 from ibkr_async.resources.orders import OrderEndpoints
 from ibkr_async.types import ClientOrderId, OrderId
 
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
 
     from ibkr_async.models.order_answers import OrderAccepted, PlaceAnswer, PromptQuestion
     from ibkr_async.models.orders import CancelReply, SuppressReply, WhatIf
-    from ibkr_async.orders.journal import Journal
-    from ibkr_async.orders.news import OrderEvents
-    from ibkr_async.orders.order_events import OrderState
-    from ibkr_async.orders.policy import Question
-    from ibkr_async.orders.tickets import Submittable
-    from ibkr_async.orders.unknown import UnknownOrder
-    from ibkr_async.resources._base import SendRequest
+    from ibkr_async.orders.fate.journal import Journal
+    from ibkr_async.orders.fate.unknown import UnknownOrder
+    from ibkr_async.orders.known.events import OrderState
+    from ibkr_async.orders.known.news import OrderEvents
+    from ibkr_async.orders.write.policy import Question
+    from ibkr_async.orders.write.tickets import Submittable
+    from ibkr_async.resources.base import SendRequest
 
 _log: Final = logging.getLogger("ibkr_async.orders")
 

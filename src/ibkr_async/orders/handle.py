@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ibkr_async.errors import ClosedError, IbkrError, UsageError
-from ibkr_async.orders.legs import Leg, Role, name_legs
-from ibkr_async.orders.news import OrderNews
-from ibkr_async.orders.order_events import OrderState
+from ibkr_async.orders.known.events import OrderState
+from ibkr_async.orders.known.legs import Leg, Role, name_legs
+from ibkr_async.orders.known.news import OrderNews
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ibkr_async.models.orders import CancelReply, OrderStatusReply, Ticket
-    from ibkr_async.orders.news import OrderEvents
-    from ibkr_async.orders.policy import Answers
-    from ibkr_async.orders.tickets import Submittable
+    from ibkr_async.orders.known.news import OrderEvents
+    from ibkr_async.orders.write.policy import Answers
+    from ibkr_async.orders.write.tickets import Submittable
     from ibkr_async.types import AccountId, ClientOrderId, OrderId
 
 __all__ = ["Leg", "OrderActions", "OrderHandle", "Role", "name_legs"]

@@ -16,7 +16,7 @@ from ibkr_async.models.contracts import (
     SecurityDefinition,
     StockListing,
 )
-from ibkr_async.resources._base import check_conids
+from ibkr_async.resources.base import check_conids
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:

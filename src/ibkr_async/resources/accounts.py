@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ibkr_async.models.accounts import AccountsReply, AccountSummary, SwitchReply
 from ibkr_async.models.portfolio import PartitionedPnl
-from ibkr_async.resources._base import Resource
+from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
 
 

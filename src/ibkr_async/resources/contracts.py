@@ -24,7 +24,6 @@ from ibkr_async.models.contracts import (
     StockListing,
     TradingSchedule,
 )
-from ibkr_async.resources._base import Resource, check_conids, pairs
 from ibkr_async.resources._symbols import (
     LookupKey,
     Resolution,
@@ -34,13 +33,14 @@ from ibkr_async.resources._symbols import (
     is_currency_pair,
     lookup_key,
 )
+from ibkr_async.resources.base import Resource, check_conids, pairs
 from ibkr_async.rest.request import RestRequest
 from ibkr_async.types import DecimalLike, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ibkr_async.resources._base import SendRequest
+    from ibkr_async.resources.base import SendRequest
 
 _CONIDS_PER_REQUEST: Final = 200
 _REMEMBERED: Final = 2_000

@@ -10,7 +10,6 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ibkr_async.errors import UsageError
-from ibkr_async.models._time import format_compact_utc
 from ibkr_async.models.history import HistoryReply, check_period_and_bar
 from ibkr_async.models.market_data import (
     QUOTE,
@@ -18,14 +17,15 @@ from ibkr_async.models.market_data import (
     read_snapshot,
     resolve_fields,
 )
-from ibkr_async.resources._base import Resource, check_conids, pairs
+from ibkr_async.models.times import format_compact_utc
+from ibkr_async.resources.base import Resource, check_conids, pairs
 from ibkr_async.rest.request import RestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
-    from ibkr_async.resources._base import SendRequest
+    from ibkr_async.resources.base import SendRequest
 
 _MOST_CONIDS: Final = 100
 _MOST_FIELDS: Final = 50

@@ -27,14 +27,14 @@ from ibkr_async.models.orders import (
     WhatIf,
     read_cancel_reply,
 )
-from ibkr_async.resources._base import Resource, pairs
+from ibkr_async.resources.base import Resource, pairs
 from ibkr_async.rest.pacing import Urgency
 from ibkr_async.rest.request import RestRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibkr_async.resources._base import SendRequest
+    from ibkr_async.resources.base import SendRequest
 
 _OK: Final = 200
 

@@ -16,11 +16,11 @@ from ibkr_async.models.portfolio import (
     Position,
     SummaryEntry,
 )
-from ibkr_async.resources._base import Resource, check_conids
+from ibkr_async.resources.base import Resource, check_conids
 from ibkr_async.rest.request import RestRequest
 
 if TYPE_CHECKING:
-    from ibkr_async.resources._base import SendRequest
+    from ibkr_async.resources.base import SendRequest
 
 _PAGE_SIZE = 100
 """Rows on a full page of positions, where the rows themselves do not say."""

@@ -7,7 +7,7 @@ decided by `session.keeper`; users normally never call them.
 from __future__ import annotations
 
 from ibkr_async.models.session import AuthStatusReply, LogoutReply, SsoValidation, TickleReply
-from ibkr_async.resources._base import Resource
+from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
 
 

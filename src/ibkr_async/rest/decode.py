@@ -33,12 +33,13 @@ from ibkr_async.errors import (
     UnauthorizedError,
     UnreadableResponseError,
 )
-from ibkr_async.models import _base
+from ibkr_async.models import base as _base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ibkr_async.rest.request import HttpReply, RestRequest
+    from ibkr_async.ports import HttpReply
+    from ibkr_async.rest.request import RestRequest
 
 T = TypeVar("T")
 

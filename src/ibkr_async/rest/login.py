@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from ibkr_async.backoff import capped
 from ibkr_async.errors import AuthError, IbkrError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ibkr_async.auth.base import Auth, Send
+    from ibkr_async.ports import Auth, Send
 
 _log = logging.getLogger("ibkr_async.rest")
 
@@ -110,7 +111,7 @@ class LoginGate:
             self._attempts += 1
             self._failures_in_a_row += 1
             self._failure = error
-            pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self._failures_in_a_row - 1))
+            pause_s = capped(_FIRST_PAUSE_S, self._failures_in_a_row - 1, _LONGEST_PAUSE_S)
             self._quiet_until = self._clock() + pause_s
             raise
         self._attempts += 1

@@ -16,20 +16,20 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 
-from ibkr_async.auth.base import USER_AGENT
 from ibkr_async.errors import ClosedError, IbkrError, RateLimitedError, UnauthorizedError
-from ibkr_async.models import _base
+from ibkr_async.models import base as _base
 from ibkr_async.oauth.encoding import percent_encode
+from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest, Pairs, Transport
 from ibkr_async.rest.decode import decode_reply, retry_after_s
 from ibkr_async.rest.login import LoginGate
 from ibkr_async.rest.pacing import Booking, Pacer, Urgency
-from ibkr_async.rest.request import HttpReply, HttpRequest, Pairs, RestRequest, Transport
 from ibkr_async.rest.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ibkr_async.auth.base import Auth
+    from ibkr_async.ports import Auth
+    from ibkr_async.rest.request import RestRequest
 
 T = TypeVar("T")
 

@@ -1,26 +1,22 @@
 """What a REST call is, before anything is done with it. Inert values, no I/O.
 
 A resource builds a `RestRequest`; `pipeline` carries it through pacing, signing, transport and
-decoding. `HttpRequest` and `HttpReply` are what crosses the transport seam: the only shapes that
-the HTTP library's file knows of ours.
+decoding; what crosses the transport seam is in `ports`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from ibkr_async.errors import UsageError
+from ibkr_async.ports import Method, Pairs
 from ibkr_async.rest.pacing import Urgency
 
 T = TypeVar("T")
-
-Method = Literal["GET", "POST", "PUT", "DELETE"]
-Pairs = tuple[tuple[str, str], ...]
-"""Query or form parameters in order, decoded; repeated names are kept."""
 
 
 class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -69,46 +65,3 @@ class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
                 raise UsageError(f"{self.method} {self.path}: {name} cannot be {text!r}")
             segments[name] = quote(text, safe="")
         return self.path.format_map(segments)
-
-
-class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed request, ready for the wire."""
-
-    method: Method
-    url: str
-    """Complete, with the encoded query."""
-    headers: Mapping[str, str]
-    content: bytes
-    timeout_s: float
-    label: str
-
-    def __repr__(self) -> str:
-        # The headers hold the signature; a traceback with locals must not show them.
-        return f"HttpRequest({self.label!r}, {len(self.content)} bytes)"
-
-
-class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back: header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    def __repr__(self) -> str:
-        # The body may hold a session or token.
-        return f"HttpReply({self.status}, {len(self.content)} bytes)"
-
-
-class Transport(Protocol):
-    """What carries signed requests: `HttpxTransport`, or a stand-in for tests."""
-
-    async def send(self, request: HttpRequest) -> HttpReply:
-        """Send one request as it is and return the answer, whatever its status.
-
-        Errors: the `TransportError` family; `UnreadableResponseError` for an oversized body.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close all connections. Idempotent."""
-        ...

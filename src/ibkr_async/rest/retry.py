@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ibkr_async.backoff import capped
 from ibkr_async.errors import (
     IbkrError,
     NotReadyError,
@@ -47,8 +48,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not request.replayable or tries >= self.max_tries:
             return None
-        longest: float = min(self.cap_s, self.base_s * 2 ** (tries - 1))
-        pause = jitter * longest
+        pause = jitter * capped(self.base_s, tries - 1, self.cap_s)
         if isinstance(error, RateLimitedError):
             asked = error.retry_after_s
             return pause + (self.cool_down_s if asked is None else asked)

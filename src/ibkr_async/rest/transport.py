@@ -27,7 +27,7 @@ from ibkr_async.errors import (
     TransportError,
     UnreadableResponseError,
 )
-from ibkr_async.rest.request import HttpReply, HttpRequest
+from ibkr_async.ports import HttpReply, HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from ibkr_async.backoff import capped
 from ibkr_async.errors import (
     AuthError,
     ClosedError,
@@ -294,7 +295,7 @@ class SessionKeeper:
         if state is SessionState.COMPETING:
             return 0.0 if self._may_take_over() else self._tickle_interval_s
         self._initialised += 1
-        return 0.0 if self._initialised == 1 else min(2.0 ** (self._initialised - 2), RETRY_CAP_S)
+        return 0.0 if self._initialised == 1 else capped(1.0, self._initialised - 2, RETRY_CAP_S)
 
     async def _initialise(self) -> None:
         """Ask for the brokerage session. A 200 with `authenticated:false` is a failure."""
@@ -453,7 +454,7 @@ class SessionKeeper:
         """Remember a failed step and return the pause before the next, in seconds."""
         self._failures += 1
         self._last_trouble = str(error)
-        pause_s = min(2.0 ** (self._failures - 1), RETRY_CAP_S)
+        pause_s = capped(1.0, self._failures - 1, RETRY_CAP_S)
         if not self._started and isinstance(error, STARTING_FAILURES):
             self._fatal = error  # raised by `ready`, so neither logged nor published as well
             self._announce_change()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ibkr_async.simulator.broker_settings import BrokerSettings
+from ibkr_async.simulator.broker.settings import BrokerSettings
 from ibkr_async.simulator.replay import Recording
 from ibkr_async.simulator.settings import SimulatorSettings
 from ibkr_async.simulator.simulator import Simulator

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable
 
-    from ibkr_async.simulator.app import Desk
-    from ibkr_async.simulator.floor import Floor
-    from ibkr_async.simulator.socket import SocketHub
+    from ibkr_async.simulator.rest.app import Desk
+    from ibkr_async.simulator.sockets.floor import Floor
+    from ibkr_async.simulator.sockets.socket import SocketHub
 
 _NOTICE_ID = "118"
 _REQUEST_ID = "29042"

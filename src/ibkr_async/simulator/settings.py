@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ibkr_async.simulator.broker_settings import BrokerSettings
+from ibkr_async.simulator.broker.settings import BrokerSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

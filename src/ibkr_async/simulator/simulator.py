@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any, Self
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
-from ibkr_async.simulator.app import ROOT, Desk, rest_endpoint
-from ibkr_async.simulator.authorize_page import AUTHORIZE_PATH, AuthorizePage, authorize_endpoint
-from ibkr_async.simulator.broker import Broker
+from ibkr_async.simulator.broker.broker import Broker
 from ibkr_async.simulator.faults import DROPPED, Fault, RequestRecord
-from ibkr_async.simulator.floor import Floor
-from ibkr_async.simulator.keys import CONSUMER_KEY, SimulatorKeys, write_private
 from ibkr_async.simulator.levers import StreamLevers
-from ibkr_async.simulator.oauth2 import (
+from ibkr_async.simulator.login.authorize_page import (
+    AUTHORIZE_PATH,
+    AuthorizePage,
+    authorize_endpoint,
+)
+from ibkr_async.simulator.login.keys import CONSUMER_KEY, SimulatorKeys, write_private
+from ibkr_async.simulator.login.oauth2 import (
     CLIENT_ID,
     KEY_ID,
     SSO_PATH,
@@ -35,12 +37,14 @@ from ibkr_async.simulator.oauth2 import (
     RegisteredClient,
     oauth2_endpoint,
 )
-from ibkr_async.simulator.oauth_flow import THIRD_PARTY_KEY, THIRD_PARTY_ROOT, ThirdPartyFlow
+from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY, THIRD_PARTY_ROOT, ThirdPartyFlow
+from ibkr_async.simulator.login.sessions import USERNAME, Sessions
+from ibkr_async.simulator.login.verifier import Verifier
+from ibkr_async.simulator.rest.app import ROOT, Desk, rest_endpoint
 from ibkr_async.simulator.server import bind_loopback, serving
-from ibkr_async.simulator.sessions import USERNAME, Sessions
 from ibkr_async.simulator.settings import SimulatorSettings
-from ibkr_async.simulator.socket import SocketFacts, SocketHub
-from ibkr_async.simulator.verifier import Verifier
+from ibkr_async.simulator.sockets.floor import Floor
+from ibkr_async.simulator.sockets.socket import SocketFacts, SocketHub
 
 if TYPE_CHECKING:
     import socket

@@ -32,10 +32,8 @@ from ibkr_async.errors import (
     UsageError,
     is_retryable,
 )
-from ibkr_async.stream.backoff import Backoff, close_code
-from ibkr_async.stream.connection import Loss, SocketConnection, SocketSettings, dial
-from ibkr_async.stream.core_settings import CoreSettings, CoreStats
-from ibkr_async.stream.events import (
+from ibkr_async.feeds.catalogue import Feeds
+from ibkr_async.stream.core.events import (
     Connected,
     ConnectFailed,
     ConnectionDead,
@@ -43,16 +41,18 @@ from ibkr_async.stream.events import (
     StreamEvent,
     SubscriptionFailed,
 )
-from ibkr_async.stream.feeds import Feeds
-from ibkr_async.stream.hours import MarketHours
-from ibkr_async.stream.protocol import Phase, StreamCore
+from ibkr_async.stream.core.hours import MarketHours
+from ibkr_async.stream.core.protocol import Phase, StreamCore
+from ibkr_async.stream.core.settings import CoreSettings, CoreStats
+from ibkr_async.stream.socket.close_codes import Backoff, close_code
+from ibkr_async.stream.socket.connection import Loss, SocketConnection, SocketSettings, dial
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from ibkr_async.auth.base import SocketTarget
-    from ibkr_async.stream.channel import Wish
-    from ibkr_async.stream.subscription import Subscription
+    from ibkr_async.feeds.consumer import Subscription
+    from ibkr_async.ports import SocketTarget
+    from ibkr_async.stream.core.channel import Wish
 
 _LOG = logging.getLogger("ibkr_async.stream")
 _CLOSED_BY_US = Loss(1000, "closed by this client")

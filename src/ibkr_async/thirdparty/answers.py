@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Dec, Int, Model, Str, convert, is_array, is_object
+from ibkr_async.models.base import Bool, Dec, Int, Model, Str, convert, is_array, is_object
 from ibkr_async.thirdparty.fix import FixOrderStatus, FixOrderType, FixSide, FixTif, Temporality
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ibkr_async.auth.flow import THIRD_PARTY_URL
 from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, OrderGuardError, UsageError
-from ibkr_async.models._base import convert
-from ibkr_async.resources._base import check_conids, pairs
+from ibkr_async.models.base import convert
+from ibkr_async.resources.base import check_conids, pairs
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.thirdparty import rules, values
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from types import TracebackType
 
-    from ibkr_async.auth.base import Auth
+    from ibkr_async.ports import Auth
     from ibkr_async.rest.request import RestRequest
 
 T = TypeVar("T")

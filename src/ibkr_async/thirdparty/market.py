@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ibkr_async.models._base import Bool, Float, Int, Model, Str
+from ibkr_async.models.base import Bool, Float, Int, Model, Str
 from ibkr_async.thirdparty.answers import Row, TemporalityCode
 from ibkr_async.thirdparty.fix import Temporality
 

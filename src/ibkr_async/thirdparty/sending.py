@@ -20,8 +20,8 @@ from ibkr_async.thirdparty.statuses import explained
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ibkr_async.resources._base import SendRequest
-    from ibkr_async.rest.request import Method, Pairs
+    from ibkr_async.ports import Method, Pairs
+    from ibkr_async.resources.base import SendRequest
 
 T = TypeVar("T")
 

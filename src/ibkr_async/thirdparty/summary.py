@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ibkr_async.models._base import Dec, Model, Str, convert, is_object
+from ibkr_async.models.base import Dec, Model, Str, convert, is_object
 
 _SEGMENTS: Final = {"-S": "Securities", "-C": "Commodities"}
 

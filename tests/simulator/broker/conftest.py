@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from ibkr_async.simulator.broker import (
+from ibkr_async.simulator.broker.broker import (
     Answer,
     Broker,
     BrokerEvent,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ibkr_async.simulator.broker import Broker, BrokerSettings, Executed, PnlMoved
-from ibkr_async.simulator.positions import UnknownCurrencyError, usd_per_unit
+from ibkr_async.simulator.broker.broker import Broker, BrokerSettings, Executed, PnlMoved
+from ibkr_async.simulator.broker.positions import UnknownCurrencyError, usd_per_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

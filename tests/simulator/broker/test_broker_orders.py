@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ibkr_async.simulator import matching
-from ibkr_async.simulator.broker import Executed, OrderChanged
+from ibkr_async.simulator.broker.broker import Executed, OrderChanged, matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""`ibkr-async oauth`: init, login, check."""

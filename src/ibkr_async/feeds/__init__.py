@@ -1,0 +1,1 @@
+"""What users iterate: the one consumer, and what is folded on top of it."""

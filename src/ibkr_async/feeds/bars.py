@@ -1,0 +1,312 @@
+"""`ib.bars`: the past and the present of one contract's bars, without a hole and without a repetition.
+
+How it is put together:
+
+* **Final bars come from IBKR's history**, never from what was streamed. When a bar has ended, the history
+  since the last final bar is asked for, two seconds later; one request for each bar. The same request
+  heals a reconnect: it begins where the last final bar was, however long the gap.
+* **The growing bar is built from `smd`** on top of the history's unfinished one. `smh` is not used: only
+  five of them may be open, no recording of one is public, and IBKR's documents disagree on whether it
+  sends more than one answer. `smd` is sampled twice a second, so that a growing bar may miss an extreme;
+  the final bar has it.
+* If history cannot be asked when a bar ends (its limit is 50 a minute for all contracts), a bar that was
+  seen whole is given as final with `source="quotes"`. One that was not is waited for.
+
+Bars are given in order: the next one does not begin to grow before the last one is final.
+
+Responsible for that order. It must never give a final bar twice or skip one that IBKR has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import weakref
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+
+from ibkr_async.backoff import capped
+from ibkr_async.errors import IbkrError, NotFoundError, RefusedError, UsageError, is_retryable
+from ibkr_async.feeds._backfill import length_s, next_page, read_page
+from ibkr_async.feeds._bar_builder import BarBuilder
+from ibkr_async.models.history import span_s
+from ibkr_async.models.market_data import MarketDataUpdate
+from ibkr_async.stream.core.events import Gap, Resumed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+    from typing import Self
+
+    from ibkr_async.feeds.consumer import Subscription
+    from ibkr_async.models.history import HistoryReply
+    from ibkr_async.models.streaming import PriceBar
+
+BAR_FIELDS: Final = ("31", "7762")
+"""What a growing bar is built from: the last price, and the exact volume of the day."""
+
+_LONGEST_LIVE_S: Final = 86_400
+_TRIES_AT_FIRST: Final = 3
+"""So often the first request is made: the history farm may be waking up."""
+_LOOKS_FOR_A_BAR: Final = 3
+"""So often history is asked for a bar that was seen here before it is believed that there is none."""
+_LONGEST_PAUSE_S: Final = 60.0
+
+
+class Bars:
+    """Bars of one contract: `async with ib.bars(…) as bars: async for bar in bars:`.
+
+    It may also be iterated without `async with`; it then begins with the first step, and ends with
+    `aclose`, with the client, or when nobody holds it any more.
+
+    Errors: at the beginning those of `ib.market_data.history`; later those of a market-data
+    subscription, and a refusal of IBKR that asking again cannot change.
+    Cancellation: safe at every step; no bar is lost.
+    Concurrency: one task at a time.
+    """
+
+    def __init__(
+        self,
+        history: Callable[[str, datetime | None], Awaitable[HistoryReply]],
+        subscribe: Callable[[], Subscription[Any]],
+        *,
+        conid: int,
+        bar: str,
+        since: str | datetime,
+        live: bool = True,
+        forming: bool = True,
+        settle_s: float = 2.0,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`history(period, until)` asks IBKR; `subscribe` makes a subscription with markers.
+
+        `settle_s` is how long after its end a bar is asked for: late prints still count.
+        """
+        self.conid = conid
+        self.bar = bar
+        self._length_s = length_s(bar)
+        if live and self._length_s > _LONGEST_LIVE_S:
+            raise UsageError(f"bar {bar!r} cannot be followed live; use live=False, or at most 1d")
+        self._history = history
+        self._subscribe = subscribe
+        self._live = live
+        self._forming = forming and live
+        self._settle_ms = round(settle_s * 1000)
+        self._wall_clock = wall_clock
+        self._next_ms = _since_ms(since, self._now_ms())
+        """Start of the first bar that is still to be given as final."""
+        self._ready: deque[PriceBar] = deque()
+        self._builder = BarBuilder(conid, self._length_s)
+        self._ended: list[tuple[PriceBar, bool]] = []
+        """Bars that have ended here and are not final yet, and whether they were seen whole."""
+        self._looks = 0
+        self._fill_at_ms: int | None = 0
+        """When history is asked for next; None when it has nothing to add."""
+        self._failures = 0
+        self._begun = False
+        self._closed = False
+        self._subscription: Subscription[Any] | None = None
+        self._on_forgotten: weakref.finalize[..., Bars] | None = None
+
+    # --- lifetime --------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Unsubscribe and end the iteration. Idempotent."""
+        self._closed = True
+        if self._on_forgotten is not None:
+            self._on_forgotten.detach()
+        if self._subscription is not None:
+            await self._subscription.aclose()
+
+    async def _open(self) -> None:
+        if self._closed or not self._live or self._subscription is not None:
+            return
+        subscription = self._subscribe()
+        await subscription.__aenter__()
+        self._subscription = subscription
+        # A loop over the bars that was left without closing them gives the data line back.
+        leave = partial(asyncio.get_running_loop().call_soon_threadsafe, subscription.abandon)
+        self._on_forgotten = weakref.finalize(self, _if_running, leave)
+        self._on_forgotten.atexit = False
+
+    # --- iteration -------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> PriceBar:
+        await self._open()
+        while not self._ready:
+            if self._closed or (not self._live and self._fill_at_ms is None):
+                raise StopAsyncIteration
+            if self._fill_at_ms is not None and self._now_ms() >= self._fill_at_ms:
+                await self._fill()
+            else:
+                await self._listen()
+        return self._ready.popleft()
+
+    # --- the past --------------------------------------------------------------------------------
+
+    async def _fill(self) -> None:
+        """Ask for the next page of history and give what is final of it."""
+        now_ms = self._now_ms()
+        page = next_page(self.bar, self._next_ms, now_ms)
+        until = None if page.until_ms is None else _utc(page.until_ms)
+        try:
+            reply = await self._history(page.period, until)
+        except (RefusedError, NotFoundError) as error:
+            if page.until_ms is None or self._failures < _TRIES_AT_FIRST - 1:
+                self._note_failure(error)
+            else:
+                # So it says for a span without trading, such as a weekend.
+                self._next_ms, self._failures = page.until_ms, 0
+            return
+        except IbkrError as error:
+            self._note_failure(error)
+            return
+        self._failures = 0
+        settled_ms = now_ms - self._settle_ms
+        bars = read_page(reply, page, conid=self.conid, length_s=self._length_s, now_ms=settled_ms)
+        for bar in bars:
+            if bar.t >= self._next_ms and bar.final:
+                self._give(bar)
+        if page.until_ms is not None:
+            self._next_ms = max(self._next_ms, page.until_ms - self._length_s * 1000)
+            return
+        self._begun = True
+        self._fill_at_ms = None
+        if bars and not bars[-1].final:
+            self._seed(bars[-1])
+        self._look_for_the_rest()
+
+    def _seed(self, bar: PriceBar) -> None:
+        growing = self._builder.bar
+        if growing is None or growing.t <= bar.t:
+            self._builder.seed(bar)
+            self._show()
+
+    def _give(self, bar: PriceBar) -> None:
+        self._ready.append(bar)
+        self._next_ms = bar.t + 1
+        self._ended = [one for one in self._ended if one[0].t > bar.t]
+
+    def _look_for_the_rest(self) -> None:
+        """Bars that were seen here and that history does not have yet: ask again, a few times."""
+        if not self._ended:
+            self._looks = 0
+            return
+        self._looks += 1
+        if self._looks < _LOOKS_FOR_A_BAR:
+            self._fill_at_ms = self._now_ms() + max(self._settle_ms, 1)
+        else:
+            # IBKR has no such bar, as outside regular hours when those were not asked for.
+            self._ended.clear()
+            self._looks = 0
+
+    def _note_failure(self, error: IbkrError) -> None:
+        """Ask again later; give meanwhile what was seen whole. Raises what asking cannot change."""
+        self._failures += 1
+        may_pass = is_retryable(error) or isinstance(error, NotFoundError)
+        if not may_pass or (not self._begun and self._failures >= _TRIES_AT_FIRST):
+            self._failures = 0
+            raise error
+        while self._begun and self._ended and self._ended[0][1]:
+            bar, _ = self._ended[0]
+            self._give(_final(bar))
+        if self._begun and not self._ended and self._builder.complete:
+            self._fill_at_ms = None
+        else:
+            pause_s = capped(1.0, self._failures - 1, _LONGEST_PAUSE_S)
+            self._fill_at_ms = self._now_ms() + round(pause_s * 1000)
+
+    # --- the present -----------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Wait for updates, or until something is due, and fold them in."""
+        due_ms = self._fill_at_ms
+        end_ms = self._builder.end_ms
+        if due_ms is None and end_ms is not None and not self._is_empty:
+            due_ms = end_ms
+        wait_s = None if due_ms is None else max(0.0, (due_ms - self._now_ms()) / 1000)
+        if self._subscription is None:
+            await anyio.sleep(wait_s or 0.0)
+            return
+        batch: list[Any] = []
+        with anyio.move_on_after(wait_s):
+            batch = await self._subscription.take_batch()
+        for item in batch:
+            self._take(item)
+        self._note_ended(self._builder.end(self._now_ms()))
+        if batch:
+            self._show()
+
+    @property
+    def _is_empty(self) -> bool:
+        return self._builder.bar is None or self._builder.bar.close is None
+
+    def _take(self, item: Any) -> None:
+        if isinstance(item, MarketDataUpdate):
+            self._note_ended(self._builder.apply(item, self._now_ms()))
+        elif isinstance(item, Gap):
+            self._builder.interrupt()
+        elif isinstance(item, Resumed):
+            self._fill_at_ms = self._now_ms()
+
+    def _note_ended(self, ended: tuple[PriceBar, bool] | None) -> None:
+        if ended is None or ended[0].close is None or ended[0].t < self._next_ms:
+            return
+        self._ended.append(ended)
+        if self._fill_at_ms is None:
+            end_ms = ended[0].t + self._length_s * 1000
+            self._fill_at_ms = max(self._now_ms(), end_ms + self._settle_ms)
+
+    def _show(self) -> None:
+        """Give the growing bar as it is now, unless an older one is not final yet."""
+        bar = self._builder.bar
+        if self._forming and bar is not None and not self._is_empty and not self._ended:
+            self._ready.append(bar)
+
+    def _now_ms(self) -> int:
+        return round(self._wall_clock() * 1000)
+
+
+def _final(bar: PriceBar) -> PriceBar:
+    return msgspec.structs.replace(bar, final=True, source="quotes")
+
+
+def _if_running(leave: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # the loop is closed, and the socket with it
+        leave()
+
+
+def _utc(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC)
+
+
+def _since_ms(since: str | datetime, now_ms: int) -> int:
+    if isinstance(since, datetime):
+        if since.tzinfo is None:
+            raise UsageError("since has no time zone; use datetime(..., tzinfo=UTC)")
+        return round(since.timestamp() * 1000)
+    seconds = span_s(since)
+    if seconds is None:
+        raise UsageError(f"since={since!r} is not a span such as '2d' or '8h', nor a datetime")
+    return now_ms - seconds * 1000

@@ -1,0 +1,1 @@
+"""What is known of each order, from every source, in one place."""

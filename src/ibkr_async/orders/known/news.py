@@ -1,0 +1,179 @@
+"""Who hears of orders: the tracker's events, kept per order and handed to every listener.
+
+Responsible for listening: iterators that begin with what has happened already, and for waking the
+follower when somebody needs news. It must never wait for a listener, and never ask IBKR anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from ibkr_async.errors import SlowConsumerError
+from ibkr_async.feeds.event_queue import Feed
+from ibkr_async.orders.known.events import AnyOrderEvent
+from ibkr_async.orders.known.tracker import OrderTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ibkr_async.types import OrderId
+
+_CAPACITY: Final = 10_000
+"""Events that may wait for one listener."""
+_KEPT: Final = 1_000
+"""Events that are kept of one order, for listeners that come later."""
+
+
+class OrderEvents(Feed[AnyOrderEvent]):
+    """Events of some orders, or of all: `async for event in live.events():`.
+
+    Errors while iterating: `SlowConsumerError`, after what is queued, when it was not read in time.
+    Cancellation: safe at every await; no event is lost.
+    Concurrency: one task at a time; ask for another iterator for a second consumer.
+    """
+
+    def __init__(
+        self,
+        news: OrderNews,
+        order_ids: frozenset[OrderId] | None,
+        *,
+        is_over: Callable[[], bool] = lambda: False,
+        is_nearly_over: Callable[[], bool] = lambda: False,
+        linger_s: float = 0.0,
+    ) -> None:
+        """Listen to the named orders; None means all.
+
+        It ends by itself when `is_over`, or `linger_s` after `is_nearly_over` and nothing new.
+        """
+        super().__init__(instead="ask for another iterator")
+        self._news = news
+        self._order_ids = order_ids
+        self._is_over = is_over
+        self._is_nearly_over = is_nearly_over
+        self._linger_s = linger_s
+        self._missed = 0
+
+    async def aclose(self) -> None:
+        """Stop listening. Idempotent."""
+        self._news.leave(self)
+        self.end()
+
+    async def _goes_on(self) -> bool:
+        if self._missed:
+            await self.aclose()
+            raise SlowConsumerError("order events", _CAPACITY, self._missed)
+        linger_s = self._linger_s if self._is_nearly_over() else None
+        if self._ended or self._is_over() or not await self._wait(linger_s):
+            await self.aclose()
+            return False
+        return True
+
+    # --- the other side --------------------------------------------------------------------------
+
+    def put(self, event: AnyOrderEvent) -> None:
+        """Take in one event, if it is about an order of ours. Never blocks."""
+        if self._order_ids is not None and event.order_id not in self._order_ids:
+            return
+        if len(self._queue) >= _CAPACITY or self._missed:
+            self._missed += 1
+            return
+        self._queue.append(event)
+        self._wake()
+
+
+class OrderNews:
+    """The tracker and its listeners: one for each client."""
+
+    def __init__(self) -> None:
+        self.tracker = OrderTracker(publish=self._publish, on_doubt=self._raise_alarm)
+        """What is known of each order. Whatever says something about an order goes in here."""
+        self.needed = asyncio.Event()
+        """Set once anybody needs news of orders."""
+        self.ended = False
+        """True once the client is closed: no news will come."""
+        self._alarms: list[asyncio.Event] = []
+        self._silenced = False
+        self._listeners: weakref.WeakSet[OrderEvents] = weakref.WeakSet()
+        """A listener that was forgotten without `aclose` costs nothing."""
+        self._kept: dict[OrderId, deque[tuple[int, AnyOrderEvent]]] = {}
+        self._count = 0
+
+    def need(self) -> None:
+        """Say that somebody needs news: the follower then subscribes. Any number of times."""
+        self.needed.set()
+
+    def alarm(self) -> asyncio.Event:
+        """Make an event that is set whenever there may be something to look at; clear it yourself."""
+        alarm = asyncio.Event()
+        self._alarms.append(alarm)
+        return alarm
+
+    def filtered(self) -> None:
+        """Say that the live orders were read with filters, which silences `sor` until a forced read.
+
+        Source: "Live Orders" in the Web API documentation; the follower forces a read at once.
+        """
+        self._silenced = True
+        self._raise_alarm()
+
+    def take_silenced(self) -> bool:
+        """Tell whether a read has silenced `sor` since the last time of asking."""
+        silenced, self._silenced = self._silenced, False
+        return silenced
+
+    def listen(
+        self,
+        order_ids: Iterable[OrderId] | None = None,
+        *,
+        is_over: Callable[[], bool] = lambda: False,
+        is_nearly_over: Callable[[], bool] = lambda: False,
+        linger_s: float = 0.0,
+    ) -> OrderEvents:
+        """Listen to the named orders from their beginning, or to all orders from now on."""
+        self.need()
+        ids = None if order_ids is None else frozenset(order_ids)
+        events = OrderEvents(
+            self, ids, is_over=is_over, is_nearly_over=is_nearly_over, linger_s=linger_s
+        )
+        past = [kept for order_id in ids or () for kept in self._kept.get(order_id, ())]
+        for _, event in sorted(past, key=lambda kept: kept[0]):
+            events.put(event)
+        if self.ended:
+            events.end()
+        else:
+            self._listeners.add(events)
+        return events
+
+    def leave(self, events: OrderEvents) -> None:
+        """Forget a listener. Twice is harmless."""
+        self._listeners.discard(events)
+
+    def forget(self, before: float) -> None:
+        """Drop what nothing was heard of since `before`, Unix seconds."""
+        for order_id in self.tracker.forget(before):
+            self._kept.pop(order_id, None)
+
+    def end(self) -> None:
+        """Let every listener's iteration end: no news comes any more."""
+        self.ended = True
+        self.needed.set()
+        self._raise_alarm()
+        for events in tuple(self._listeners):
+            events.end()
+        self._listeners.clear()
+
+    def _publish(self, event: AnyOrderEvent) -> None:
+        if event.order_id:
+            self._count += 1
+            kept = self._kept.setdefault(event.order_id, deque(maxlen=_KEPT))
+            kept.append((self._count, event))
+        for events in tuple(self._listeners):
+            events.put(event)
+        self._raise_alarm()
+
+    def _raise_alarm(self) -> None:
+        for alarm in self._alarms:
+            alarm.set()

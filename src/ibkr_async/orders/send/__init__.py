@@ -1,0 +1,1 @@
+"""How an order leaves: permission, the dialogue, exercise."""

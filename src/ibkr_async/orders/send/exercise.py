@@ -1,0 +1,89 @@
+"""Exercising an option: a conversation over the socket, step by step.
+
+Responsible for the conversation's frames and for the guard before each answer. It must never answer by
+itself, never send an answer twice, and never take the conversation up again on another connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import msgspec
+
+from ibkr_async.errors import UsageError
+from ibkr_async.feeds.consumer import Hub, Subscription
+from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ibkr_async.feeds.buffer import Buffer
+    from ibkr_async.stream.core.channel import Listener, Wish
+
+ExerciseMessage: TypeAlias = ExerciseForm | ExercisePrompt
+
+
+class DialogueHub(Hub, Protocol):
+    """What a dialogue needs of the stream."""
+
+    check_may_trade: Callable[[str], Awaitable[None]]
+    """Raises `OrderGuardError` where trading is not allowed."""
+
+    def say(self, key: str, text: str) -> None:
+        """Send a frame of a dialogue. Errors: `SubscriptionError` when it is not open."""
+
+
+class ExerciseDialogue(Subscription[ExerciseMessage]):
+    """The dialogue about exercising one option.
+
+    ::
+
+        async with ib.stream.option_exercise(conid) as dialogue:
+            form = await anext(dialogue)
+            await dialogue.submit(form, contracts=5)
+            warning = await anext(dialogue)
+            await dialogue.choose(warning, "continue")
+
+    The order then appears among `ib.stream.live_orders()` with side `EXER`. One dialogue at a time.
+    Errors while iterating: `SubscriptionError` when IBKR does not answer or the connection is lost in
+    the middle; whether an answer got through is then for `ib.orders.live()` to say.
+    """
+
+    def __init__(
+        self, hub: Any, wishes: Sequence[Wish], buffer: Buffer[Any], listener: Listener
+    ) -> None:
+        super().__init__(hub, wishes, buffer, listener)
+        self._dialogue_hub: DialogueHub = hub
+
+    async def submit(self, form: ExerciseForm, *, contracts: int, final: bool = True) -> None:
+        """Ask IBKR to exercise so many contracts. A prompt may follow.
+
+        `final` means that it cannot be taken back until the deadline.
+        Errors: `OrderGuardError` on an account on which trading was not allowed; `SubscriptionError`
+        when the dialogue is over; `UsageError`. Nothing was sent then.
+        Side effects at the broker: may exercise the option at once.
+        """
+        if contracts < 1:
+            raise UsageError(f"contracts={contracts!r}: at least one")
+        terms = {"allowed": "not_shown", "make_final": final, "value": contracts}
+        await self._answer(form, "submit", {"exercise": terms})
+
+    async def choose(self, message: ExerciseMessage, action: str) -> None:
+        """Press one of the buttons of a form or a prompt, such as `continue` or `cancel`.
+
+        Errors: `UsageError` for a button that is not there; else as `submit`, but `cancel` is always
+        allowed.
+        """
+        offered = [one.id for one in message.actions]
+        if action not in offered:
+            raise UsageError(f"{action!r} is not one of {offered}")
+        await self._answer(message, action, {})
+
+    async def _answer(self, message: ExerciseMessage, action: str, more: dict[str, Any]) -> None:
+        if message.id is None:
+            raise UsageError("this message has no id and cannot be answered")
+        if action != "cancel":
+            await self._dialogue_hub.check_may_trade("exercise of an option")
+        data = {"id": message.id, "user_action": action, **more}
+        text = msgspec.json.encode({"action": "user_input", "data": data}).decode()
+        self._dialogue_hub.say("shs+exercise", f"inp+exercise+{text}")

@@ -1,0 +1,1 @@
+"""What an order says: types, groups, tickets, rules, answers to questions."""

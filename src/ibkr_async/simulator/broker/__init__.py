@@ -1,0 +1,1 @@
+"""The broker: contracts, prices, orders, positions."""

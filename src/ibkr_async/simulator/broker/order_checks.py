@@ -1,0 +1,186 @@
+"""What the broker thinks of an order before it accepts it.
+
+Responsible for refusals that need the account, for choosing the questions, and for the preview.
+It must never change an order or an account.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ibkr_async.simulator.broker import spelling
+from ibkr_async.simulator.broker.positions import required_margin, usd_per_unit
+from ibkr_async.simulator.broker.tickets import Ticket, TicketError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ibkr_async.simulator.broker.orderbook import Order
+    from ibkr_async.simulator.broker.state import BrokerState
+
+_UNIT_WORDS = {"STK": "Shares", "CASH": "Units"}
+_NO_DATA_WARNING = "21/You are trying to submit an order without having market data for it."
+
+
+class OrderChecks:
+    """Judges tickets against accounts and prices."""
+
+    def __init__(self, state: BrokerState) -> None:
+        self._state = state
+
+    def admissible(self, account_id: str, tickets: Sequence[Ticket], now: float) -> None:
+        """Check the tickets of one request together.
+
+        Errors: `TicketError`: client order id in use, unknown parent, too little money.
+        """
+        taken = self.taken_coid(account_id, tickets, now)
+        if taken:
+            raise TicketError(taken)
+        own = {ticket.coid for ticket in tickets if ticket.coid}
+        for ticket in tickets:
+            parent = ticket.parent_coid
+            if not parent:
+                continue
+            if ticket.coid == parent:
+                raise TicketError(f"Parent order {parent} cannot be its own child")
+            known = self._state.book.order_of(account_id, parent)
+            if parent not in own and (known is None or (known.is_done and not known.filled)):
+                raise TicketError(f"Parent order {parent} does not exist")
+        self._affordable(account_id, [ticket for ticket in tickets if not ticket.parent_coid])
+
+    def taken_coid(self, account_id: str, tickets: Sequence[Ticket], now: float) -> str:
+        """Return the refusal of a client order id that is in use; empty when all are free."""
+        seen: set[str] = set()
+        for ticket in tickets:
+            coid = ticket.coid
+            if coid and (coid in seen or self._state.book.coid_in_use(account_id, coid, now)):
+                return f"Local order ID={coid} is already registered."
+            seen.add(coid)
+        return ""
+
+    def replaceable(self, order: Order, ticket: Ticket) -> None:
+        """Check new terms for an order.
+
+        Errors: `TicketError`: another contract or side, or less than it has filled.
+        """
+        if (ticket.conid, ticket.side) != (order.ticket.conid, order.ticket.side):
+            raise TicketError("Contract and side of an order cannot be modified")
+        if ticket.quantity < order.filled:
+            raise TicketError("Order size is below the filled quantity")
+
+    def questions(self, tickets: Sequence[Ticket]) -> list[str]:
+        """Return the ids of the questions to ask, each once, in order."""
+        settings = self._state.settings
+        if settings.question_chain is not None:
+            wanted = list(settings.question_chain)
+        else:
+            wanted = []
+            if settings.ask_price_constraint and any(map(self._is_far, tickets)):
+                wanted.append("o163")
+            if not all(self._state.has_data(ticket.conid) for ticket in tickets):
+                wanted.append("o354")
+        return [
+            message_id
+            for message_id in wanted
+            if message_id not in self._state.memory.suppressed and self._chance()
+        ]
+
+    def subject(self, tickets: Sequence[Ticket]) -> str:
+        """Write the first order as questions name it: `BUY 10 AAPL NASDAQ.NMS @ 150.00`."""
+        ticket = tickets[0]
+        instrument = self._state.instruments[ticket.conid]
+        text = (
+            f"{ticket.side} {spelling.quantity_text(ticket.quantity)} "
+            f"{instrument.symbol} {instrument.listing}"
+        )
+        if ticket.price is None:
+            return text
+        return f"{text} @ {spelling.price_text(instrument, ticket.price)}"
+
+    def preview(self, account_id: str, ticket: Ticket) -> dict[str, Any]:
+        """Return the what-if answer: texts with separators and units.
+
+        Source: POST /iserver/account/{accountId}/orders/whatif, "Preview Order".
+        """
+        state = self._state
+        instrument = state.instruments[ticket.conid]
+        account = state.accounts[account_id]
+        worth = account.valuation(state.board)
+        price = self._expected_price(ticket)
+        amount = price * ticket.quantity * instrument.multiplier
+        commission = state.book.commission(instrument, ticket.quantity)
+        signed = ticket.quantity if ticket.is_buy else -ticket.quantity
+        held = account.position(instrument.conid)
+        rate = usd_per_unit(state.board, instrument.currency)
+        unit_value = price * instrument.multiplier * rate
+        margin = required_margin(instrument, unit_value * (held + signed)) - required_margin(
+            instrument, unit_value * held
+        )
+        units = _UNIT_WORDS.get(instrument.sec_type, "Contracts")
+        currency = instrument.currency
+        size = spelling.quantity_text(ticket.quantity)
+        equity = worth.net_liquidation
+        margins = _change(worth.margin, margin)
+        return {
+            "amount": {
+                "amount": f"{amount:,.2f} {currency} ({size} {units})",
+                "commission": f"{commission.normalize():,f} {currency}",
+                "total": f"{amount + commission:,.2f} {currency}",
+            },
+            "equity": _change(equity, -commission * rate),
+            "initial": margins,
+            "maintenance": margins,
+            "position": {
+                "current": spelling.quantity_text(held),
+                "change": spelling.quantity_text(signed),
+                "after": spelling.quantity_text(held + signed),
+            },
+            "warn": None if state.has_data(ticket.conid) else _NO_DATA_WARNING,
+            "error": None,
+        }
+
+    def _affordable(self, account_id: str, tickets: Sequence[Ticket]) -> None:
+        """Refuse orders whose margin exceeds what is free; closing a position is always free."""
+        state = self._state
+        account = state.accounts[account_id]
+        needed = Decimal(0)
+        for ticket in tickets:
+            instrument = state.instruments[ticket.conid]
+            held = account.position(ticket.conid)
+            signed = ticket.quantity if ticket.is_buy else -ticket.quantity
+            added = max(Decimal(0), abs(held + signed) - abs(held))
+            value = self._expected_price(ticket) * added * instrument.multiplier
+            rate = usd_per_unit(state.board, instrument.currency)
+            needed += required_margin(instrument, value) * rate
+        if needed and needed > account.valuation(state.board).available:
+            raise TicketError(
+                "Your order is not accepted: the equity of the account does not cover the "
+                "required margin"
+            )
+
+    def _expected_price(self, ticket: Ticket) -> Decimal:
+        market = self._state.board[ticket.conid]
+        if ticket.price is not None:
+            return ticket.price
+        return market.ask if ticket.is_buy else market.bid
+
+    def _is_far(self, ticket: Ticket) -> bool:
+        limit = ticket.limit_price
+        if limit is None or ticket.parent_coid:
+            # Children of a bracket are meant to be away from the market.
+            return False
+        last = self._state.board[ticket.conid].last
+        return abs(limit - last) > last * self._state.settings.price_constraint_pct / 100
+
+    def _chance(self) -> bool:
+        chance = self._state.settings.question_chance
+        return chance >= 1 or self._state.ids.random() < chance
+
+
+def _change(current: Decimal, change: Decimal) -> dict[str, str]:
+    return {
+        "current": f"{current:,.0f}",
+        "change": f"{change:,.0f}",
+        "after": f"{current + change:,.0f}",
+    }

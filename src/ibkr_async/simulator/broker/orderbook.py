@@ -1,0 +1,325 @@
+"""The orders of the simulated broker and the life of each.
+
+Responsible for admitting, working, filling, changing and cancelling orders, and for reporting
+every step as an event. It must never see HTTP, ask questions or move prices.
+
+A new order is Inactive, PendingSubmit and PreSubmitted at once; the next `advance` makes it
+Submitted when nothing holds it (a trigger, a parent) and lets it trade. A cancel of a working
+order is PendingCancel until the next `advance`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_UP, Decimal
+from typing import TYPE_CHECKING
+
+from ibkr_async.simulator.broker import order_rows
+from ibkr_async.simulator.broker.events import BrokerEvent, Executed, OrderChanged
+from ibkr_async.simulator.broker.matching import Trigger, elect, trade_price
+from ibkr_async.types import OrderStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ibkr_async.simulator.broker.instruments import Instrument
+    from ibkr_async.simulator.broker.positions import AccountBook
+    from ibkr_async.simulator.broker.prices import PriceBoard
+    from ibkr_async.simulator.broker.settings import BrokerSettings
+    from ibkr_async.simulator.broker.tickets import Ticket
+
+_DAY_S = 86_400.0
+_PARTIAL_STEPS = 3
+_CONTRACT_COMMISSION = {"OPT": Decimal("0.65"), "FUT": Decimal("2.25")}
+_CURRENCY_COMMISSION = Decimal("2.00")
+_DONE = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED})
+_WORKING = frozenset({OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL})
+
+
+@dataclass(slots=True)
+class Order:
+    """An order that the broker has accepted."""
+
+    order_id: int
+    account_id: str
+    ticket: Ticket
+    instrument: Instrument
+    created: float
+    status: OrderStatus = OrderStatus.INACTIVE
+    filled: Decimal = Decimal(0)
+    spent: Decimal = Decimal(0)
+    """Sum of price times quantity over its fills."""
+    changed: float = 0.0
+    """Unix time of the last fill or status change."""
+    trigger: Trigger = field(default_factory=Trigger)
+    parent_id: int = 0
+    held: bool = False
+    """Whether it waits for its parent to fill."""
+    oca_group: str = ""
+
+    @property
+    def remaining(self) -> Decimal:
+        """Return the quantity still open."""
+        return self.ticket.quantity - self.filled
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Return the average fill price; None before the first fill."""
+        return self.spent / self.filled if self.filled else None
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether it can neither trade nor change any more."""
+        return self.status in _DONE
+
+
+@dataclass(slots=True)
+class Execution:
+    """One fill of an order."""
+
+    execution_id: str
+    order: Order
+    quantity: Decimal
+    price: Decimal
+    time: float
+    commission: Decimal
+    commission_known_at: float
+    position: Decimal
+    """Position of the account after the fill."""
+    commission_reported: bool = False
+
+
+class OrderBook:
+    """All orders and fills, of all accounts."""
+
+    def __init__(
+        self,
+        *,
+        board: PriceBoard,
+        accounts: Mapping[str, AccountBook],
+        settings: BrokerSettings,
+        first_order_id: int,
+    ) -> None:
+        self._board = board
+        self._accounts = accounts
+        self._settings = settings
+        self._next_order_id = first_order_id
+        self._execution_prefix = f"{first_order_id & 0xFFFFFFFF:08x}"
+        self._late_commissions: deque[Execution] = deque()
+        self._events: list[BrokerEvent] = []
+        self._open: dict[int, Order] = {}
+        self._by_coid: dict[tuple[str, str], Order] = {}
+        self.orders: dict[int, Order] = {}
+        self.executions: list[Execution] = []
+
+    def coid_in_use(self, account_id: str, coid: str, now: float) -> bool:
+        """Tell whether the account used this client order id in the last 24 hours."""
+        order = self.order_of(account_id, coid)
+        return order is not None and now - order.created < _DAY_S
+
+    def order_of(self, account_id: str, coid: str) -> Order | None:
+        """Return the newest order with this client order id; None when there is none."""
+        return self._by_coid.get((account_id, coid)) if coid else None
+
+    def take_events(self) -> list[BrokerEvent]:
+        """Return what happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def admit(
+        self,
+        account_id: str,
+        tickets: Sequence[Ticket],
+        instruments: Mapping[int, Instrument],
+        now: float,
+        *,
+        working: bool = True,
+    ) -> list[Order]:
+        """Accept the tickets of one request; link children to parents and OCA groups.
+
+        With `working=False` the orders stay Inactive. A parent must come before its children
+        or be known already.
+        """
+        admitted: list[Order] = []
+        for ticket in tickets:
+            order = Order(
+                order_id=self._next_order_id,
+                account_id=account_id,
+                ticket=ticket,
+                instrument=instruments[ticket.conid],
+                created=now,
+                changed=now,
+            )
+            self._next_order_id += 1
+            self.orders[order.order_id] = self._open[order.order_id] = order
+            self._by_coid[account_id, ticket.coid] = order
+            self._link(order, admitted)
+            admitted.append(order)
+        for order in admitted:
+            self._report(order_rows.full(order))
+            self._report(order_rows.marker(order))
+            if working:
+                self.release(order, now)
+        return admitted
+
+    def release(self, order: Order, now: float) -> None:
+        """Let an inactive order begin to work."""
+        self._set_status(order, OrderStatus.PENDING_SUBMIT, now)
+        self._set_status(order, OrderStatus.PRE_SUBMITTED, now)
+
+    def modify(self, order: Order, ticket: Ticket, now: float) -> None:
+        """Replace the terms of an open order; what it has filled stays filled."""
+        # The client order id and the links belong to the order, not to the new terms.
+        order.ticket = replace(ticket, coid=order.ticket.coid, parent_coid=order.ticket.parent_coid)
+        order.trigger = Trigger()
+        order.changed = now
+        if order.status == OrderStatus.SUBMITTED:
+            order.status = OrderStatus.PRE_SUBMITTED
+        if not order.remaining:
+            self._finish(order, OrderStatus.FILLED, now)
+        self._report(order_rows.full(order))
+
+    def cancel(self, order: Order, now: float) -> bool:
+        """Ask an open order to end; True when it has ended at once, False when it is pending."""
+        if order.status in _WORKING:
+            order.status = OrderStatus.PENDING_CANCEL
+            order.changed = now
+            self._report(order_rows.full(order))
+            return False
+        self._finish(order, OrderStatus.CANCELLED, now)
+        return True
+
+    def advance(self, now: float, *, new_day: bool) -> None:
+        """Let every open order meet the market; on a new day the day orders end first."""
+        if new_day:
+            for order in self.open_orders():
+                # OPG, OVT and OND are worked like DAY: the simulated market has no sessions.
+                if order.ticket.tif != "GTC":
+                    self._finish(order, OrderStatus.CANCELLED, now)
+        # Children have higher ids than their parent, so a filled parent's children are
+        # considered in the same step.
+        for order in self.open_orders():
+            if not order.is_done:
+                self._work(order, now)
+        self._report_commissions(now)
+
+    def open_orders(self) -> list[Order]:
+        """Return the orders that can still change, oldest first."""
+        return list(self._open.values())
+
+    def commission(self, instrument: Instrument, quantity: Decimal) -> Decimal:
+        """Return what a fill of this size costs, in the instrument's currency."""
+        if instrument.sec_type == "CASH":
+            return _CURRENCY_COMMISSION
+        each = _CONTRACT_COMMISSION.get(instrument.sec_type, self._settings.commission_per_share)
+        if not each:
+            return Decimal(0)
+        return max(self._settings.minimum_commission, each * quantity).quantize(Decimal("0.0001"))
+
+    def _link(self, order: Order, siblings: Iterable[Order]) -> None:
+        ticket = order.ticket
+        parent = self.order_of(order.account_id, ticket.parent_coid)
+        if parent is not None:
+            order.parent_id = parent.order_id
+            order.held = parent.status != OrderStatus.FILLED
+            order.oca_group = f"{parent.order_id}.children"
+        elif ticket.single_group:
+            first = next((other for other in siblings if other.oca_group), order)
+            order.oca_group = first.oca_group or f"{order.order_id}"
+
+    def _work(self, order: Order, now: float) -> None:
+        if order.status == OrderStatus.INACTIVE:
+            return
+        if order.status == OrderStatus.PENDING_CANCEL:
+            if self._settings.fills_beat_cancels:
+                self._match(order, now)
+            if not order.is_done:
+                self._finish(order, OrderStatus.CANCELLED, now)
+            return
+        market = self._board[order.instrument.conid]
+        if order.held or not elect(order.ticket, order.trigger, market):
+            return
+        if order.status != OrderStatus.SUBMITTED:
+            self._set_status(order, OrderStatus.SUBMITTED, now)
+        self._match(order, now)
+        if order.ticket.tif == "IOC" and not order.is_done:
+            self._finish(order, OrderStatus.CANCELLED, now)
+
+    def _match(self, order: Order, now: float) -> None:
+        price = trade_price(order.ticket, order.trigger, self._board[order.instrument.conid])
+        if price is not None:
+            self._fill(order, self._fill_size(order), price, now)
+
+    def _fill_size(self, order: Order) -> Decimal:
+        if not self._settings.partial_fills or order.ticket.all_or_none:
+            return order.remaining
+        third = (order.ticket.quantity / _PARTIAL_STEPS).quantize(Decimal(1), ROUND_UP)
+        return min(order.remaining, third)
+
+    def _fill(self, order: Order, quantity: Decimal, price: Decimal, now: float) -> None:
+        account = self._accounts[order.account_id]
+        commission = self.commission(order.instrument, quantity)
+        signed = quantity if order.ticket.is_buy else -quantity
+        account.fill(order.instrument, signed, price, commission)
+        order.filled += quantity
+        order.spent += quantity * price
+        order.changed = now
+        execution = Execution(
+            execution_id=f"{self._execution_prefix}.{len(self.executions) + 1:08x}.01.01",
+            order=order,
+            quantity=quantity,
+            price=price,
+            time=now,
+            commission=commission,
+            commission_known_at=now + self._settings.late_commission_s,
+            position=account.position(order.instrument.conid),
+        )
+        self.executions.append(execution)
+        self._late_commissions.append(execution)
+        self._events.append(Executed(order_rows.execution(execution, with_commission=False)))
+        if order.remaining:
+            self._report(order_rows.sizes(order))
+        else:
+            self._finish(order, OrderStatus.FILLED, now)
+        self._cancel_rivals(order, now)
+
+    def _cancel_rivals(self, order: Order, now: float) -> None:
+        """End the other orders of the group: the first fill, even a partial one, decides."""
+        if not order.oca_group:
+            return
+        for other in self.open_orders():
+            if other is not order and other.oca_group == order.oca_group:
+                self._finish(other, OrderStatus.CANCELLED, now)
+
+    def _finish(self, order: Order, status: OrderStatus, now: float) -> None:
+        """Bring an order to its end, and with it the children that it leaves without purpose."""
+        order.status = status
+        order.changed = now
+        self._open.pop(order.order_id, None)
+        if status == OrderStatus.FILLED:
+            self._report(order_rows.final(order))
+        else:
+            self._report(order_rows.status(order))
+        for child in self.open_orders():
+            if child.parent_id != order.order_id or not child.held:
+                continue
+            if status == OrderStatus.FILLED:
+                child.held = False
+            else:
+                self._finish(child, OrderStatus.CANCELLED, now)
+
+    def _set_status(self, order: Order, status: OrderStatus, now: float) -> None:
+        order.status = status
+        order.changed = now
+        self._report(order_rows.status(order))
+
+    def _report(self, row: order_rows.Row) -> None:
+        self._events.append(OrderChanged(row))
+
+    def _report_commissions(self, now: float) -> None:
+        waiting = self._late_commissions
+        while waiting and waiting[0].commission_known_at <= now:
+            execution = waiting.popleft()
+            execution.commission_reported = True
+            self._events.append(Executed(order_rows.execution(execution, with_commission=True)))

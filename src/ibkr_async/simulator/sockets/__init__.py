@@ -1,0 +1,1 @@
+"""The socket of the simulator and its topics."""

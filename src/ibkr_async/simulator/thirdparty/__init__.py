@@ -1,0 +1,1 @@
+"""The Third-Party Web API v1 of the simulator."""

@@ -1,0 +1,1 @@
+"""The stream's protocol, with no socket, task or clock in it."""

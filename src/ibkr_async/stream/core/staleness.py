@@ -1,0 +1,53 @@
+"""When is silence of one topic suspicious while the connection is fine?
+
+A quiet market is silent and healthy; a stalled topic looks just the same. What can be known:
+
+* Whether its market is open. Whoever has the trading hours says so through `is_open`
+  (`ib.stream.hours`); where it says False, silence is never suspicious.
+* How busy the topic was before. Time is cut into periods of 5 s; a topic that spoke in at least six of
+  the last twelve and then says nothing for 60 s is suspicious. One that trades twice a minute never is.
+
+A suspicious topic is asked for again, at once and alone. Its first frame then comes even in a closed
+market, so that a wrong suspicion (the close, where no hours are known) costs one request and one short
+`Gap`; the topic must then have been busy anew before it is suspected again. That is never sooner than
+after 90 s, well within the limit of one request in 30 s for each topic.
+
+Responsible for the suspicion; what follows from it is `lifecycle`. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ibkr_async.stream.core.channel import Channel
+    from ibkr_async.stream.core.settings import CoreSettings
+
+_PERIODS: Final = 12
+"""Periods in the silence that is suspicious, and in the memory of how busy a topic was."""
+BUSY: Final = 6
+"""Periods of those in which a topic must have spoken."""
+
+
+class Staleness:
+    """Looks at the watched channels once in each period."""
+
+    def __init__(self, settings: CoreSettings, is_open: Callable[[str], bool | None]) -> None:
+        self.period_s = settings.stale_after_s / _PERIODS
+        self._is_open = is_open
+
+    def look(self, channel: Channel) -> float | None:
+        """Note whether a channel has spoken in this period; give the seconds of a suspicious silence."""
+        if channel.spoke:
+            channel.spoke = False
+            channel.busy = min(_PERIODS, max(0, channel.busy - channel.idle) + 1)
+            channel.idle = 0
+            return None
+        channel.idle += 1
+        if channel.idle < _PERIODS or channel.busy < BUSY:
+            return None
+        silent_s = channel.idle * self.period_s
+        channel.busy = channel.idle = 0
+        return None if self._is_open(channel.target) is False else silent_s

@@ -1,0 +1,1 @@
+"""The WebSocket: opening, cutting into frames, closing."""

@@ -1,0 +1,421 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ibkr_async.errors import (
+    IbkrError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+    UsageError,
+)
+from ibkr_async.feeds._backfill import length_s, next_page, period_of, read_page
+from ibkr_async.feeds.bars import BAR_FIELDS, Bars
+from ibkr_async.models.base import decode
+from ibkr_async.models.history import HistoryReply, check_period_and_bar, span_s
+from ibkr_async.models.streaming import PriceBar
+from stream.core_driver import GREETING
+from stream.core_feeds import CoreFeeds
+
+MINUTE = 60_000
+START = 1_790_000_040_000  # a full minute
+FACTOR = 40
+
+
+class Market:
+    """IBKR's history of one contract, its live data, and the time."""
+
+    def __init__(self, now_ms: int = START) -> None:
+        self.now_ms = now_ms
+        self.feeds = CoreFeeds()
+        self.bars: dict[int, tuple[float, float, float, float, float]] = {}
+        self.asked: list[tuple[str, datetime | None]] = []
+        self.errors: list[IbkrError] = []
+        self.on_ask: Callable[[], None] = lambda: None
+
+    def add_minutes(self, first_ms: int, count: int) -> None:
+        """Let IBKR have so many bars."""
+        for i in range(count):
+            price = 100.0 + i
+            self.bars[first_ms + i * MINUTE] = (price, price + 2, price - 2, price + 1, 5.0)
+
+    async def history(self, period: str, until: datetime | None) -> HistoryReply:
+        """Answer as `GET /iserver/marketdata/history` does."""
+        check_period_and_bar(period, "1min")
+        self.asked.append((period, until))
+        await asyncio.sleep(0)
+        self.on_ask()
+        if self.errors:
+            raise self.errors.pop(0)
+        end = self.now_ms if until is None else round(until.timestamp() * 1000)
+        begin = end - (span_s(period) or 0) * 1000
+        rows = ",".join(
+            f'{{"o":{o},"h":{h},"l":{low},"c":{c},"v":{v},"t":{t}}}'
+            for t, (o, h, low, c, v) in sorted(self.bars.items())
+            if begin - MINUTE < t <= end and t <= self.now_ms
+        )
+        return decode(HistoryReply, f'{{"volumeFactor":{FACTOR},"data":[{rows}]}}')
+
+    def make(self, since: str | datetime = "5min", **options: Any) -> Bars:
+        """Follow the bars; nothing is waited for."""
+        return Bars(
+            self.history,
+            lambda: self.feeds.market_data(8314, fields=BAR_FIELDS, markers=True),
+            conid=8314,
+            bar="1min",
+            since=since,
+            wall_clock=lambda: self.now_ms / 1000,
+            **{"settle_s": 0.0, **options},
+        )
+
+    def tick(self, at_ms: int, price: str, volume: int | None = None) -> None:
+        """Send an update; time goes on to it."""
+        self.now_ms = max(self.now_ms, at_ms)
+        more = "" if volume is None else f',"7762":"{volume}"'
+        self.feeds.receive(
+            f'{{"conid":8314,"_updated":{at_ms},"31":"{price}"{more},"topic":"smd+8314"}}'
+        )
+
+    def lose(self) -> None:
+        """Lose the socket."""
+        self.feeds.core.connection_lost(1.0, 1006, "")
+
+    def come_back(self) -> None:
+        """Open it again."""
+        self.feeds.core.connection_made(2.0, "")
+        self.feeds.receive(GREETING)
+
+
+async def take(bars: Bars, count: int) -> list[PriceBar]:
+    """Take so many bars."""
+    async with asyncio.timeout(5):
+        return [await anext(bars) for _ in range(count)]
+
+
+async def finals(bars: Bars, count: int) -> list[PriceBar]:
+    """Take bars until so many final ones have come."""
+    found: list[PriceBar] = []
+    async with asyncio.timeout(5):
+        while len(found) < count:
+            bar = await anext(bars)
+            found += [bar] * bar.final
+    return found
+
+
+async def settle() -> None:
+    """Let the other tasks do what they can do without waiting."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_history_alone_is_finite_and_multiplied_by_the_volume_factor() -> None:
+    """Every bar once, the growing one left out, shares for volume."""
+    market = Market(START + 5 * MINUTE + 30_000)
+    market.add_minutes(START, 6)
+    async with market.make("10min", live=False) as bars:
+        found = [bar async for bar in bars]
+
+    assert [bar.t for bar in found] == [START + i * MINUTE for i in range(5)]
+    assert {(bar.volume, bar.final, bar.source) for bar in found} == {(200.0, True, "history")}
+    assert found[0].starts_at == datetime.fromtimestamp(START / 1000, tz=UTC)
+    assert market.feeds.sent() == []
+
+
+async def test_a_long_past_is_asked_for_in_pages_of_at_most_a_thousand_bars() -> None:
+    """Two days of minutes: no hole and no repetition where pages meet."""
+    days = 2 * 24 * 60
+    market = Market(START + days * MINUTE)
+    market.add_minutes(START, days)
+    async with market.make("2d", live=False) as bars:
+        found = [bar.t async for bar in bars]
+
+    assert found == [START + i * MINUTE for i in range(days)]
+    assert {period for period, _ in market.asked[:-1]} == {"8h"}
+    assert len(market.asked) == 7
+
+
+async def test_the_present_follows_the_past_without_hole_or_repetition() -> None:
+    """The growing bar is built on the history's unfinished one; when it ends, history has the truth."""
+    market = Market(START + 2 * MINUTE + 20_000)
+    market.add_minutes(START, 3)
+    async with market.make() as bars:
+        first = await take(bars, 3)
+        market.tick(START + 2 * MINUTE + 30_000, "110", 1000)
+        market.tick(START + 2 * MINUTE + 40_000, "90", 1300)
+        grown = (await take(bars, 1))[0]
+        market.bars[START + 2 * MINUTE] = (102.0, 111.0, 89.5, 95.0, 12.0)
+        market.bars[START + 3 * MINUTE] = (95.0, 96.0, 95.0, 96.0, 1.0)
+        market.tick(START + 3 * MINUTE + 1_000, "96", 1310)
+        after = await take(bars, 2)
+
+    assert [(bar.t, bar.final) for bar in first] == [
+        (START, True), (START + MINUTE, True), (START + 2 * MINUTE, False),
+    ]  # fmt: skip
+    assert (first[2].volume, first[2].source) == (200.0, "history")
+    assert (grown.open, grown.high, grown.low, grown.close) == (102.0, 110.0, 90.0, 90.0)
+    assert (grown.volume, grown.source, grown.final) == (500.0, "quotes", False)
+    assert (after[0].t, after[0].final, after[0].high, after[0].low) == (
+        START + 2 * MINUTE, True, 111.0, 89.5,
+    )  # fmt: skip
+    assert after[0].volume == 480.0
+    assert (after[1].t, after[1].final) == (START + 3 * MINUTE, False)
+    assert market.feeds.sent()[0] == 'smd+8314+{"fields":["31","7762"]}'
+
+
+async def test_bar_ends_by_the_clock_when_nothing_trades_any_more() -> None:
+    """Its final form does not wait for the next trade."""
+    market = Market(START + 59_990)
+    market.add_minutes(START - MINUTE, 2)
+    async with market.make("2min", forming=False) as bars:
+        assert [bar.t for bar in await take(bars, 1)] == [START - MINUTE]
+        waiting = asyncio.create_task(finals(bars, 1))
+        await asyncio.sleep(0)
+        market.now_ms = START + MINUTE
+        found = await waiting
+
+    assert [(bar.t, bar.source) for bar in found] == [(START, "history")]
+
+
+async def test_reconnect_is_healed_from_history() -> None:
+    """Bars of the gap come in order, each once: nothing is missing and nothing is doubled."""
+    market = Market(START + MINUTE + 20_000)
+    market.add_minutes(START, 2)
+    async with market.make(forming=False) as bars:
+        assert [bar.t for bar in await finals(bars, 1)] == [START]
+        market.tick(START + MINUTE + 30_000, "105", 100)
+        market.lose()
+        market.now_ms = START + 6 * MINUTE + 10_000
+        market.add_minutes(START, 7)
+        market.come_back()
+        market.tick(START + 6 * MINUTE + 15_000, "120", 900)
+        found = await finals(bars, 5)
+
+    assert [bar.t for bar in found] == [START + i * MINUTE for i in range(1, 6)]
+    assert {bar.source for bar in found} == {"history"}
+
+
+async def test_bar_that_was_seen_whole_is_given_when_history_cannot_be_asked() -> None:
+    """The limit of 50 requests a minute holds for all contracts together."""
+    market = Market(START + 20_000)
+    market.add_minutes(START, 1)
+    async with market.make("1min", forming=False) as bars:
+        waiting = asyncio.create_task(finals(bars, 1))
+        await settle()
+        market.tick(START + 30_000, "105", 100)
+        market.errors = [RateLimitedError("GET history", 429, "busy")]
+        market.tick(START + 50_000, "99", 150)
+        market.tick(START + MINUTE + 1_000, "106", 160)
+        (found,) = await waiting
+
+    assert (found.t, found.source, found.final) == (START, "quotes", True)
+    assert (found.low, found.close) == (98.0, 99.0)
+
+
+async def test_bar_with_a_hole_is_waited_for() -> None:
+    """After a gap only IBKR knows it."""
+    market = Market(START + 20_000)
+    market.add_minutes(START, 1)
+    async with market.make("1min", forming=False) as bars:
+        waiting = asyncio.create_task(finals(bars, 1))
+        await settle()
+        market.tick(START + 30_000, "105", 100)
+        market.lose()
+        market.errors = [RateLimitedError("GET history", 429, "busy")]
+        market.come_back()
+        market.tick(START + MINUTE + 1_000, "106", 160)
+        await settle()
+        assert market.errors == []
+        assert not waiting.done()
+        market.now_ms += 5_000
+        waiting.cancel()
+        (found,) = await finals(bars, 1)
+
+    assert (found.t, found.source) == (START, "history")
+
+
+async def test_bar_that_ibkr_does_not_have_is_not_made_up() -> None:
+    """Ticks outside regular hours make no final bar if those were not asked for."""
+    market = Market(START + 20_000)
+    async with market.make("1min", forming=False) as bars:
+        market.tick(START + 30_000, "105", 100)
+        waiting = asyncio.create_task(finals(bars, 1))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        market.tick(START + MINUTE, "106", 160)
+        for _ in range(10):
+            await asyncio.sleep(0.002)
+            market.now_ms += 10
+        market.bars[START + MINUTE] = (1.0, 2.0, 0.5, 1.5, 3.0)
+        market.tick(START + 2 * MINUTE, "107", 170)
+        (found,) = await waiting
+
+    assert found.t == START + MINUTE
+
+
+async def test_history_that_wakes_up_is_asked_again_at_the_start() -> None:
+    """The first answer of the farm may be a 404."""
+    market = Market(START + 2 * MINUTE)
+    market.add_minutes(START, 2)
+    market.errors = [NotFoundError("GET history", 404, "waking up")]
+    bars = market.make("2min", live=False)
+
+    async def time_passes() -> None:
+        while len(market.asked) < 2:
+            await asyncio.sleep(0)
+            market.now_ms += 500
+
+    clock = asyncio.create_task(time_passes())
+    found = [bar.t async for bar in bars]
+    await clock
+
+    assert found == [START, START + MINUTE]
+
+
+async def test_page_without_data_is_skipped() -> None:
+    """A weekend in the middle is answered with a refusal."""
+    market = Market(START + 24 * 60 * MINUTE)
+    market.add_minutes(START + 16 * 60 * MINUTE, 480)
+    refusal = RefusedError("GET history", 200, "Chart data unavailable")
+
+    def refuse() -> None:
+        until = market.asked[-1][1]
+        if until is not None and until.timestamp() * 1000 < START + 16 * 60 * MINUTE:
+            market.errors = [refusal]
+
+    market.on_ask = refuse
+    bars = market.make("1d", live=False)
+    with pytest.raises(RefusedError):
+        await anext(bars)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"since": "2 days"},
+        {"since": datetime(2026, 9, 1)},  # noqa: DTZ001 - that is the mistake
+    ],
+)
+def test_a_start_that_is_none_is_told(options: dict[str, Any]) -> None:
+    """At once."""
+    with pytest.raises(UsageError):
+        Market().make(**options)
+
+
+def test_bar_sizes_are_checked() -> None:
+    """Weeks and months have no live bar here."""
+    with pytest.raises(UsageError, match="not one of"):
+        length_s("7min")
+    with pytest.raises(UsageError, match="live=False"):
+        Bars(None, None, conid=1, bar="1w", since="1y")  # type: ignore[arg-type]  # never called
+
+
+async def test_bars_that_nobody_holds_give_their_line_back() -> None:
+    """`async for` without `async with`, left by `break`."""
+    market = Market(START + 20_000)
+    market.add_minutes(START - MINUTE, 1)
+    async for _ in market.make("2min"):
+        break
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert market.feeds.sent()[-1] == "umd+8314+{}"
+
+
+async def test_closed_bars_end() -> None:
+    """Twice is harmless, before the first step too."""
+    market = Market(START)
+    bars = market.make()
+    await bars.aclose()
+    assert [bar async for bar in bars] == []
+    async with market.make() as others:
+        await others.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(others)
+
+
+async def test_cancelled_step_loses_no_bar() -> None:
+    """While history is asked, and while updates are waited for."""
+    market = Market(START + 5 * MINUTE)
+    market.add_minutes(START, 6)
+    seen: list[int] = []
+    async with market.make("5min", forming=False) as bars:
+        for _ in range(30):
+            step = asyncio.ensure_future(anext(bars))
+            await asyncio.sleep(0)
+            if not step.done():
+                step.cancel()
+            try:
+                seen.append((await step).t)
+            except asyncio.CancelledError:
+                async with asyncio.timeout(0.02):
+                    seen.append((await anext(bars)).t)
+            if len(seen) == 5:
+                break
+
+    assert seen == [START + i * MINUTE for i in range(5)]
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+SIZES = "1min 2min 3min 5min 10min 15min 30min 1h 2h 3h 4h 8h 1d 1w 1m".split()  # noqa: SIM905 - IBKR's table
+
+
+@given(st.sampled_from(SIZES), st.integers(0, 10 * 365 * 86_400))
+def test_every_page_is_one_that_ibkr_offers_and_can_answer_whole(bar: str, age_s: int) -> None:
+    """Whatever the size and the past, periods are of IBKR's table and hold a thousand bars at most."""
+    now = START + age_s * 1000
+    page = next_page(bar, START, now)
+    check_period_and_bar(page.period, bar)
+    span = span_s(page.period)
+
+    assert span is not None
+    assert span <= 1000 * length_s(bar)
+    if page.until_ms is None:
+        assert bar in {"1w", "1m"} or now - span * 1000 <= START
+    else:
+        assert START < page.until_ms <= now
+
+
+@settings(max_examples=50)
+@given(
+    missing=st.sets(st.integers(0, 1500), max_size=200),
+    minutes=st.integers(1, 1500),
+)
+def test_pages_give_every_bar_once_and_in_order(missing: set[int], minutes: int) -> None:
+    """Whatever IBKR has: what it has is given, and nothing else."""
+    market = Market(START + minutes * MINUTE)
+    market.add_minutes(START, minutes)
+    for gone in missing:
+        market.bars.pop(START + gone * MINUTE, None)
+
+    async def collect() -> list[int]:
+        bars = market.make(datetime.fromtimestamp(START / 1000, tz=UTC), live=False)
+        return [bar.t async for bar in bars]
+
+    assert asyncio.run(collect()) == sorted(market.bars)
+
+
+def test_periods_are_spelled_as_ibkr_does() -> None:
+    """Rounded up."""
+    assert [period_of(s) for s in (60, 61, 1800, 1801, 28_800, 28_801)] == [
+        "1min", "2min", "30min", "1h", "8h", "1d",
+    ]  # fmt: skip
+
+
+def test_bar_that_reaches_beyond_its_page_is_left_to_the_next() -> None:
+    """It may have been cut."""
+    page = next_page("1min", START, START + 10**9)
+    assert page.until_ms is not None
+    reply = decode(
+        HistoryReply, f'{{"data":[{{"c":1,"t":{page.until_ms - 1}}},{{"c":1}}]}}'.encode()
+    )
+
+    assert read_page(reply, page, conid=1, length_s=60, now_ms=0) == []
