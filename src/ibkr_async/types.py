@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType, TypeAlias
+from typing import NewType, Protocol, TypeAlias
 
 Conid = NewType("Conid", int)
 """IBKR's contract identifier, such as 265598 for Apple on SMART."""
@@ -25,6 +25,19 @@ ClientOrderId = NewType("ClientOrderId", str)
 
 DecimalLike: TypeAlias = Decimal | int | str | float
 """What order inputs accept. A float goes through its shortest repr: 0.1 is `Decimal("0.1")`."""
+
+
+class HasConid(Protocol):
+    """A resolved contract: whatever knows its conid."""
+
+    @property
+    def conid(self) -> int | None:
+        """IBKR's contract identifier."""
+        ...
+
+
+ContractLike: TypeAlias = int | str | HasConid
+"""What is taken wherever a contract is meant: a conid, a symbol, or a resolved contract."""
 
 
 class Side(StrEnum):
