@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ibkr_async.simulator.broker.broker import Executed, OrderChanged, matching
+from ibkr_async.simulator.broker import matching
+from ibkr_async.simulator.broker.broker import Executed, OrderChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable

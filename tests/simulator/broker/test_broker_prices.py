@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.simulator.broker.broker import Broker, PnlMoved, PriceMoved, trading_days
+from ibkr_async.simulator.broker import trading_days
+from ibkr_async.simulator.broker.broker import Broker, PnlMoved, PriceMoved
 from ibkr_async.simulator.broker.instruments import build_instruments
 from ibkr_async.simulator.broker.market_payloads import known_tags
 from ibkr_async.simulator.broker.prices import option_value
