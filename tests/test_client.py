@@ -12,10 +12,12 @@ import pytest
 import ibkr_async
 from ibkr_async import Client, Gateway, Settings
 from ibkr_async import client as client_module
-from ibkr_async.errors import ClosedError, ConnectFailedError
+from ibkr_async.errors import ClosedError, ConnectFailedError, UsageError
 from ibkr_async.events import SessionClosed
 from ibkr_async.ports import SocketTarget
 from ibkr_async.session.state import SessionState
+from ibkr_async.simulator import Simulator
+from ibkr_async.world import RealClock
 
 NOBODY = "https://127.0.0.1:1"
 
@@ -96,12 +98,47 @@ async def test_defect_of_a_part_is_raised_at_once_and_unwrapped() -> None:
     }
 
 
+async def test_defect_is_logged_with_its_traceback_and_causes_every_later_closed_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bot that sleeps while a part breaks finds the reason in the log and in its next error."""
+    ib = Client(_BrokenAuth())
+    with anyio.fail_after(2), pytest.raises(ZeroDivisionError):
+        await ib.open()
+
+    [record] = [each for each in caplog.records if each.levelname == "CRITICAL"]
+    assert "a defect ended the client" in record.getMessage()
+    assert record.exc_info is not None
+    for call in (ib.ready, ib.accounts.list, lambda: ib.contracts.resolve("AAPL")):
+        with pytest.raises(ClosedError, match="a defect ended it") as caught:
+            await call()
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(ClosedError, match="a defect ended it"):
+        ib.events()
+
+
+async def test_client_is_opened_and_closed_without_a_block() -> None:
+    """As in a notebook: `open` gives the client, `aclose` ends it, and again is harmless."""
+    async with Simulator() as sim:
+        ib = await Client(sim.gateway()).open()
+        with pytest.raises(UsageError, match="open already"):
+            await ib.open()
+        account = ib.session.info.account_id
+
+        assert account
+        assert f"ready {account}" in repr(ib)
+        await ib.aclose()
+        await ib.aclose()
+        with pytest.raises(ClosedError):
+            await ib.ready()
+
+
 async def test_part_that_does_not_end_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing takes a limited time even if something hangs."""
     monkeypatch.setattr(client_module, "_LONGEST_CLOSE_S", 0.05)
     supervisor = asyncio.create_task(asyncio.sleep(3600))
     with anyio.fail_after(5):
-        await client_module._wait_for_end(supervisor)
+        await client_module._wait_for_end(supervisor, RealClock())
 
     assert supervisor.cancelled()
 
@@ -110,7 +147,7 @@ async def test_cancelled_close_is_finished_first_and_then_passed_on() -> None:
     """Once or many times: whoever closes hears of the cancellation when everything has ended."""
     may_end = asyncio.Event()
     supervisor = asyncio.create_task(_wait_for(may_end))
-    closing = asyncio.create_task(client_module._wait_for_end(supervisor))
+    closing = asyncio.create_task(client_module._wait_for_end(supervisor, RealClock()))
     for _ in range(3):
         await asyncio.sleep(0)
         closing.cancel()

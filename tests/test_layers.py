@@ -103,12 +103,13 @@ LEVEL = {
     "thirdparty": 6,
     "events": 7,
     "health": 7,
-    "client": 8,
+    "wiring": 8,
+    "client": 9,
     "simulator": 8,
-    "cli": 10,
+    "cli": 11,
 }
 
-PUBLIC_NAMES = 9
+PUBLIC_NAMES = 10
 """Level of the package's own `__init__`, which collects what users import."""
 
 # (importer, imported) pairs outside the rules, each with its reason.

@@ -1,60 +1,31 @@
-"""`Client`: builds the parts, joins them, and owns their lifetimes. Nothing else happens here.
+"""`Client`: what users call, and the lifetime of the parts behind it.
 
-One supervisor task owns the task group in which the session keeper and the stream run. Entering
-the client waits until the session is up; leaving it tells the supervisor to stop and waits for
-its end. The group is never entered in `__aenter__` itself: its scope would then belong to
-whichever task happens to enter, which breaks inside test fixtures.
+What the parts are and how they are joined is `wiring`; nothing is decided here. One supervisor task
+owns the task group in which the session keeper and the stream run. Entering the client waits until the
+session is up; leaving it tells the supervisor to stop and waits for its end. The group is never entered
+in `__aenter__` itself: its scope would then belong to whichever task happens to enter, which breaks
+inside test fixtures.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import secrets
-import time
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 import msgspec
 
+from ibkr_async import wiring
 from ibkr_async.config import Settings
-from ibkr_async.errors import (
-    ClosedError,
-    NoBridgeError,
-    OrderGuardError,
-    UnauthorizedError,
-    UsageError,
-)
-from ibkr_async.events import (
-    AuthStatusChanged,
-    Event,
-    EventFeed,
-    Events,
-    LoginRenewed,
-    SessionClosed,
-    StreamEvent,
-)
+from ibkr_async.errors import ClosedError, UsageError
+from ibkr_async.events import Events, SessionClosed
 from ibkr_async.feeds.bars import BAR_FIELDS, Bars
 from ibkr_async.feeds.ladder import Ladders
 from ibkr_async.feeds.quotes import Quotes
 from ibkr_async.health import Health
 from ibkr_async.models.market_data import QUOTE
-from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
-from ibkr_async.orders.fate.journal import Journal
-from ibkr_async.orders.known.follower import OrderFollower
-from ibkr_async.orders.write.coid import CoidMaker
-from ibkr_async.resources.accounts import Accounts
-from ibkr_async.resources.contracts import Contracts
-from ibkr_async.resources.market_data import MarketData
-from ibkr_async.resources.portfolio import Portfolio
-from ibkr_async.resources.session import SessionEndpoints
-from ibkr_async.rest.pipeline import RestPipeline
-from ibkr_async.rest.transport import HttpxTransport
-from ibkr_async.session.keeper import SessionKeeper
-from ibkr_async.session.state import SessionFacts
-from ibkr_async.stream.core.protocol import CoreSettings
-from ibkr_async.stream.multiplexer import Stream, StreamSettings
-from ibkr_async.stream.socket.connection import SocketSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -63,27 +34,25 @@ if TYPE_CHECKING:
 
     from ibkr_async.config import AnyPath, GuardSettings
     from ibkr_async.feeds.buffer import Policy
-    from ibkr_async.ports import Auth, SocketTarget
-    from ibkr_async.rest.request import RestRequest
+    from ibkr_async.ports import Auth
     from ibkr_async.session.keeper import SessionInfo
+    from ibkr_async.stream.multiplexer import Stream
+    from ibkr_async.world import Clock, World
 
-T = TypeVar("T")
+_LOG: Final = logging.getLogger("ibkr_async.session")
 
 _LONGEST_CLOSE_S = 10.0
 """After this a part that does not end is cancelled."""
-
-_SESSION_PATIENCE_S = 600.0
-"""How long a socket that is wanted waits for the session before that is reported."""
-
-_OPEN_ONE = "open one with `async with Client(...) as ib:`"
 
 
 class Client:
     """One login at Interactive Brokers: REST, orders and streams behind one object.
 
     `async with Client(OAuth1a.from_env()) as ib:` logs in, brings the brokerage session up and
-    keeps it up until the block is left. `auth` is `OAuth1a`, `Gateway` or anything with the
-    methods of `ibkr_async.auth.Auth`. The keywords override `settings`.
+    keeps it up until the block is left; `await ib.open()` and `await ib.aclose()` do the same where a
+    block is in the way, as in a notebook. `auth` is `OAuth1a`, `Gateway` or anything with the
+    methods of `ibkr_async.auth.Auth`. The keywords override `settings`; `world` replaces time, chance,
+    threads and network, as `ibkr_async.testing` does.
 
     Errors on entering: `ConfigError` and `AuthError` for credentials; `ConnectFailedError` when
     nothing listens at the address; `TlsError` for a certificate that is not trusted;
@@ -97,6 +66,7 @@ class Client:
         auth: Auth,
         *,
         settings: Settings | None = None,
+        world: World | None = None,
         account_id: str | None = None,
         compete: bool | None = None,
         allow_live_orders: bool | None = None,
@@ -116,97 +86,21 @@ class Client:
             settings or Settings(),
             **{name: value for name, value in overrides.items() if value is not None},
         )
-        self._auth = auth
-        self._feed = EventFeed()
-        self._socket_login = -1
-        """Generation of the login under which the socket was bound."""
+        self._parts = parts = wiring.build(auth, self.settings, world)
         self._stop = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
-        self._closed = False
-        self._build_rest()
-        self._build_session()
-        self._build_stream()
-        self._build_resources()
-
-    # --- building --------------------------------------------------------------------------------
-
-    def _build_rest(self) -> None:
-        settings = self.settings
-        self._pipeline = RestPipeline(
-            self._auth,
-            HttpxTransport(self._auth.ssl_context, connect_timeout_s=settings.connect_timeout_s),
-            read_timeout_s=settings.read_timeout_s,
-            action_timeout_s=settings.order_timeout_s,
-        )
-
-    def _build_session(self) -> None:
-        settings = self.settings
-        self.session = SessionKeeper(
-            SessionEndpoints(self._send_for_keeper),
-            Accounts(self._send_for_keeper),
-            may_initialise=self._auth.opens_brokerage_session,
-            login_generation=lambda: self._pipeline.logins.generation,
-            on_event=self._take_session_event,
-            on_ready=self._take_session_change,
-            clock=time.time,
-            tickle_interval_s=settings.tickle_interval_s,
-            compete=settings.compete,
-            account_id=settings.account_id or "",
-        )
+        self.session = parts.session
         """The brokerage session: `ib.session.info`, `ib.session.logout()`."""
-
-    def _build_stream(self) -> None:
-        settings = self.settings
-        self._stream = Stream(
-            open_target=self._open_target,
-            ssl_context=self._auth.ssl_context,
-            on_event=self._take_stream_event,
-            check_may_trade=self._check_may_trade,
-            settings=StreamSettings(
-                protocol=CoreSettings(
-                    tic_interval_s=settings.tic_interval_s,
-                    dead_after_s=settings.heartbeat_deadline_s,
-                    renew_after_s=settings.smd_lifetime_s,
-                    renew_jitter=settings.smd_jitter,
-                    max_frame_bytes=settings.max_frame_bytes,
-                ),
-                socket=SocketSettings(
-                    open_timeout_s=settings.connect_timeout_s,
-                    max_frame_bytes=settings.max_frame_bytes,
-                ),
-                first_retry_s=settings.reconnect_spread_s,
-                retry_cap_s=settings.reconnect_cap_s,
-                healthy_s=settings.reconnect_healthy_s,
-                close_timeout_s=settings.close_timeout_s,
-            ),
-        )
-
-    def _build_resources(self) -> None:
-        settings = self.settings
-        self.accounts = Accounts(self._send)
+        self.accounts = parts.accounts
         """Accounts, balances and partitioned P&L."""
-        self.contracts = Contracts(self._send)
+        self.contracts = parts.contracts
         """Symbols, contracts, rules, option chains and trading hours."""
-        self.market_data = MarketData(self._send, anyio.sleep)
+        self.market_data = parts.market_data
         """Snapshots and history over REST."""
-        self.portfolio = Portfolio(self._send)
+        self.portfolio = parts.portfolio
         """Positions, ledgers and summaries."""
-        self.orders = OrderDesk(
-            self._send,
-            account_facts=self._account_facts,
-            make_coid=CoidMaker(_now_ms, secrets.randbits),
-            journal=None if settings.journal is None else Journal(settings.journal, now_ms=_now_ms),
-            settings=DeskSettings(
-                allow_live_orders=settings.allow_live_orders,
-                dry_run=settings.dry_run,
-                guard=settings.guard,
-                closes_gate=settings.gate_unknown_orders,
-                order_timeout_s=settings.order_timeout_s,
-                probe_spread_s=settings.order_probe_s,
-            ),
-        )
+        self.orders = parts.orders
         """The order desk: the only way to place an order."""
-        self._follower = OrderFollower(self.orders.news, feeds=self._stream, readings=self.orders)
 
     @property
     def stream(self) -> Stream:
@@ -214,30 +108,45 @@ class Client:
 
         Errors: `ClosedError` when the client was never opened.
         """
-        self._check_opened()
-        return self._stream
+        self._parts.lifetime.check_opened()
+        return self._parts.stream
+
+    def __repr__(self) -> str:
+        info = self.session.info
+        account = f" {info.account_id}" if info.account_id else ""
+        host = self._parts.auth.base_url.partition("//")[2].partition("/")[0]
+        return f"<Client {host} {info.state.value}{account}>"
 
     # --- lifetime --------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        if self._closed:
+    async def open(self) -> Self:
+        """Log in and bring the brokerage session up, as `async with` does; `aclose` ends it.
+
+        Errors: those of entering the client.
+        """
+        lifetime, parts = self._parts.lifetime, self._parts
+        if lifetime.closed:
             raise ClosedError("client", "a client is used once; make a new one")
-        if self._supervisor is not None:
+        if lifetime.opened:
             raise UsageError("this client is open already; make a second one instead")
         try:
-            await self.orders.start()
+            await parts.orders.start()
         except BaseException:
-            await self.orders.aclose()
+            await parts.orders.aclose()
             await self.aclose()
             raise
+        lifetime.opened = True
         self._supervisor = asyncio.create_task(self._supervise(), name="ibkr_async supervisor")
         try:
-            await self.session.ready(self.settings.ready_timeout_s, fail_fast=True)
+            await parts.session.ready(self.settings.ready_timeout_s, fail_fast=True)
         except BaseException:
             # When it is a defect of a part that ended the session, this raises that instead.
             await self.aclose()
             raise
         return self
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
 
     async def __aexit__(
         self,
@@ -252,7 +161,7 @@ class Client:
 
         Shape: False when some consumer had not taken everything after `timeout_s`.
         """
-        everything = await self._stream.drain(timeout_s)
+        everything = await self._parts.stream.drain(timeout_s)
         await self.aclose()
         return everything
 
@@ -260,49 +169,58 @@ class Client:
         """End every subscription and close all connections. Idempotent.
 
         The server sees the socket close with 1000. Orders and the login stay as they are.
+        Errors: the defect of a part that ended the client, if one did.
         Cancellation: it is finished first; it takes at most ten seconds.
         """
-        self._closed = True
+        self._parts.lifetime.closed = True
         self._stop.set()
         if self._supervisor is None:
             self._end_session()
             return
-        await _wait_for_end(self._supervisor)
+        await _wait_for_end(self._supervisor, self._parts.world.clock)
         if not self._supervisor.cancelled() and (error := self._supervisor.exception()) is not None:
             raise _single(error)
 
     async def _supervise(self) -> None:
         """Own everything that runs. Ends when told to, or when a part has a bug."""
+        parts = self._parts
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_session, name="ibkr_async session keeper")
-                tasks.start_soon(self._stream.run, name="ibkr_async stream")
-                tasks.start_soon(self._follower.run, name="ibkr_async order follower")
-                tasks.start_soon(self.orders.run, name="ibkr_async order recovery")
+                tasks.start_soon(parts.stream.run, name="ibkr_async stream")
+                tasks.start_soon(parts.follower.run, name="ibkr_async order follower")
+                tasks.start_soon(parts.orders.run, name="ibkr_async order recovery")
                 await self._stop.wait()
-                await self._stream.aclose()
+                await parts.stream.aclose()
                 tasks.cancel_scope.cancel()
+        except Exception as error:
+            parts.lifetime.death = _single(error)
+            # A bot that sleeps would hear nothing otherwise.
+            _LOG.critical("a defect ended the client: %r", parts.lifetime.death, exc_info=error)
+            raise
         finally:
-            self._closed = True
+            parts.lifetime.closed = True
             with anyio.CancelScope(shield=True):
                 # Once more for the case of a bug: whoever iterates must not wait for ever.
-                await self._stream.aclose()
-                await self.orders.aclose()
-                await self._pipeline.aclose()
+                await parts.stream.aclose()
+                await parts.orders.aclose()
+                await parts.pipeline.aclose()
             self._end_session()
 
     async def _keep_session(self) -> None:
-        await self.session.run()
+        await self._parts.session.run()
         # Logged out, as the user wished: without a session there is nothing to stream.
-        await self._stream.aclose()
-        self.orders.news.end()
+        await self._parts.stream.aclose()
+        self._parts.orders.news.end()
 
     def _end_session(self) -> None:
         """Let everybody who waits for the session, or for an event, know that it is over."""
-        self.session.close()
-        self.orders.news.end()
-        self._feed.publish(SessionClosed(at=time.time(), logged_out=self.session.logged_out))
-        self._feed.end()
+        parts = self._parts
+        parts.session.close()
+        parts.orders.news.end()
+        at = parts.world.clock.wall()
+        parts.events.publish(SessionClosed(at=at, logged_out=parts.session.logged_out))
+        parts.events.end()
 
     # --- what users call -------------------------------------------------------------------------
 
@@ -312,7 +230,7 @@ class Client:
         Errors: `CompetingSessionError` and `SessionTimeoutError` when it is not within `timeout_s`
         (default: the setting `ready_timeout_s`); `ClosedError`.
         """
-        self._check_open()
+        self._parts.lifetime.check()
         return await self.session.ready(
             self.settings.ready_timeout_s if timeout_s is None else timeout_s
         )
@@ -331,7 +249,7 @@ class Client:
         Errors on entering: `UnknownSymbolError`, `AmbiguousSymbolError`, `UnknownFieldError`.
         """
         return Quotes(
-            self.stream, self._resolve, *wanted, fields=fields, buffer=buffer, policy=policy
+            self.stream, self._parts.resolve, *wanted, fields=fields, buffer=buffer, policy=policy
         )
 
     def bars(
@@ -376,7 +294,7 @@ class Client:
 
         Errors: `SubscriptionError` while another contract's ladder is open on the same account.
         """
-        account = self._default_account if account_id is None else _constant(account_id)
+        account = self._parts.default_account if account_id is None else _constant(account_id)
         return Ladders(self.stream, account, conid, exchange)
 
     def events(self) -> Events:
@@ -385,119 +303,26 @@ class Client:
         It may be called before the client is entered, to miss nothing.
         Errors: `ClosedError` after the client was closed.
         """
-        if self._closed:
-            raise ClosedError("client", _OPEN_ONE)
-        return self._feed.listen()
+        if self._parts.lifetime.closed:
+            self._parts.lifetime.check()
+        return self._parts.events.listen()
 
     def health(self) -> Health:
         """Take one look at session, socket, limits and orders. Asks nothing of the server."""
-        info, now, expires_at = self.session.info, time.time(), self._auth.expires_at
+        parts = self._parts
+        info, now, expires_at = self.session.info, parts.world.clock.wall(), parts.auth.expires_at
         return Health(
             session=info.state,
             account_id=info.account_id,
-            socket_wanted=self._stream.wanted,
-            socket_connected=self._stream.connected,
-            rate_limited=self._pipeline.is_rate_limited,
+            socket_wanted=parts.stream.wanted,
+            socket_connected=parts.stream.connected,
+            rate_limited=parts.pipeline.is_rate_limited,
             tickle_age_s=None if info.last_tickle is None else now - info.last_tickle,
             login_expires_in_s=None if expires_at is None else expires_at - now,
-            unknown_orders=len(self.orders.unknown),
-            gaps=self._stream.stats.gaps,
-            requests=self._pipeline.stats.requests,
+            unknown_orders=len(parts.orders.unknown),
+            gaps=parts.stream.stats.gaps,
+            requests=parts.pipeline.stats.requests,
         )
-
-    # --- joining ---------------------------------------------------------------------------------
-
-    async def _send(self, request: RestRequest[T]) -> T:
-        self._check_open()
-        login = self._pipeline.logins.generation
-        try:
-            return await self._pipeline.send(request)
-        except (NoBridgeError, UnauthorizedError):
-            self.session.doubt()
-            raise
-        finally:
-            if self._pipeline.logins.generation != login:
-                self.session.login_renewed()
-
-    async def _send_for_keeper(self, request: RestRequest[T]) -> T:
-        """As `_send`, but what the keeper does about a lapsed session is not reported to it again."""
-        self._check_opened()
-        return await self._pipeline.send(request)
-
-    def _check_open(self) -> None:
-        self._check_opened()
-        if self._closed:
-            raise ClosedError("client", _OPEN_ONE)
-        self.session.check_open()
-
-    def _check_opened(self) -> None:
-        if self._supervisor is None:
-            raise ClosedError("client", _OPEN_ONE)
-
-    async def _open_target(self) -> SocketTarget:
-        """Describe a new socket, once there is a session that it can be bound to.
-
-        The keeper brings it up; a socket that asked for itself would log in all through the night.
-        """
-        await self.session.ready(_SESSION_PATIENCE_S)
-        session = await self.session.socket_session()
-        self._socket_login = self._pipeline.logins.generation
-        return self._auth.socket(session)
-
-    async def _check_may_trade(self, what: str) -> None:
-        facts = await self._account_facts()
-        if facts.is_paper is not True and not self.settings.allow_live_orders:
-            raise OrderGuardError(
-                f"({what})",
-                "this account is not known to be paper; to trade with real money give the client "
-                "allow_live_orders=True",
-            )
-
-    async def _default_account(self) -> str:
-        return (await self._account_facts()).default_account_id or ""
-
-    async def _account_facts(self) -> AccountFacts:
-        self._check_open()
-        info = await self.session.ready(self.settings.ready_timeout_s)
-        return AccountFacts(default_account_id=info.account_id or None, is_paper=info.is_paper)
-
-    async def _resolve(self, *wanted: str | int) -> list[tuple[int, str]]:
-        self._check_open()
-        return [(found.conid, found.symbol) for found in await self.contracts.resolve(*wanted)]
-
-    def _take_session_change(self, ready: bool) -> None:  # noqa: FBT001 - a fact, not a mode
-        self._stream.session_changed(ready)
-        if ready:
-            # IBKR's warm-up state does not survive a brokerage session.
-            self.portfolio.forget()
-
-    def _take_session_event(self, event: Event) -> None:
-        self._feed.publish(event)
-        if isinstance(event, LoginRenewed) and (
-            self._pipeline.logins.generation != self._socket_login
-        ):
-            # A socket that was bound under the old login does not survive it.
-            self._stream.reconnect("the login was renewed")
-
-    def _take_stream_event(self, event: Event) -> None:
-        if isinstance(event, AuthStatusChanged):
-            status = event.status
-            self.session.observe(
-                SessionFacts(
-                    connected=status.connected,
-                    authenticated=status.authenticated,
-                    established=status.established,
-                    competing=status.competing,
-                    message=status.fail or status.message,
-                )
-            )
-        if isinstance(event, StreamEvent):
-            self._follower.observe(event)
-        self._feed.publish(event)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _constant(value: str) -> Callable[[], Awaitable[str]]:
@@ -507,16 +332,16 @@ def _constant(value: str) -> Callable[[], Awaitable[str]]:
     return give
 
 
-async def _wait_for_end(supervisor: asyncio.Task[None]) -> None:
+async def _wait_for_end(supervisor: asyncio.Task[None], clock: Clock) -> None:
     """Wait until it has ended; a cancellation of the caller is passed on afterwards."""
     interrupted: asyncio.CancelledError | None = None
-    deadline = time.monotonic() + _LONGEST_CLOSE_S
+    deadline = clock.monotonic() + _LONGEST_CLOSE_S
     with anyio.CancelScope(shield=True):
         while not supervisor.done():
-            if time.monotonic() >= deadline:
+            if clock.monotonic() >= deadline:
                 supervisor.cancel()
             try:
-                await asyncio.wait([supervisor], timeout=max(1.0, deadline - time.monotonic()))
+                await asyncio.wait([supervisor], timeout=max(1.0, deadline - clock.monotonic()))
             except asyncio.CancelledError as cancellation:
                 interrupted = cancellation
     if interrupted is not None:

@@ -254,9 +254,9 @@ def quick_client(
     """Build a client whose times are scaled, whose choices are seeded, and which is not paced."""
     client = Client(auth, settings=settings)
     # Pacing has its own proof; here a reconnect must not wait for a tickle's real second.
-    client._pipeline._pacer = Pacer((), per_second=1000, for_cancels=200)
-    inner = client._stream
-    client._stream = Stream(
+    client._parts.pipeline._pacer = Pacer((), per_second=1000, for_cancels=200)
+    inner = client._parts.stream
+    client._parts.stream = Stream(
         open_target=inner._open_target,
         ssl_context=inner._ssl_context,
         on_event=inner._on_event,

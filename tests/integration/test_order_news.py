@@ -107,7 +107,7 @@ async def test_what_happened_in_a_gap_is_found_and_marked(
 ) -> None:
     """The order was cancelled while the socket was down."""
     ib = gateway_ib
-    ib._pipeline._pacer = Pacer(
+    ib._parts.pipeline._pacer = Pacer(
         ()
     )  # the lists may be read once in five seconds: not waited for here
     live = await ib.orders.submit(FAR, answers=YES)

@@ -61,7 +61,9 @@ async def _whole_day(ib: Client, sim: Simulator) -> list[str]:
         sim.fail_next("/iserver/secdef/search", 500, {"error": "boom"}, times=5)
         with pytest.raises(ServerError) as caught:
             await ib.contracts.search("AAPL")
-        shown += [repr(x) for x in (ib, ib._auth, live, ib.session.info, quotes, caught.value)]
+        shown += [
+            repr(x) for x in (ib, ib._parts.auth, live, ib.session.info, quotes, caught.value)
+        ]
         shown += [repr(value) for value in vars(ib).values()]
         shown.append("".join(traceback.format_exception(caught.value)))
         shown.append(

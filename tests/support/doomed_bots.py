@@ -25,7 +25,7 @@ QUESTION = Answers.allow("o163")
 
 def unpaced(client: Client) -> Client:
     """Take IBKR's limits away: the simulator is ours, and a test must not wait five seconds."""
-    client._pipeline._pacer = Pacer((), per_second=1000)
+    client._parts.pipeline._pacer = Pacer((), per_second=1000)
     return client
 
 
@@ -58,7 +58,7 @@ class Reaper:
             (desk, "submit"),
         ):
             setattr(owner, name, self._around(name, getattr(owner, name)))
-        transport: Any = client._pipeline._transport
+        transport: Any = client._parts.pipeline._transport
         transport.send = self._around_transport(transport.send)
         for name in ("accepted", "failed"):
             method = getattr(desk._outcomes, name)

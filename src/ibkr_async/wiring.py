@@ -1,0 +1,278 @@
+"""Who is given what: builds the parts of a client and joins them.
+
+Responsible for one thing, `build`: from a login, settings and a world to parts that know each other
+through what they were given. It starts nothing and owns no lifetime: that is the client's. Tests and
+benchmarks that need a client of another kind build it here too, with other settings or another world.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from ibkr_async.errors import ClosedError, NoBridgeError, OrderGuardError, UnauthorizedError
+from ibkr_async.events import AuthStatusChanged, Event, EventFeed, LoginRenewed, StreamEvent
+from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.known.follower import OrderFollower
+from ibkr_async.orders.write.coid import CoidMaker
+from ibkr_async.resources.accounts import Accounts
+from ibkr_async.resources.contracts import Contracts
+from ibkr_async.resources.market_data import MarketData
+from ibkr_async.resources.portfolio import Portfolio
+from ibkr_async.resources.session import SessionEndpoints
+from ibkr_async.rest.pipeline import RestPipeline
+from ibkr_async.rest.transport import HttpxTransport
+from ibkr_async.session.keeper import SessionKeeper
+from ibkr_async.session.state import SessionFacts
+from ibkr_async.stream.core.settings import CoreSettings
+from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.socket.connection import SocketSettings
+from ibkr_async.world import World
+
+if TYPE_CHECKING:
+    from ibkr_async.config import Settings
+    from ibkr_async.ports import Auth, SocketTarget, Transport
+    from ibkr_async.rest.request import RestRequest
+
+T = TypeVar("T")
+
+_SESSION_PATIENCE_S = 600.0
+"""How long a socket that is wanted waits for the session before that is reported."""
+
+_OPEN_ONE = "open one with `async with Client(...) as ib:`"
+
+
+def build(
+    auth: Auth,
+    settings: Settings,
+    world: World | None = None,
+    *,
+    transport: Transport | None = None,
+) -> Parts:
+    """Build the parts of one client and join them. Does no I/O and needs no event loop.
+
+    `transport` stands in for the real one where a test decides what the server answers.
+    """
+    return Parts(auth, settings, world or World(), transport)
+
+
+class Parts:
+    """What a client is made of. Nothing here runs by itself."""
+
+    def __init__(
+        self, auth: Auth, settings: Settings, world: World, transport: Transport | None
+    ) -> None:
+        self.auth = auth
+        self.settings = settings
+        self.world = world
+        self.lifetime = Lifetime()
+        self.events = EventFeed()
+        """Everything that happens, for `ib.events()`."""
+        self._socket_login = -1
+        """Generation of the login under which the socket was bound."""
+        self.pipeline = self._build_pipeline(transport)
+        self.session = self._build_session()
+        self.stream = self._build_stream()
+        self.accounts = Accounts(self.send)
+        self.contracts = Contracts(self.send)
+        self.market_data = MarketData(self.send, world.clock.sleep)
+        self.portfolio = Portfolio(self.send)
+        self.orders = self._build_orders()
+        self.follower = OrderFollower(self.orders.news, feeds=self.stream, readings=self.orders)
+
+    # --- building --------------------------------------------------------------------------------
+
+    def _build_pipeline(self, transport: Transport | None) -> RestPipeline:
+        settings, clock = self.settings, self.world.clock
+        return RestPipeline(
+            self.auth,
+            transport
+            or HttpxTransport(self.auth.ssl_context, connect_timeout_s=settings.connect_timeout_s),
+            read_timeout_s=settings.read_timeout_s,
+            action_timeout_s=settings.order_timeout_s,
+            clock=clock.monotonic,
+            wall_clock=clock.wall,
+            sleep=clock.sleep,
+            random=self.world.random.uniform,
+        )
+
+    def _build_session(self) -> SessionKeeper:
+        settings = self.settings
+        return SessionKeeper(
+            SessionEndpoints(self._send_for_keeper),
+            Accounts(self._send_for_keeper),
+            may_initialise=self.auth.opens_brokerage_session,
+            login_generation=lambda: self.pipeline.logins.generation,
+            on_event=self._take_session_event,
+            on_ready=self._take_session_change,
+            clock=self.world.clock.wall,
+            tickle_interval_s=settings.tickle_interval_s,
+            compete=settings.compete,
+            account_id=settings.account_id or "",
+        )
+
+    def _build_stream(self) -> Stream:
+        settings, world = self.settings, self.world
+        return Stream(
+            open_target=self._open_target,
+            ssl_context=self.auth.ssl_context,
+            on_event=self._take_stream_event,
+            check_may_trade=self._check_may_trade,
+            clock=world.clock.monotonic,
+            wall_clock=world.clock.wall,
+            random=world.random.uniform,
+            settings=StreamSettings(
+                protocol=CoreSettings(
+                    tic_interval_s=settings.tic_interval_s,
+                    dead_after_s=settings.heartbeat_deadline_s,
+                    renew_after_s=settings.smd_lifetime_s,
+                    renew_jitter=settings.smd_jitter,
+                    max_frame_bytes=settings.max_frame_bytes,
+                ),
+                socket=SocketSettings(
+                    open_timeout_s=settings.connect_timeout_s,
+                    max_frame_bytes=settings.max_frame_bytes,
+                ),
+                first_retry_s=settings.reconnect_spread_s,
+                retry_cap_s=settings.reconnect_cap_s,
+                healthy_s=settings.reconnect_healthy_s,
+                close_timeout_s=settings.close_timeout_s,
+            ),
+        )
+
+    def _build_orders(self) -> OrderDesk:
+        settings, world = self.settings, self.world
+        return OrderDesk(
+            self.send,
+            account_facts=self._account_facts,
+            make_coid=CoidMaker(self._now_ms, world.random.bits),
+            journal=(
+                None if settings.journal is None else Journal(settings.journal, now_ms=self._now_ms)
+            ),
+            clock=world.clock.monotonic,
+            wall_clock=world.clock.wall,
+            sleep=world.clock.sleep,
+            settings=DeskSettings(
+                allow_live_orders=settings.allow_live_orders,
+                dry_run=settings.dry_run,
+                guard=settings.guard,
+                closes_gate=settings.gate_unknown_orders,
+                order_timeout_s=settings.order_timeout_s,
+                probe_spread_s=settings.order_probe_s,
+            ),
+        )
+
+    # --- joining: requests -----------------------------------------------------------------------
+
+    async def send(self, request: RestRequest[T]) -> T:
+        """Send a request of a user. Errors: `ClosedError`, and those of the pipeline."""
+        self.lifetime.check()
+        self.session.check_open()
+        login = self.pipeline.logins.generation
+        try:
+            return await self.pipeline.send(request)
+        except (NoBridgeError, UnauthorizedError):
+            self.session.doubt()
+            raise
+        finally:
+            if self.pipeline.logins.generation != login:
+                self.session.login_renewed()
+
+    async def _send_for_keeper(self, request: RestRequest[T]) -> T:
+        """As `send`, but what the keeper does about a lapsed session is not reported to it again."""
+        self.lifetime.check_opened()
+        return await self.pipeline.send(request)
+
+    # --- joining: what one part asks of another --------------------------------------------------
+
+    async def default_account(self) -> str:
+        """Return the account that is used where none is named, once the session knows it."""
+        return (await self._account_facts()).default_account_id or ""
+
+    async def resolve(self, *wanted: str | int) -> list[tuple[int, str]]:
+        """Return conid and symbol of each contract that was asked for."""
+        return [(found.conid, found.symbol) for found in await self.contracts.resolve(*wanted)]
+
+    async def _account_facts(self) -> AccountFacts:
+        self.lifetime.check()
+        self.session.check_open()
+        info = await self.session.ready(self.settings.ready_timeout_s)
+        return AccountFacts(default_account_id=info.account_id or None, is_paper=info.is_paper)
+
+    async def _open_target(self) -> SocketTarget:
+        """Describe a new socket, once there is a session that it can be bound to.
+
+        The keeper brings it up; a socket that asked for itself would log in all through the night.
+        """
+        await self.session.ready(_SESSION_PATIENCE_S)
+        session = await self.session.socket_session()
+        self._socket_login = self.pipeline.logins.generation
+        return self.auth.socket(session)
+
+    async def _check_may_trade(self, what: str) -> None:
+        facts = await self._account_facts()
+        if facts.is_paper is not True and not self.settings.allow_live_orders:
+            raise OrderGuardError(
+                f"({what})",
+                "this account is not known to be paper; to trade with real money give the client "
+                "allow_live_orders=True",
+            )
+
+    def _now_ms(self) -> int:
+        return int(self.world.clock.wall() * 1000)
+
+    # --- joining: what one part tells another ----------------------------------------------------
+
+    def _take_session_change(self, ready: bool) -> None:  # noqa: FBT001 - a fact, not a mode
+        self.stream.session_changed(ready)
+        if ready:
+            # IBKR's warm-up state does not survive a brokerage session.
+            self.portfolio.forget()
+
+    def _take_session_event(self, event: Event) -> None:
+        self.events.publish(event)
+        if (
+            isinstance(event, LoginRenewed)
+            and self.pipeline.logins.generation != self._socket_login
+        ):
+            # A socket that was bound under the old login does not survive it.
+            self.stream.reconnect("the login was renewed")
+
+    def _take_stream_event(self, event: Event) -> None:
+        if isinstance(event, AuthStatusChanged):
+            status = event.status
+            self.session.observe(
+                SessionFacts(
+                    connected=status.connected,
+                    authenticated=status.authenticated,
+                    established=status.established,
+                    competing=status.competing,
+                    message=status.fail or status.message,
+                )
+            )
+        if isinstance(event, StreamEvent):
+            self.follower.observe(event)
+        self.events.publish(event)
+
+
+class Lifetime:
+    """Whether the client is open, and if not, why: what every call checks first."""
+
+    def __init__(self) -> None:
+        self.opened = False
+        self.closed = False
+        self.death: BaseException | None = None
+        """The defect that ended the client; the cause of every later `ClosedError`."""
+
+    def check(self) -> None:
+        """Raise `ClosedError` unless the client is open."""
+        self.check_opened()
+        if self.closed:
+            if self.death is not None:
+                raise ClosedError("client", f"a defect ended it: {self.death!r}") from self.death
+            raise ClosedError("client", _OPEN_ONE)
+
+    def check_opened(self) -> None:
+        """Raise `ClosedError` when the client was never opened."""
+        if not self.opened:
+            raise ClosedError("client", _OPEN_ONE)
