@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from ibkr_async import config
 from ibkr_async.config import GuardSettings, Settings
 from ibkr_async.errors import ConfigError
 
@@ -111,59 +110,6 @@ def test_jitter_has_its_own_range() -> None:
     """More than half of the lifetime would overtake the next renewal."""
     with pytest.raises(ConfigError, match="smd_jitter"):
         Settings(smd_jitter=0.6)
-
-
-def test_missing_file_is_a_config_error(tmp_path: Path) -> None:
-    """The message has the path; directories and odd paths are no files either."""
-    for path in (tmp_path / "none.toml", tmp_path):
-        with pytest.raises(ConfigError, match=f"cannot read {path}"):
-            config.read_file(path)
-
-
-def test_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
-    """A key file is not a megabyte long; a wrong path must not fill the memory."""
-    file = tmp_path / "large"
-    file.write_bytes(bytes((1 << 20) + 1))
-
-    with pytest.raises(ConfigError, match="larger than 1 MiB"):
-        config.read_file(file)
-
-
-def test_file_opened_up_in_the_last_moment_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The mode that counts is the one of the opened file."""
-    file = tmp_path / "key.pem"
-    file.write_bytes(b"key")
-    file.chmod(0o600)
-    stat_before = file.stat()
-    monkeypatch.setattr(Path, "stat", lambda *_, **__: stat_before)
-    file.chmod(0o644)
-
-    with pytest.raises(ConfigError, match="chmod 600"):
-        config.read_private_file(file)
-
-
-def test_home_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`~` works in every path."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "key.pem").write_bytes(b"key")
-    (tmp_path / "key.pem").chmod(0o600)
-
-    assert config.read_private_file("~/key.pem") == b"key"
-    assert config.read_file("~/key.pem") == b"key"
-    config.check_files(["~/key.pem"])
-
-
-def test_json_that_is_broken_is_refused(tmp_path: Path) -> None:
-    """Neither broken text nor another shape passes."""
-    file = tmp_path / "credentials.json"
-    file.write_bytes(b'{"access_token": "canary')
-    file.chmod(0o600)
-
-    with pytest.raises(ConfigError, match="not a valid JSON file") as caught:
-        config.read_private_json(file)
-    assert "canary" not in str(caught.value)
 
 
 def test_guard_is_a_table_of_its_own(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ PURE = (
 
 # A package may import packages of a lower level, and its own.
 LEVEL = {
+    "_version": -1,
     "types": 0,
     "errors": 0,
     "ports": 0,
@@ -89,7 +90,8 @@ LEVEL = {
     "backoff": 0,
     "models": 1,
     "oauth": 1,
-    "config": 2,
+    "files": 2,
+    "config": 3,
     "auth": 3,
     "rest": 4,
     # A small client of its own: the three legs are walked before there is a `Client`.

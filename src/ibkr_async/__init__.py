@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ibkr_async._version import __version__
 from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
 from ibkr_async.client import Client
 from ibkr_async.config import GuardSettings, Settings
@@ -55,8 +56,6 @@ from ibkr_async.types import OrderStatus, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
     from ibkr_async.thirdparty import ThirdPartyClient
-
-__version__ = "0.1.0"
 
 __all__ = [
     "QUOTE",
@@ -96,6 +95,7 @@ __all__ = [
     "TrailingStopLimitOrder",
     "TrailingStopOrder",
     "UsageError",
+    "__version__",
     "is_retryable",
 ]
 

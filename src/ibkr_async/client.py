@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from ibkr_async.config import AnyPath, GuardSettings
+    from ibkr_async.config import GuardSettings
     from ibkr_async.feeds.buffer import Policy
+    from ibkr_async.files import AnyPath
     from ibkr_async.ports import Auth
     from ibkr_async.session.keeper import SessionInfo
     from ibkr_async.stream.multiplexer import Stream

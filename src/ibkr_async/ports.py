@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from ibkr_async._version import __version__
+
 if TYPE_CHECKING:
     import ssl
 
@@ -70,7 +72,7 @@ class Transport(Protocol):
 Send = Callable[[HttpRequest], Awaitable[HttpReply]]
 """Sends one request as it is and returns the answer, whatever its status."""
 
-USER_AGENT = "ibkr_async/0.1"
+USER_AGENT = f"ibkr_async/{__version__.rpartition('.')[0]}"
 """Always sent: IBKR's edge answers 403 without a User-Agent."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from ibkr_async import config
+from ibkr_async import files
 from ibkr_async.errors import ConfigError
 from ibkr_async.oauth import pem
 
@@ -27,7 +27,7 @@ class Trust:
 
     def __init__(self, ca: KeySource | None, *, may_skip_host_name: bool) -> None:
         if ca is not None and not isinstance(ca, bytes):
-            config.check_files([ca])
+            files.check_files([ca])
         self._ca = ca
         self._check_host_name = not may_skip_host_name
         self._context: ssl.SSLContext | None = None
@@ -44,7 +44,7 @@ class Trust:
     def _build(self) -> ssl.SSLContext:
         if self._ca is None:
             return system_context()
-        certificate = self._ca if isinstance(self._ca, bytes) else config.read_file(self._ca)
+        certificate = self._ca if isinstance(self._ca, bytes) else files.read_file(self._ca)
         return pinned_context(certificate, check_host_name=self._check_host_name)
 
 

@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from ibkr_async import config
+from ibkr_async import files
 from ibkr_async.auth._secret import Secret
 from ibkr_async.errors import ConfigError
 from ibkr_async.oauth import pem
@@ -88,7 +88,7 @@ def check_key_files(sources: Iterable[DhSource], *, allow_open: bool) -> None:
     Errors: `ConfigError` for missing files, or open ones, with the `chmod` to run.
     """
     paths = [source for source in sources if not isinstance(source, bytes | DhParams)]
-    config.check_private_files(paths, allow_open=allow_open)
+    files.check_private_files(paths, allow_open=allow_open)
 
 
 def read_private_key(source: KeySource, what: str, *, allow_open: bool) -> RSAPrivateKey:
@@ -136,7 +136,7 @@ def read_dh(source: DhSource, *, allow_open: bool) -> DhParams:
 def _content(source: KeySource, *, allow_open: bool) -> bytes:
     if isinstance(source, bytes):
         return source
-    return config.read_private_file(source, allow_open=allow_open)
+    return files.read_private_file(source, allow_open=allow_open)
 
 
 def _where(source: KeySource, what: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from ibkr_async import config
+from ibkr_async import files
 from ibkr_async.errors import ConfigError
 from ibkr_async.oauth.dh import DhParams, dh_from_hex
 
@@ -48,7 +48,7 @@ class Credentials(TypedDict):
     ca: NotRequired[KeySource]
 
 
-def from_files(directory: config.AnyPath, *, allow_open: bool = False) -> Credentials:
+def from_files(directory: files.AnyPath, *, allow_open: bool = False) -> Credentials:
     """Read a directory: `private_signature.pem private_encryption.pem dhparam.pem credentials.json`.
 
     `credentials.json` has `consumer_key access_token access_token_secret`, and may have `realm
@@ -59,23 +59,23 @@ def from_files(directory: config.AnyPath, *, allow_open: bool = False) -> Creden
     home = Path(directory).expanduser()
     values: dict[str, str] = {}
     if (home / _JSON_FILE).exists():
-        found = config.read_private_json(home / _JSON_FILE, allow_open=allow_open)
+        found = files.read_private_json(home / _JSON_FILE, allow_open=allow_open)
         kept = {name: value for name, value in found.items() if name in _ALL}
         values = _texts(kept, str(home / _JSON_FILE))
-    files = {
+    key_files = {
         "signature_key_file": _SIGNATURE_FILE,
         "encryption_key_file": _ENCRYPTION_FILE,
         "dh_param_file": _DH_FILE,
         "ca_file": _CA_FILE,
     }
     # The files of the directory are the keys: a path inside credentials.json is not followed.
-    for name, file in files.items():
+    for name, file in key_files.items():
         values.pop(name, None)
         if (home / file).exists():
             values[name] = file
 
     def spell(name: str) -> str:
-        return files.get(name) or f"{name} in {_JSON_FILE}"
+        return key_files.get(name) or f"{name} in {_JSON_FILE}"
 
     return _credentials(values, spell, f"the directory {home}", home)
 
@@ -86,7 +86,7 @@ def from_env(environ: Mapping[str, str] | None = None, *, allow_open: bool = Fal
     Errors: one `ConfigError` for everything that is missing; one when the directory and single
     credentials are both set, since neither should win silently.
     """
-    found = config.read_env(environ)
+    found = files.read_env(environ)
     values = {name: value for name, value in found.items() if name in _ALL}
     directory = found.get("credentials_dir")
     if directory is None:
@@ -99,16 +99,16 @@ def from_env(environ: Mapping[str, str] | None = None, *, allow_open: bool = Fal
     return from_files(directory, allow_open=allow_open)
 
 
-def from_toml(path: config.AnyPath, *, allow_open: bool = False) -> Credentials:
+def from_toml(path: files.AnyPath, *, allow_open: bool = False) -> Credentials:
     """Read the table `[ibkr]`: the names of the variables in lower case without `IBKR_`.
 
     Relative paths are relative to the file.
     Errors: one `ConfigError` for everything that is missing, or for unknown names.
     """
-    found = config.read_toml(path, TOML_TABLE, private=True, allow_open=allow_open)
+    found = files.read_toml(path, TOML_TABLE, private=True, allow_open=allow_open)
     unknown = sorted(found.keys() - set(_ALL))
     if unknown:
-        raise ConfigError(f"{path}, [{TOML_TABLE}]: {config.describe_unknown(unknown, _ALL)}")
+        raise ConfigError(f"{path}, [{TOML_TABLE}]: {files.describe_unknown(unknown, _ALL)}")
     values = _texts(found, f"{path}, [{TOML_TABLE}]")
     return _credentials(values, str, f"{path}, [{TOML_TABLE}]", Path(path).expanduser().parent)
 
@@ -158,7 +158,7 @@ def _prime(prime_hex: str, spell: Callable[[str], str]) -> DhParams:
 
 
 def _env_name(name: str) -> str:
-    return f"{config.ENV_PREFIX}{name.upper()}"
+    return f"{files.ENV_PREFIX}{name.upper()}"
 
 
 def _texts(values: Mapping[str, Any], where: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ from ibkr_async.ports import USER_AGENT, SocketTarget
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ibkr_async import config
+    from ibkr_async import files
     from ibkr_async.auth.keys import DhSource, KeySource
     from ibkr_async.ports import HttpReply, Method, Pairs, Send
 
@@ -130,7 +130,7 @@ class OAuth1a(ExpiringLogin):
         self._token: _handshake.LiveSessionToken | None = None
 
     @classmethod
-    def from_files(cls, directory: config.AnyPath, **options: Unpack[OAuth1aOptions]) -> Self:
+    def from_files(cls, directory: files.AnyPath, **options: Unpack[OAuth1aOptions]) -> Self:
         """Read `private_signature.pem private_encryption.pem dhparam.pem credentials.json [ca.pem]`.
 
         The simulator writes the same layout. `options` are arguments of `OAuth1a`.
@@ -154,7 +154,7 @@ class OAuth1a(ExpiringLogin):
         return cls(**credentials.from_env(environ, allow_open=allow_open), **options)
 
     @classmethod
-    def from_toml(cls, path: config.AnyPath, **options: Unpack[OAuth1aOptions]) -> Self:
+    def from_toml(cls, path: files.AnyPath, **options: Unpack[OAuth1aOptions]) -> Self:
         """Read the table `[ibkr]` of a TOML file: the variables' names in lower case, without prefix.
 
         The file holds secrets, so it must be closed to others as well.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ibkr_async import config
+from ibkr_async import files as own_files
 from ibkr_async.auth import OAuth1a
 from ibkr_async.auth.keys import read_private_key
 from ibkr_async.auth.oauth1a.credentials import Credentials, from_files
@@ -91,7 +91,7 @@ def _check_modes(report: Report, home: Path) -> None:
     )
     present = [home / name for name in names if (home / name).exists()]
     try:
-        config.check_private_files(present)
+        own_files.check_private_files(present)
     except ConfigError as error:
         report.fail(
             "modes",
@@ -148,7 +148,7 @@ def _key(report: Report, home: Path, private: str, public: str) -> RSAPrivateKey
         return None
     own = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     uploaded = home / public
-    if uploaded.exists() and config.read_file(uploaded).split() != own.split():
+    if uploaded.exists() and own_files.read_file(uploaded).split() != own.split():
         report.fail(
             what,
             f"{public} is not its public half",
@@ -174,7 +174,7 @@ def _check_dh(report: Report, home: Path, credentials: Credentials | None) -> bo
         report.ok("DH prime", "given as dh_prime in credentials.json; the upload is not seen here")
         return True
     try:
-        content = config.read_private_file(path, allow_open=True)
+        content = own_files.read_private_file(path, allow_open=True)
         params = dh.read_dh_pem(content)
         canonical = is_canonical(content)
     except (ConfigError, ValueError) as error:

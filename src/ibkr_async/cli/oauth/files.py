@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ibkr_async import config
+from ibkr_async.files import read_env, read_private_json
 
 SIGNATURE_FILE = "private_signature.pem"
 ENCRYPTION_FILE = "private_encryption.pem"
@@ -28,7 +28,7 @@ _PRIVATE_FILE, _PUBLIC_FILE, _PRIVATE_DIRECTORY = 0o600, 0o644, 0o700
 
 def credentials_home(directory: Path | None) -> Path:
     """Return the directory that was asked for, `IBKR_CREDENTIALS_DIR`, or `~/.ibkr`."""
-    chosen = directory or config.read_env().get("credentials_dir") or _DEFAULT_HOME
+    chosen = directory or read_env().get("credentials_dir") or _DEFAULT_HOME
     return Path(chosen).expanduser()
 
 
@@ -50,7 +50,7 @@ def write_new(path: Path, content: bytes, *, public: bool = False) -> None:
 def read_credentials(home: Path) -> dict[str, Any]:
     """Read `credentials.json`; empty when there is none. Errors: `ConfigError`."""
     path = home / CREDENTIALS_FILE
-    return config.read_private_json(path) if path.exists() else {}
+    return read_private_json(path) if path.exists() else {}
 
 
 def replace_credentials(home: Path, facts: dict[str, Any]) -> Path:
