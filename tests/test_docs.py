@@ -24,29 +24,34 @@ def test_generated_page_is_up_to_date(name: str) -> None:
     assert page == build.NOTE + build.PAGES[name](), "run `make docs`"
 
 
-def test_every_python_block_of_the_readme_compiles() -> None:
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_every_python_block_of_the_pages_compiles() -> None:
     """What users paste is at least Python."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    blocks = {
+        page.name: re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        for page in PAGES
+    }
 
-    assert len(blocks) >= 4
-    for block in blocks:
-        compile(
-            f"async def example():\n    {block.replace(chr(10), chr(10) + '    ')}", "r", "exec"
-        )
-
-
-def test_links_of_the_readme_exist() -> None:
-    """No link of the README leads nowhere."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-
-    for target in re.findall(r"\]\(([^)#:]+)\)", readme):
-        assert (ROOT / target).exists(), target
+    assert len(blocks["README.md"]) >= 3
+    assert len(blocks["first-bot.md"]) == 1
+    for name, found in blocks.items():
+        for block in found:
+            body = block.replace(chr(10), chr(10) + "    ")
+            compile(f"async def example():\n    {body}", name, "exec")
 
 
-def test_readme_shows_the_demo_bot_as_it_is() -> None:
-    """The README's bot is the one that `make demo` runs."""
+def test_links_of_the_pages_exist() -> None:
+    """No link of the README, or of a page in docs/, leads nowhere."""
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_page_shows_the_demo_bot_as_it_is() -> None:
+    """The bot of docs/first-bot.md is the one that `make demo` runs."""
     source = (ROOT / "src" / "ibkr_async" / "cli" / "demo_bot.py").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "first-bot.md").read_text(encoding="utf-8")
 
-    assert source[source.index("async def trade(") :].rstrip() in readme
+    assert source[source.index("async def trade(") :].rstrip() in page

@@ -122,7 +122,7 @@ def _credentials(
     if missing:
         raise ConfigError(
             f"credentials missing in {where}: {', '.join(missing)}; IBKR's self-service OAuth page "
-            "hands them out, and the README says how (section 'Real credentials')"
+            "hands them out, and docs/logging-in.md says how"
         )
 
     def path(name: str) -> str:
