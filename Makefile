@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+# Most tests wait for sockets, so more run side by side than there are cores.
+WORKERS ?= 4
 
 BIN     = $(VENV)/bin
 LOWEST  = $(VENV)-lowest
@@ -20,13 +22,13 @@ demo: $(STAMP)   ## run the demo bot against the built-in simulator (ARGS="--sec
 
 test: $(STAMP)   ## run the whole test suite with its coverage gate (pyproject.toml)
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term $(ARGS)
 
 lowest:          ## run the tests against the oldest dependencies that pyproject.toml allows
 	@$(MAKE) --no-print-directory $(LOWEST)/.ready VENV=$(LOWEST)
 	@$(LOWEST)/bin/python tests/support/lowest.py >$(LOWEST)/lowest.txt
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/python -m pytest -m "not interop and not browser" $(ARGS)
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) -m "not interop and not browser" $(ARGS)
 
 check: lint types layers  ## lint, types and layer rules
 
