@@ -49,6 +49,42 @@ def test_environment_is_read() -> None:
     )
 
 
+def test_environment_reaches_into_groups() -> None:
+    """Two underscores lead into a table; several values are separated by commas."""
+    settings = Settings.from_env(
+        {
+            "IBKR_GUARD__ACCOUNTS": "DU1, DU2",
+            "IBKR_GUARD__CONIDS": "265598",
+            "IBKR_GUARD__MAX_NOTIONAL": "0.1",
+        }
+    )
+
+    assert settings.guard == GuardSettings(
+        accounts=frozenset({"DU1", "DU2"}),
+        conids=frozenset({265598}),
+        max_notional=Decimal("0.1"),
+    )
+
+
+@pytest.mark.parametrize("name", ["GUARD__MAX_QUANTTY", "GUARD__NOTHING__MORE"])
+def test_misspelt_group_variable_is_refused(name: str) -> None:
+    """A limit that was meant to hold must not be left alone."""
+    with pytest.raises(ConfigError, match="the environment: unknown name"):
+        Settings.from_env({f"IBKR_{name}": "1"})
+
+
+def test_table_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    """And an unknown name in an inner table is named with its table."""
+    file = tmp_path / "bot.toml"
+    file.write_text("[settings]\nguard = 3\n")
+    with pytest.raises(ConfigError, match="'guard' must be a table"):
+        Settings.from_toml(file)
+
+    file.write_text("[settings.guard]\nmax_quantty = 3\n")
+    with pytest.raises(ConfigError, match=r"guard: unknown name .* did you mean 'max_quantity'"):
+        Settings.from_toml(file)
+
+
 def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an argument the real environment counts, at the time of the call."""
     monkeypatch.setenv("IBKR_TIC_INTERVAL_S", "15")

@@ -7,12 +7,14 @@ the part's business.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 import msgspec
 
 from ibkr_async.errors import ConfigError
 from ibkr_async.files import describe_unknown, read_env, read_toml
+from ibkr_async.knobs import Knobs
 from ibkr_async.types import to_decimal
 
 if TYPE_CHECKING:
@@ -62,12 +64,16 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 force(self, name, number)
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a client behaves. Every default is safe; nothing dangerous is on.
 
     Units are in the names: `_s` is seconds.
     Errors: `ConfigError` for a value out of range.
     """
+
+    may_be_zero: ClassVar[frozenset[str]] = frozenset({"smd_jitter", "reconnect_spread_s"})
+    # More than half of the lifetime would overtake the next renewal.
+    at_most: ClassVar[dict[str, float]] = {"smd_jitter": 0.5}
 
     # trading
     account_id: str | None = None
@@ -123,28 +129,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_frame_bytes: int = 8 << 20
     """Largest frame that is taken from the socket."""
 
-    def __post_init__(self) -> None:
-        """Refuse values that would make a timer spin or a limit meaningless."""
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                continue
-            may_be_zero = name in {"smd_jitter", "reconnect_spread_s"}
-            # Written so that NaN is refused as well.
-            if not (0 < value < float("inf") or (may_be_zero and value == 0)):
-                raise ConfigError(f"setting {name}: {value} is out of range; it must be above zero")
-        if self.smd_jitter > 0.5:  # noqa: PLR2004 - more than half would overtake the next renewal
-            raise ConfigError(f"setting smd_jitter: {self.smd_jitter} is out of range; 0 to 0.5")
-
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read `IBKR_<SETTING>` variables, such as `IBKR_TICKLE_INTERVAL_S=30`; others are left alone.
+        """Read `IBKR_<SETTING>` variables, such as `IBKR_COMPETE=true`; others are left alone.
 
-        Booleans are `true`, `false`, `1` or `0`.
+        Two underscores lead into a group: `IBKR_GUARD__MAX_QUANTITY=100`. Booleans are `true`, `false`,
+        `1` or `0`; several values are separated by commas.
         Errors: `ConfigError` that names the variable.
         """
-        known = set(cls.__struct_fields__)
-        values = {name: text for name, text in read_env(environ).items() if name in known}
+        found = read_env(environ)
+        known = {name.replace(".", "__"): name for name in names_of(cls)}
+        groups = {name.partition("__")[0] for name in known if "__" in name}
+        unknown = [
+            name
+            for name in found
+            if name not in known and "__" in name and name.partition("__")[0] in groups
+        ]
+        if unknown:
+            raise ConfigError(f"the environment: {describe_unknown(unknown, known)}")
+        values: dict[str, Any] = {}
+        for variable, name in known.items():
+            if variable in found:
+                _put(values, name, found[variable])
         return _settings(values, "the environment")
 
     @classmethod
@@ -157,11 +163,60 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return _settings(read_toml(path, SETTINGS_TABLE), str(path))
 
 
+def names_of(group: type[msgspec.Struct]) -> list[str]:
+    """Return the dotted name of every setting of a group, those of inner groups included."""
+    names: list[str] = []
+    for field in msgspec.structs.fields(group):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            names += [f"{field.name}.{inner}" for inner in names_of(field.type)]
+        else:
+            names.append(field.name)
+    return names
+
+
+def value_of(settings: msgspec.Struct, name: str) -> Any:
+    """Return the value of a setting by its dotted name."""
+    return reduce(getattr, name.split("."), settings)
+
+
+def _put(values: dict[str, Any], name: str, text: str) -> None:
+    *groups, last = name.split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+    values[last] = text
+
+
 def _settings(values: Mapping[str, Any], where: str) -> Settings:
-    unknown = sorted(values.keys() - set(Settings.__struct_fields__))
-    if unknown:
-        raise ConfigError(f"{where}: {describe_unknown(unknown, Settings.__struct_fields__)}")
+    _check_names(values, Settings, where)
     try:
-        return msgspec.convert(dict(values), Settings, strict=False)
+        return msgspec.convert(_split(values, Settings), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: a setting has a wrong value: {error}") from None
+
+
+def _check_names(values: Mapping[str, Any], group: type[msgspec.Struct], where: str) -> None:
+    fields = {field.name: field.type for field in msgspec.structs.fields(group)}
+    if unknown := sorted(values.keys() - fields.keys()):
+        raise ConfigError(f"{where}: {describe_unknown(unknown, fields)}")
+    for name, value in values.items():
+        inner = fields[name]
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where}: {name!r} must be a table of settings")
+            _check_names(value, inner, f"{where}, {name}")
+
+
+def _split(values: Mapping[str, Any], group: type[msgspec.Struct]) -> dict[str, Any]:
+    """Turn text with commas into lists where a setting holds several values."""
+    found: dict[str, Any] = {}
+    types = {field.name: field.type for field in msgspec.structs.fields(group)}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found[name] = _split(value, types[name])
+        elif isinstance(value, str) and any(
+            get_origin(each) in {frozenset, tuple} for each in (types[name], *get_args(types[name]))
+        ):
+            found[name] = [part.strip() for part in value.split(",") if part.strip()]
+        else:
+            found[name] = value
+    return found
