@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ibkr_async.feeds.buffer import Buffer, Policy
-from ibkr_async.stream.core.channel import Listener, Wish
+from ibkr_async.stream.core.channel import NEVER, Listener, Wish
 from ibkr_async.stream.core.protocol import CoreSettings, StreamCore
 from ibkr_async.stream.core.sharing import merge
 from ibkr_async.stream.core.topics import TOPICS
@@ -34,6 +34,14 @@ def wish(topic: str, arguments: Mapping[str, Any] | None = None, *, waits: bool 
     return Wish(TOPICS[code], target, default if arguments is None else arguments, waits)
 
 
+def earliest_due(core: StreamCore) -> float:
+    """Find what is due next among the channels by looking at every one."""
+    lifecycle, registry = core._lifecycle, core._registry
+    watching = any(one.topic.watched and one.on_wire for one in registry)
+    due = [one.due for one in (*registry, *registry.unnamed)]
+    return min([*due, lifecycle._staleness._look_at if watching else NEVER], default=NEVER)
+
+
 class Driver:
     """A core, the time, and everything that it has said."""
 
@@ -43,7 +51,7 @@ class Driver:
         random: Callable[[], float] = lambda: 0.5,
         is_open: Callable[[str], bool | None] = lambda _target: None,
     ) -> None:
-        self.core = StreamCore(settings, random=random, is_open=is_open)
+        self.core = StreamCore(settings, random=random, unix=lambda now: now, is_open=is_open)
         self.now = 0.0
         self.sent: list[str] = []
         self.events: list[StreamEvent] = []

@@ -8,7 +8,7 @@ import pytest
 
 from ibkr_async.stream.core.channel import NEVER, Listener
 from ibkr_async.stream.core.protocol import CoreSettings
-from stream.core_driver import GREETING, READY, Driver, make_buffer, wish
+from stream.core_driver import GREETING, READY, Driver, earliest_due, make_buffer, wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +43,11 @@ def test_whatever_changes_a_time_is_seen_in_the_next_deadline(
     listener = driver.listen("smd+1")
     lifecycle = driver.core._lifecycle
     driver.now = 1.0
-    assert lifecycle.next_due == lifecycle.find_next_due()
+    assert lifecycle.next_due == earliest_due(driver.core)
 
     change(driver, listener)
 
-    assert lifecycle.next_due == lifecycle.find_next_due()
+    assert lifecycle.next_due == earliest_due(driver.core)
 
 
 def test_each_step_of_a_channel_moves_the_deadline() -> None:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ibkr_async.stream.core.channel import Listener
 from ibkr_async.stream.core.protocol import Phase
 from ibkr_async.stream.core.registry import route_of
-from stream.core_driver import GREETING, READY, Driver, make_buffer, wish
+from stream.core_driver import GREETING, READY, Driver, earliest_due, make_buffer, wish
 
 TOPICS = [
     "smd+1", "smd+2", "smd+2@ARCA", "sor", "str", "spl", "ntf", "ssd+DU1",
@@ -243,7 +243,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
     def deadline_is_the_earliest(self) -> None:
         """The deadline that is remembered is what looking at every channel finds."""
         lifecycle = self.driver.core._lifecycle
-        assert lifecycle.next_due == lifecycle.find_next_due()
+        assert lifecycle.next_due == earliest_due(self.driver.core)
 
     @invariant()
     def nothing_leaks(self) -> None:

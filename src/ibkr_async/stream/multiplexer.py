@@ -100,12 +100,18 @@ class Stream(Feeds):
         self._ssl_context = ssl_context
         self._on_event = on_event
         self._clock = clock
+        self._wall_clock = wall_clock
         self._random = random
         self.check_may_trade = check_may_trade or _refuse_to_trade
         """Raises `OrderGuardError` where trading is not allowed. Used by dialogues."""
         self.hours = MarketHours(wall_clock)
         """Trading hours of contracts, if you know them: silence outside of them is no stall."""
-        self._core = StreamCore(self.settings.protocol, random=random, is_open=self.hours.is_open)
+        self._core = StreamCore(
+            self.settings.protocol,
+            random=random,
+            unix=lambda now: wall_clock() - (clock() - now),
+            is_open=self.hours.is_open,
+        )
         self._backoff = Backoff(
             first_s=self.settings.first_retry_s,
             cap_s=self.settings.retry_cap_s,
@@ -314,7 +320,7 @@ class Stream(Feeds):
             return
         delay = self._backoff.next_delay(self._random())
         self._publish(
-            ConnectFailed(at=self._clock(), detail=str(error), fatal=False, retry_in_s=delay)
+            ConnectFailed(at=self._wall_clock(), detail=str(error), fatal=False, retry_in_s=delay)
         )
         await self._pause(delay)
 
@@ -334,7 +340,7 @@ class Stream(Feeds):
     def _give_up(self, error: IbkrError) -> None:
         """No attempt can help: end everything that waits. A later subscription tries again."""
         self._publish(
-            ConnectFailed(at=self._clock(), detail=str(error), fatal=True, retry_in_s=0.0)
+            ConnectFailed(at=self._wall_clock(), detail=str(error), fatal=True, retry_in_s=0.0)
         )
         for subscription in tuple(self._subscriptions):
             subscription.end(error)

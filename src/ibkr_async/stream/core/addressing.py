@@ -24,30 +24,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ibkr_async.models.history import span_s
-from ibkr_async.stream.core.channel import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ibkr_async.stream.core.channel import Channel
 
 
-def may_request(channel: Channel, others: Iterable[Channel]) -> bool:
+def may_request(channel: Channel) -> bool:
     """Tell whether a channel may be requested beside what the server serves already."""
-    topic = channel.topic
-    group = topic.group_of(channel.target)
-    served = [
-        other
-        for other in others
-        if other is not channel
-        and other.on_wire
-        and other.topic is topic
-        and topic.group_of(other.target) == group
-    ]
-    if topic.at_most is not None and len(served) >= topic.at_most:
+    topic, room = channel.topic, channel.room
+    if room is None:
+        return True
+    if room.is_full and channel not in room.served:
         return False
     return not topic.numbered or not any(
-        other.name == channel.name and _is_outstanding(other) for other in served
+        other.name == channel.name and other.outstanding
+        for other in room.served
+        if other is not channel
     )
 
 
@@ -82,10 +76,6 @@ def _answered(namesakes: Sequence[Channel], wire: Mapping[str, Any]) -> Channel 
     if not server_id and len(fitting) != 1:
         return None
     return min(fitting, key=lambda channel: channel.requested_at, default=None)
-
-
-def _is_outstanding(channel: Channel) -> bool:
-    return channel.awaiting and channel.confirm_by != NEVER
 
 
 def _may_be(channel: Channel, bar_length: object) -> bool:

@@ -2,7 +2,20 @@
 
 A `Wish` is one topic that a consumer wants. A `Listener` is that consumer: a buffer and the wishes
 that feed it. A `Channel` is what all wishes for one topic share: at most one subscription at the
-server, however many listen.
+server, however many listen. A `Room` is what several channels share where IBKR serves only so many.
+
+**A channel's state** changes along this table and no other way; `Channel.become` refuses the rest::
+
+    from, to     WANTED   REQUESTED    RENEWING     LIVE          DOUBTED             ABANDONED
+    WANTED                requested
+    REQUESTED    lost     asked again               first frame   no answer, refused  given up
+    RENEWING     lost                  asked again  first frame   no answer, refused  given up
+    LIVE         lost     fell silent  renewed                    refused             given up
+    DOUBTED      lost     asked again               first frame                       given up
+    ABANDONED
+
+*Lost* is the connection, or the brokerage session. *Given up* leads to ABANDONED only where the server
+has not said the number by which to give it up; every other channel that nobody wants is forgotten.
 
 Responsible for what is known of each, and for who gets what of an update. It decides nothing: what
 is sent when is `lifecycle`. Pure.
@@ -10,6 +23,7 @@ is sent when is `lifecycle`. Pure.
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from functools import cache, partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +34,7 @@ from ibkr_async.stream.core.sharing import narrow, unite
 from ibkr_async.stream.core.topic_row import NO_ARGUMENTS, Arguments, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from ibkr_async.feeds.buffer import Buffer
@@ -56,24 +70,28 @@ class Listener:
     """A consumer's end: where its items go, and which topics it waits for."""
 
     # A set weighs 216 bytes, and most listeners need none or one: so both are made when needed.
-    __slots__ = ("buffer", "failed", "keys", "markers")
+    __slots__ = ("buffer", "failed", "keys", "markers", "unserved")
 
     def __init__(self, buffer: Buffer[Any], *, markers: bool = False) -> None:
         self.buffer = buffer
         self.markers = markers
+        self.unserved = 0
+        """How many of its channels are not live."""
         self.keys: AbstractSet[str] = _NOTHING
         """Channels that it listens to."""
         self.failed: AbstractSet[str] = _NOTHING
         """Those of them that the server refused or did not confirm."""
 
-    def join(self, key: str) -> None:
+    def join(self, channel: Channel) -> None:
         """Note that it listens to a channel."""
-        self.keys = _with(self.keys, key)
+        self.keys = _with(self.keys, channel.key)
+        self.unserved += channel.state is not ChannelState.LIVE
 
-    def leave(self, key: str) -> None:
-        """Note that it does not listen to a channel any more. Twice is harmless."""
-        self.keys = _without(self.keys, key)
-        self.failed = _without(self.failed, key)
+    def leave(self, channel: Channel) -> None:
+        """Note that it does not listen to a channel any more."""
+        self.keys = _without(self.keys, channel.key)
+        self.failed = _without(self.failed, channel.key)
+        self.unserved -= channel.state is not ChannelState.LIVE
 
     def note_failure(self, key: str) -> None:
         """Note that the server refused or did not confirm a channel."""
@@ -89,47 +107,103 @@ class Listener:
             self.buffer.mark(marker)
 
 
+class ChannelState(Enum):
+    """Where a channel stands with the server. The module's text has the table of transitions."""
+
+    WANTED = auto()
+    """Not requested on this connection."""
+    REQUESTED = auto()
+    """Requested; its first frame is waited for."""
+    RENEWING = auto()
+    """Requested anew while its data flows; the first frame after that is waited for."""
+    LIVE = auto()
+    """Its data flows."""
+    DOUBTED = auto()
+    """Refused or not answered. It may be answered late, and is asked for again after a while."""
+    ABANDONED = auto()
+    """Nobody wants it, and it has a place at the server until the server says its number."""
+
+
+_LOST_OR_GIVEN_UP: Final = frozenset({ChannelState.WANTED, ChannelState.ABANDONED})
+NEXT_STATES: Final[Mapping[ChannelState, AbstractSet[ChannelState]]] = {
+    ChannelState.WANTED: {ChannelState.REQUESTED},
+    ChannelState.REQUESTED: _LOST_OR_GIVEN_UP
+    | {ChannelState.REQUESTED, ChannelState.LIVE, ChannelState.DOUBTED},
+    ChannelState.RENEWING: _LOST_OR_GIVEN_UP
+    | {ChannelState.RENEWING, ChannelState.LIVE, ChannelState.DOUBTED},
+    ChannelState.LIVE: _LOST_OR_GIVEN_UP
+    | {ChannelState.REQUESTED, ChannelState.RENEWING, ChannelState.DOUBTED},
+    ChannelState.DOUBTED: _LOST_OR_GIVEN_UP | {ChannelState.REQUESTED, ChannelState.LIVE},
+    ChannelState.ABANDONED: frozenset(),
+}
+"""The table of transitions."""
+
+# Tuples: an enum's member is found in one by identity, in a set by a hash that costs more.
+_FLOWING: Final = (ChannelState.LIVE, ChannelState.RENEWING)
+_AWAITING: Final = (ChannelState.REQUESTED, ChannelState.RENEWING, ChannelState.DOUBTED)
+_OUTSTANDING: Final = (ChannelState.REQUESTED, ChannelState.RENEWING, ChannelState.ABANDONED)
+
+
+class Room:
+    """What channels share of which IBKR serves only so many: those that wait, and those that are served."""
+
+    __slots__ = ("_at_most", "served", "waiting")
+
+    def __init__(self, at_most: int | None) -> None:
+        self._at_most = at_most
+        # Dicts are sets that keep their order: whoever wanted first is asked for first.
+        self.waiting: dict[Channel, None] = {}
+        self.served: dict[Channel, None] = {}
+        """Those that have a place at the server, abandoned ones among them."""
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether IBKR serves no more."""
+        return self._at_most is not None and len(self.served) >= self._at_most
+
+    def note(self, channel: Channel) -> None:
+        """Take note of a channel's state; one that is wanted goes to the end of the queue."""
+        self.leave(channel)
+        waits = channel.state is ChannelState.WANTED
+        (self.waiting if waits else self.served)[channel] = None
+
+    def leave(self, channel: Channel) -> None:
+        """Forget a channel."""
+        self.waiting.pop(channel, None)
+        self.served.pop(channel, None)
+
+
 class Channel:
-    """One subscription at the server and everyone who listens to it.
-
-    Where it stands::
-
-        on_wire  awaiting   meaning
-        no       no         wanted, not requested on this connection
-        yes      yes        requested; its first frame has not come
-        yes      no         live
-    """
+    """One subscription at the server and everyone who listens to it."""
 
     __slots__ = (
+        "act_at",
         "asked_for",
-        "awaiting",
         "busy",
-        "confirm_by",
         "decode",
-        "ever_live",
         "frame_without_payload",
         "gap_since",
         "heard_at",
         "idle",
         "key",
+        "listed_at",
         "name",
-        "on_wire",
         "put",
         "renew_at",
-        "renewing",
         "requested_at",
-        "retry_at",
+        "room",
         "server_id",
         "silent_s",
         "spoke",
         "started_at",
+        "state",
         "target",
         "told_of_gap",
         "topic",
         "wishes",
     )
 
-    def __init__(self, topic: Topic, target: str, key: str = "") -> None:
+    def __init__(self, topic: Topic, target: str, key: str = "", room: Room | None = None) -> None:
         self.topic = topic
         self.target = target
         self.name = topic.topic_of(target)
@@ -146,11 +220,9 @@ class Channel:
         self.spoke = False
         """True once data came in the present period of `staleness`."""
         # progress
-        self.on_wire = False
-        self.awaiting = False
-        self.ever_live = False
-        """True once it was live on any connection: from then on an interruption is a gap."""
-        self.renewing = False
+        self.state = ChannelState.WANTED
+        self.room = room
+        """What it shares with others where IBKR serves only so many."""
         self.server_id = ""
         self.asked_for: Arguments = NO_ARGUMENTS
         """Arguments of the last request."""
@@ -165,12 +237,16 @@ class Channel:
         """When the server's clock of its lifetime began."""
         self.heard_at = 0.0
         """End of the latest period of `staleness` in which data came; only of watched topics."""
-        self.confirm_by = NEVER
+        self.act_at = NEVER
+        """When it is too late for an answer; when DOUBTED, the time to ask again."""
         self.renew_at = NEVER
-        self.retry_at = NEVER
+        self.listed_at = NEVER
+        """Used by `agenda` alone."""
         # gap
         self.gap_since: float | None = None
         self.told_of_gap: tuple[Listener, ...] = ()
+        if room is not None:
+            room.note(self)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -180,18 +256,52 @@ class Channel:
     @property
     def due(self) -> float:
         """When the next thing is due here, or `NEVER`."""
-        return min(self.confirm_by, self.renew_at, self.retry_at)
+        return min(self.act_at, self.renew_at)
 
-    def off_wire(self) -> None:
+    @property
+    def on_wire(self) -> bool:
+        """Tell whether the server has been asked for it on this connection."""
+        return self.state is not ChannelState.WANTED
+
+    @property
+    def flows(self) -> bool:
+        """Tell whether its data comes, so that an interruption is a gap."""
+        return self.state in _FLOWING
+
+    @property
+    def awaiting(self) -> bool:
+        """Tell whether its next frame would be the first since a request."""
+        return self.state in _AWAITING
+
+    @property
+    def outstanding(self) -> bool:
+        """Tell whether the server's next answer may be the one to this request."""
+        return self.state in _OUTSTANDING
+
+    def become(self, state: ChannelState) -> None:
+        """Go over to another state, and tell those who count. Errors: `ValueError` off the table."""
+        if state not in NEXT_STATES[self.state]:
+            raise ValueError(f"{self.key} cannot become {state.name} from {self.state.name}")
+        missed = (self.state is ChannelState.LIVE) - (state is ChannelState.LIVE)
+        self.state = state
+        if missed:
+            for listener in self.wishes:
+                listener.unserved += missed
+        if self.room is not None:
+            self.room.note(self)
+
+    def lose(self) -> None:
         """Forget everything that was true on a connection that is gone."""
-        self.on_wire = self.awaiting = self.renewing = self.spoke = False
+        self.become(ChannelState.WANTED)
         self.server_id = ""
+        self.spoke = False
         self.busy = self.idle = 0
-        self.confirm_by = self.renew_at = self.retry_at = NEVER
+        self.act_at = self.renew_at = NEVER
 
     def postpone(self, lag_s: float) -> None:
         """Give the server the time back in which we were not listening."""
-        self.confirm_by += lag_s
+        if self.outstanding:
+            self.act_at += lag_s
         self.heard_at += lag_s
 
     def refresh(self) -> None:

@@ -3,18 +3,16 @@
 Responsible for moving each channel along and for saying so. It decides what to request and when;
 what arrives and whether the connection lives is `protocol`'s business. Pure.
 
-The path of a channel::
-
-    wanted --request--> awaiting --first frame--> live --lifetime nearly over--> awaiting ...
-                           |                       |
-                           | no frame in 10 s      | connection or session lost
-                           v                       v
-              never was live: SubscriptionFailed   Gap; then, on the first frame
-              was live: Gap, Stale, ask again      after the next request, Resumed
+Which way a channel can go is the table in `channel`. What is said on the way: `Confirmed`, `Resumed` or
+`Renewed` with the first frame after a request, whichever says most; `Gap` when data that flowed stops;
+`SubscriptionFailed` when it has never flowed and is refused or not answered.
 
 Topics that are never acknowledged (`sor`) count as live once they are requested. A live topic that falls
-silent in a suspicious way (`staleness`) goes the way of the right branch too. Where IBKR serves only so
-many, the rest stays wanted until there is room (`addressing`).
+silent in a suspicious way (`staleness`) is asked for again. Where IBKR serves only so many, the rest
+stays wanted until there is room (`addressing`).
+
+Nothing that happens to one channel looks at all of them: their times are in an `agenda`, and those that
+wait for a place are in the queue of their `Room`. Only a new connection or session does.
 """
 
 from __future__ import annotations
@@ -23,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from ibkr_async.errors import SubscriptionError
 from ibkr_async.stream.core.addressing import may_request
-from ibkr_async.stream.core.channel import NEVER
+from ibkr_async.stream.core.agenda import Agenda
+from ibkr_async.stream.core.channel import NEVER, ChannelState
 from ibkr_async.stream.core.events import (
     Confirmed,
     Gap,
@@ -37,7 +36,7 @@ from ibkr_async.stream.core.staleness import Staleness
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ibkr_async.stream.core.channel import Channel, Listener, Wish
+    from ibkr_async.stream.core.channel import Channel, Listener, Room, Wish
     from ibkr_async.stream.core.output import Output
     from ibkr_async.stream.core.registry import Registry
     from ibkr_async.stream.core.settings import CoreSettings, CoreStats
@@ -67,10 +66,7 @@ class Lifecycle:
         self._stats = stats
         self._random = random
         self._staleness = Staleness(settings, is_open)
-        self._look_at = NEVER
-        """When the watched channels are looked at next."""
-        self._due: float | None = None
-        """What `next_due` found last; None when a time has changed since."""
+        self._agenda = Agenda()
         self._released: set[str] = set()
         """Server ids that were given up on this connection."""
 
@@ -90,17 +86,32 @@ class Lifecycle:
         elif channel.server_id:
             # A second request would take a second place and come under another number.
             self._give_up(channel)
-            self._begin_renewal(channel, now)
-            self._request(channel, now)
+            channel.server_id = ""
+            self._request_anew(channel, now)
 
     def unsubscribe(self, key: str, listener: Listener, now: float) -> None:
         """Take a wish back; the last one to leave tells the server."""
-        self._due = None
-        abandoned = self._registry.remove(key, listener)
-        if abandoned is not None:
-            self._give_up(abandoned)
-            if abandoned.topic.at_most is not None:
-                self.request_wanted(now)
+        channel = self._registry.remove(key, listener)
+        if channel is None:
+            return
+        known = self.ready and channel.on_wire
+        self._give_up(channel)
+        if known and channel.topic.numbered and not channel.server_id:
+            # It has a place at the server, and no name yet by which to give it back.
+            channel.become(ChannelState.ABANDONED)
+            channel.act_at = channel.requested_at + 2 * self._settings.confirm_timeout_s
+            channel.renew_at = NEVER
+            self._registry.abandon(channel)
+            self._agenda.note(channel)
+        else:
+            self._forget(channel)
+        self._fill(channel.room, now)
+
+    def _forget(self, channel: Channel) -> None:
+        self._registry.forget(channel)
+        self._staleness.forget(channel)
+        channel.act_at = channel.renew_at = NEVER
+        self._agenda.drop(channel)
 
     def close(self) -> None:
         """Take every wish back and end every consumer's buffer."""
@@ -109,16 +120,18 @@ class Lifecycle:
             for listener in tuple(channel.wishes):
                 listener.buffer.end()
                 self._registry.remove(channel.key, listener)
+            self._forget(channel)
         self.ready = False
 
     def brokerage_is(self, up: bool, now: float) -> None:  # noqa: FBT001 - a fact, not a mode
         """Take note of the brokerage session: request what waited for it, or name what it took."""
+        if up is self.brokerage:
+            return
         self.brokerage = up
-        self._due = None
         if up:
             self.request_wanted(now)
             return
-        self._registry.unnamed.clear()
+        self._forget_unnamed()
         for channel in self._registry:
             # The streams of a brokerage session do not survive it.
             if channel.topic.needs_brokerage:
@@ -127,75 +140,58 @@ class Lifecycle:
     def connection_lost(self, reason: str, now: float, silent_s: float) -> None:
         """Nothing survives a connection at the server: name what was interrupted."""
         self.ready = False
-        self._due = None
-        self._registry.unnamed.clear()
         self._released.clear()
+        self._forget_unnamed()
         for channel in self._registry:
             self._interrupt(channel, reason, now, silent_s)
+
+    def _forget_unnamed(self) -> None:
+        for channel in tuple(self._registry.unnamed):
+            self._forget(channel)
 
     # --- what is due -----------------------------------------------------------------------------
 
     @property
     def next_due(self) -> float:
         """When `serve_due` must be called at the latest, or `NEVER`."""
-        # Looking at 100 channels costs 15 µs, and most wake-ups have changed no time.
-        if self._due is None:
-            self._due = self.find_next_due()
-        return self._due
-
-    def find_next_due(self) -> float:
-        """Look at every channel for what is due next."""
-        due, watching = NEVER, False
-        for channel in self._registry:
-            due = min(due, channel.due)
-            watching = watching or (channel.topic.watched and channel.on_wire)
-        for channel in self._registry.unnamed:
-            due = min(due, channel.confirm_by)
-        return min(due, self._look_at) if watching else due
+        return min(self._agenda.next_due, self._staleness.next_due)
 
     def serve_due(self, now: float) -> None:
         """Do everything that is due."""
-        self._due = None
-        unnamed = self._registry.unnamed
-        if any(now >= channel.confirm_by for channel in unnamed):
-            unnamed[:] = [channel for channel in unnamed if now < channel.confirm_by]
-            self.request_wanted(now)
-        for channel in self._registry:
-            if now >= channel.due:
-                self.serve(channel, now)
-        if now >= self._look_at:
-            self._look_at = now + self._staleness.period_s
-            for channel in self._registry:
-                if channel.topic.watched and channel.on_wire and not channel.awaiting:
-                    self._look_at_silence(channel, now)
+        for channel in self._agenda.take_due(now):
+            self._serve(channel, now)
+            self._agenda.note(channel)
+        for channel in self._staleness.take_due(now):
+            if channel.state is ChannelState.LIVE:
+                self._look_at_silence(channel, now)
 
     def postpone(self, grace_s: float) -> None:
         """Give the server the time back in which we were not listening."""
-        self._due = None
         for channel in (*self._registry, *self._registry.unnamed):
             channel.postpone(grace_s)
-        self._look_at += grace_s
+        self._agenda.settle()
+        self._staleness.postpone(grace_s)
 
-    def serve(self, channel: Channel, now: float) -> None:
-        """Do what is due for a channel."""
-        if now >= channel.confirm_by:
+    def _serve(self, channel: Channel, now: float) -> None:
+        if now < channel.act_at:
+            if now >= channel.renew_at:
+                self._renew(channel, now)
+        elif channel.state is ChannelState.ABANDONED:
+            self._forget(channel)
+            self._fill(channel.room, now)
+        elif channel.state is not ChannelState.DOUBTED:
             waited = now - channel.requested_at
-            channel.confirm_by = NEVER
-            self._output.emit(Stale(at=now, topic=channel.key, silent_s=waited))
+            self._output.emit(Stale(at=self._output.unix(now), topic=channel.key, silent_s=waited))
             self.fail(channel, f"no answer within {waited:.0f} s", now)
-        elif now >= channel.retry_at:
-            if self._has_room(channel):
-                self._request(channel, now)
-            else:
-                channel.retry_at = now + self._settings.retry_interval_s
-        elif now >= channel.renew_at:
-            self._renew(channel, now)
+        elif may_request(channel):
+            self._request(channel, now)
+        else:
+            channel.act_at = now + self._settings.retry_interval_s
 
     def greeted(self, now: float) -> None:
         """From now on requests are heard: make those that are wanted."""
         self.ready = True
-        self._due = None
-        self._look_at = now + self._staleness.period_s
+        self._staleness.begin(now)
         self.request_wanted(now)
 
     def request_wanted(self, now: float) -> None:
@@ -206,29 +202,29 @@ class Lifecycle:
     def _request_if_wanted(self, channel: Channel, now: float) -> None:
         """Request a channel that is not on the wire, if it may be asked for now."""
         held_back = channel.topic.needs_brokerage and self.brokerage is False
-        if self.ready and not channel.on_wire and not held_back and self._has_room(channel):
+        if self.ready and not channel.on_wire and not held_back and may_request(channel):
             self._request(channel, now)
 
-    def _has_room(self, channel: Channel) -> bool:
-        topic = channel.topic
-        if topic.at_most is None and not topic.numbered:
-            return True
-        return may_request(channel, (*self._registry, *self._registry.unnamed))
+    def _fill(self, room: Room | None, now: float) -> None:
+        """Request those that waited for a place, or for another one's answer."""
+        if room is not None and not room.is_full:
+            for channel in tuple(room.waiting):
+                self._request_if_wanted(channel, now)
 
-    def _request(self, channel: Channel, now: float) -> None:
-        self._due = None
+    def _request(
+        self, channel: Channel, now: float, state: ChannelState = ChannelState.REQUESTED
+    ) -> None:
         self._send_request(channel)
-        channel.on_wire = True
+        channel.become(state)
         channel.requested_at = channel.started_at = now
-        channel.retry_at = NEVER
-        if channel.topic.watched and self._look_at <= now:
-            self._look_at = now + self._staleness.period_s  # nothing was watched in the meantime
+        channel.act_at = now + self._settings.confirm_timeout_s
+        if channel.topic.watched:
+            self._staleness.watch(channel, now)
         if channel.topic.lifetime_s is not None:
             spread = 1 + self._settings.renew_jitter * (2 * self._random() - 1)
             channel.renew_at = now + self._settings.renew_after_s * spread
         if channel.topic.confirmed:
-            channel.awaiting = True
-            channel.confirm_by = now + self._settings.confirm_timeout_s
+            self._agenda.note(channel)
         else:
             self.first_frame(channel, now, confirmed=False)
 
@@ -248,19 +244,13 @@ class Lifecycle:
         if text:
             self._output.send(text)
             self._released.add(channel.server_id)
-        elif channel.topic.numbered:
-            # It has a place at the server, and no name yet by which to give it back.
-            channel.confirm_by = channel.requested_at + 2 * self._settings.confirm_timeout_s
-            self._registry.unnamed.append(channel)
-        channel.server_id = ""
 
     def name(self, channel: Channel, server_id: str, now: float) -> None:
         """Take note of the number that the server gave a request; free it if nobody wants it."""
-        if channel in self._registry.unnamed:
-            self._due = None
-            self._registry.unnamed.remove(channel)
+        if channel.state is ChannelState.ABANDONED:
+            self._forget(channel)
             self.release(channel.topic, server_id)
-            self.request_wanted(now)
+            self._fill(channel.room, now)
         else:
             channel.server_id = server_id
 
@@ -272,49 +262,44 @@ class Lifecycle:
 
     def first_frame(self, channel: Channel, now: float, *, confirmed: bool = True) -> None:
         """A channel is live: what was open about it is settled, before the frame is delivered."""
-        self._due = None
-        channel.awaiting = False
-        channel.confirm_by = channel.retry_at = NEVER
+        at, renewed = self._output.unix(now), channel.state is ChannelState.RENEWING
+        channel.become(ChannelState.LIVE)
+        channel.act_at = NEVER
+        self._agenda.note(channel)
         for listener in channel.wishes:
             listener.forget_failure(channel.key)
         if channel.gap_since is not None:
             resumed = Resumed(
-                at=now, topic=channel.key, gap_s=now - channel.gap_since, confirmed=confirmed
+                at=at, topic=channel.key, gap_s=now - channel.gap_since, confirmed=confirmed
             )
             for listener in channel.told_of_gap:
                 listener.mark(resumed)
             channel.gap_since, channel.told_of_gap = None, ()
             self._output.emit(resumed)
-        elif channel.renewing:
+        elif renewed:
             self._stats.renewals += 1
-            renewed = Renewed(at=now, topic=channel.key, silent_s=channel.silent_s)
-            self._output.emit(renewed)
+            self._output.emit(Renewed(at=at, topic=channel.key, silent_s=channel.silent_s))
         elif confirmed:
-            self._output.emit(Confirmed(at=now, topic=channel.key))
-        channel.ever_live = True
-        channel.renewing = False
+            self._output.emit(Confirmed(at=at, topic=channel.key))
         channel.heard_at = now
         if channel.topic.numbered:
-            self.request_wanted(now)  # another one of the same name may have waited for this answer
+            self._fill(channel.room, now)  # one of the same name may have waited for this answer
 
     def _renew(self, channel: Channel, now: float) -> None:
         """Ask again before the server stops sending, which it does without a word."""
         lifetime = channel.topic.lifetime_s
-        if lifetime is not None and now - channel.started_at > lifetime:
+        if lifetime is not None and channel.flows and now - channel.started_at > lifetime:
             self._open_gap(channel, "its lifetime ended before it was renewed", now)
-        self._begin_renewal(channel, now)
-        self._ask_again(channel, now)
-
-    def _begin_renewal(self, channel: Channel, now: float) -> None:
-        """Remember for how long nothing had come: the answer will hide a stall that it heals."""
-        channel.renewing = True
-        watched = channel.topic.watched and not channel.spoke
-        channel.silent_s = now - channel.heard_at if watched else 0.0
-
-    def _ask_again(self, channel: Channel, now: float) -> None:
         if self._settings.unsubscribe_to_renew:
             self._give_up(channel)
-        self._request(channel, now)
+        self._request_anew(channel, now)
+
+    def _request_anew(self, channel: Channel, now: float) -> None:
+        """Ask again, and remember for how long nothing had come: the answer hides what it heals."""
+        watched = channel.topic.watched and not channel.spoke
+        channel.silent_s = now - channel.heard_at if watched else 0.0
+        renews = ChannelState.RENEWING if channel.flows else ChannelState.REQUESTED
+        self._request(channel, now, renews)
 
     def _look_at_silence(self, channel: Channel, now: float) -> None:
         """Ask again for a topic that used to be busy and says nothing, as it may have stalled."""
@@ -323,31 +308,38 @@ class Lifecycle:
         silent_s = self._staleness.look(channel)
         if silent_s is None:
             return
-        stale = Stale(at=now, topic=channel.key, silent_s=silent_s)
+        stale = Stale(at=self._output.unix(now), topic=channel.key, silent_s=silent_s)
         self._output.emit(stale)
         for listener in channel.wishes:
             listener.mark(stale)
         self._open_gap(channel, "it was busy and fell silent", now, silent_s)
-        self._ask_again(channel, now)
+        if self._settings.unsubscribe_to_renew:
+            self._give_up(channel)
+        self._request(channel, now)
 
     def fail(self, channel: Channel, detail: str, now: float) -> None:
         """A channel was refused or did not answer: ask again later, unless nobody is left to ask for."""
-        self._due = None
-        channel.retry_at = now + self._settings.retry_interval_s
-        channel.confirm_by = NEVER  # the renewal stays due: data may go on in spite of all
-        channel.awaiting = True
-        if channel.ever_live:
-            self._open_gap(channel, detail, now)
+        if channel.state is ChannelState.DOUBTED:
             return
-        failed = SubscriptionFailed(at=now, topic=channel.key, detail=detail)
+        flowed = channel.flows
+        channel.become(ChannelState.DOUBTED)
+        channel.act_at = now + self._settings.retry_interval_s
+        self._agenda.note(channel)  # the renewal stays due: data may go on in spite of all
+        if flowed:
+            self._open_gap(channel, detail, now)
+        elif channel.gap_since is None:
+            self._tell_of_failure(channel, detail, now)
+        if channel.topic.numbered:
+            self._fill(channel.room, now)
+
+    def _tell_of_failure(self, channel: Channel, detail: str, now: float) -> None:
+        failed = SubscriptionFailed(at=self._output.unix(now), topic=channel.key, detail=detail)
         self._output.emit(failed)
         for listener in tuple(channel.wishes):
             listener.note_failure(channel.key)
             listener.mark(failed)
             if listener.failed >= listener.keys:
                 self._end(listener, SubscriptionError(channel.key, detail), now)
-        if channel.topic.numbered:
-            self.request_wanted(now)
 
     def _end(self, listener: Listener, error: SubscriptionError, now: float) -> None:
         listener.buffer.end(error)
@@ -358,21 +350,26 @@ class Lifecycle:
 
     def _interrupt(self, channel: Channel, reason: str, now: float, silent_s: float = 0.0) -> None:
         if not channel.on_wire:
+            if channel.room is not None:
+                channel.room.note(channel)  # behind those that came before it and are lost now
             return
-        channel.off_wire()
+        flowed = channel.flows
+        channel.lose()
+        self._agenda.note(channel)
+        self._staleness.forget(channel)
         if channel.topic.dialogue:
             detail = (
                 f"{reason} in the middle of the dialogue; look at the orders before you repeat it"
             )
             for listener in tuple(channel.wishes):
                 self._end(listener, SubscriptionError(channel.key, detail), now)
-        elif channel.ever_live:
+        elif flowed:
             self._open_gap(channel, reason, now, silent_s)
 
     def _open_gap(self, channel: Channel, reason: str, now: float, silent_s: float = 0.0) -> None:
         if channel.gap_since is not None:
             return
-        gap = Gap(at=now, topic=channel.key, reason=reason, silent_s=silent_s)
+        gap = Gap(at=self._output.unix(now), topic=channel.key, reason=reason, silent_s=silent_s)
         channel.gap_since = now
         channel.told_of_gap = tuple(channel.wishes)
         for listener in channel.told_of_gap:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ibkr_async.stream.core.events import StreamEvent
     from ibkr_async.stream.core.settings import CoreStats
 
-_MOST_EVENTS: Final = 1_000
+_MOST_REPORTS: Final = 1_000
 """More are counted only, so that a flood of bad frames is bounded."""
 
 
 class Output:
     """Two queues, and one flag that says cheaply whether anything is in them."""
 
-    def __init__(self, stats: CoreStats) -> None:
+    def __init__(self, stats: CoreStats, unix: Callable[[float], float]) -> None:
         self.wants_attention = False
+        self.unix = unix
+        """Gives the Unix seconds of a time on the core's clock, for the `at` of events."""
         self._stats = stats
         self._events: list[StreamEvent] = []
         self._frames: list[str] = []
@@ -27,12 +31,17 @@ class Output:
         return bool(self._frames)
 
     def emit(self, event: StreamEvent) -> None:
-        """Report something."""
-        if len(self._events) < _MOST_EVENTS:
-            self._events.append(event)
+        """Report what has changed here. It is never dropped: there is no more of it than channels."""
+        self._events.append(event)
+        self.wants_attention = True
+
+    def report(self, event: StreamEvent) -> None:
+        """Report what a frame says, unless too much waits already."""
+        if len(self._events) < _MOST_REPORTS:
+            self.emit(event)
         else:
             self._stats.events_dropped += 1
-        self.wants_attention = True
+            self.wants_attention = True
 
     def send(self, text: str) -> None:
         """Have a frame sent."""

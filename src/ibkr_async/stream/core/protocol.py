@@ -50,6 +50,7 @@ from ibkr_async.errors import ClosedError, SubscriptionError
 from ibkr_async.models.base import convert
 from ibkr_async.models.streaming import AuthStatus, SystemMessage, read_auth_status
 from ibkr_async.stream.core.addressing import addressee
+from ibkr_async.stream.core.channel import ChannelState
 from ibkr_async.stream.core.events import (
     AuthStatusChanged,
     BadFrame,
@@ -103,9 +104,14 @@ class StreamCore:
         settings: CoreSettings | None = None,
         *,
         random: Callable[[], float],
+        unix: Callable[[float], float],
         is_open: Callable[[str], bool | None] = _no_opinion,
     ) -> None:
-        """`is_open` says whether the market of a target such as `265598` is open; None is unknown."""
+        """Begin offline, with nothing wanted.
+
+        `unix` gives the Unix seconds of a time on the clock by which the verbs are called: events carry
+        them. `is_open` says whether the market of a target such as `265598` is open; None is unknown.
+        """
         self.settings = settings or CoreSettings()
         self.stats = CoreStats()
         self.phase = Phase.OFFLINE
@@ -115,7 +121,7 @@ class StreamCore:
         self._routes = self._registry.routes
         self._codes_asked_for: set[str] = set()
         """Codes of the topics that were ever wanted here."""
-        self._output = Output(self.stats)
+        self._output = Output(self.stats, unix)
         self._lifecycle = Lifecycle(
             self._registry,
             self._output,
@@ -142,8 +148,10 @@ class StreamCore:
             return
         self.phase = Phase.GREETING
         self.status = AuthStatus()
-        # An old connection's `sts` says nothing about this one; the keeper's word stays.
-        self._lifecycle.brokerage = self._brokerage_told
+        # What an old connection's `sts` has said against the keeper's word is nothing to go by any
+        # more, and neither is that word: then nothing is known, and topics are asked for.
+        if self._lifecycle.brokerage is not self._brokerage_told:
+            self._lifecycle.brokerage = None
         self._session = session
         self._liveness.opened(now)
 
@@ -158,7 +166,9 @@ class StreamCore:
         self._output.forget_frames()
         silent_s = max(0.0, now - self._liveness.heard_at)
         self._lifecycle.connection_lost(f"connection lost ({code})", now, silent_s)
-        self._output.emit(Disconnected(at=now, code=code, reason=reason, planned=planned))
+        self._output.emit(
+            Disconnected(at=self._output.unix(now), code=code, reason=reason, planned=planned)
+        )
 
     def session_established(self, established: bool, now: float) -> None:  # noqa: FBT001 - a fact, not a mode
         """Take the keeper's word on whether the brokerage session is up."""
@@ -196,10 +206,7 @@ class StreamCore:
 
         A topic that is never confirmed counts once its request has been taken to be sent.
         """
-        if self._output.has_frames:
-            return False
-        wanted = [self._registry.channels[key] for key in listener.keys]
-        return all(channel.on_wire and not channel.awaiting for channel in wanted)
+        return not listener.unserved and not self._output.has_frames
 
     def say(self, key: str, text: str) -> None:
         """Send a frame of the user's own within a dialogue, such as an answer to a question.
@@ -207,7 +214,7 @@ class StreamCore:
         Errors: `SubscriptionError` when the dialogue has not begun or is over; nothing is sent then.
         """
         channel = self._registry.channels.get(key)
-        if channel is None or not channel.on_wire or channel.awaiting or not self._lifecycle.ready:
+        if channel is None or channel.state is not ChannelState.LIVE or not self._lifecycle.ready:
             raise SubscriptionError(key, "the dialogue is not open; nothing was sent")
         self._output.send(text)
 
@@ -267,7 +274,7 @@ class StreamCore:
         self._liveness.heard_at = now
         self._liveness.probed = False
         # One slice object for all frames: 20 ns each.
-        channel_of, ending = self._routes.get, slice(-ENDING, None)
+        channel_of, ending, live = self._routes.get, slice(-ENDING, None), ChannelState.LIVE
         for frame in frames:
             channel = channel_of(frame[ending])
             if channel is None:
@@ -285,7 +292,7 @@ class StreamCore:
                 continue
             update.raw = frame
             channel.spoke = True
-            if channel.awaiting:
+            if channel.state is not live and channel.awaiting:
                 self._lifecycle.first_frame(channel, now)
             channel.put(update)
 
@@ -316,7 +323,9 @@ class StreamCore:
                 self._take_untitled(wire, frame, now)
             elif row is None:
                 self.stats.unknown += 1
-                self._output.emit(UnknownFrame(at=now, topic=topic, sample=sample(frame)))
+                self._output.report(
+                    UnknownFrame(at=self._output.unix(now), topic=topic, sample=sample(frame))
+                )
             else:
                 if row.control in self._controls:
                     self._controls[row.control](wire, now)
@@ -361,7 +370,7 @@ class StreamCore:
         if server_id:
             self._lifecycle.name(channel, server_id, now)
         channel.spoke = True
-        if channel.awaiting and channel.wishes:
+        if channel.awaiting:
             self._lifecycle.first_frame(channel, now)
         for item in items:
             channel.put(item)
@@ -377,7 +386,11 @@ class StreamCore:
         self.phase = Phase.READY
         self.stats.connections += 1
         self._liveness.greeted(now)
-        self._output.emit(Connected(at=now, username=message.success, is_paper=message.is_paper))
+        self._output.emit(
+            Connected(
+                at=self._output.unix(now), username=message.success, is_paper=message.is_paper
+            )
+        )
         self._lifecycle.greeted(now)
 
     def _take_status(self, wire: dict[str, Any], now: float) -> None:
@@ -389,7 +402,7 @@ class StreamCore:
             if (value := getattr(said, name)) is not None
         }
         self.status = msgspec.structs.replace(self.status, **news)
-        self._output.emit(AuthStatusChanged(at=now, status=self.status))
+        self._output.report(AuthStatusChanged(at=self._output.unix(now), status=self.status))
         if not news.keys().isdisjoint({"authenticated", "established", "competing"}):
             usable = (
                 self.status.authenticated is not False
@@ -397,9 +410,8 @@ class StreamCore:
                 and self.status.competing is not True
             )
             # Whoever spoke last is believed: the keeper, who asks over REST, or the socket. What is
-            # believed already changes nothing, and looking at every channel costs 15 µs for 100.
-            if self._lifecycle.brokerage is not usable:
-                self._lifecycle.brokerage_is(usable, now)
+            # believed already changes nothing.
+            self._lifecycle.brokerage_is(usable, now)
 
     def _take_untitled(self, wire: dict[str, Any], frame: bytes, now: float) -> None:
         """Frames without a topic: a request for the session, and two unsubscribe confirmations."""
@@ -411,13 +423,15 @@ class StreamCore:
                 self._session = ""
         elif not _starts(message, "Unsubscribed ") and not _starts(result, "unsubscribed from "):
             self.stats.unknown += 1
-            self._output.emit(UnknownFrame(at=now, topic="", sample=sample(frame)))
+            self._output.report(
+                UnknownFrame(at=self._output.unix(now), topic="", sample=sample(frame))
+            )
 
     def _take_error(self, wire: dict[str, Any], now: float) -> None:
         error = str(wire.get("error", wire.get("args", "")))[:_LONGEST_ERROR]
         topic = str(wire.get("topic", ""))
         self.stats.errors += 1
-        self._output.emit(ErrorReceived(at=now, error=error, topic=topic))
+        self._output.report(ErrorReceived(at=self._output.unix(now), error=error, topic=topic))
         # Some error frames name the topic in their text only.
         channel = self._registry.named_in([topic, *words_of(error)])
         if channel is not None and channel.on_wire:
@@ -430,7 +444,7 @@ class StreamCore:
 
         A little more is given, because what came meanwhile still waits to be read.
         """
-        self._output.emit(LoopLagged(at=now, lag_s=lag_s))
+        self._output.emit(LoopLagged(at=self._output.unix(now), lag_s=lag_s))
         grace_s = lag_s + self.settings.lag_tolerance_s
         self._liveness.forgive(grace_s, now)
         self._lifecycle.postpone(grace_s)
@@ -439,13 +453,15 @@ class StreamCore:
         self.phase = Phase.DEAD
         self._lifecycle.ready = False
         self._output.forget_frames()
-        self._output.emit(ConnectionDead(at=now, reason=reason))
+        self._output.emit(ConnectionDead(at=self._output.unix(now), reason=reason))
 
     # --- reports ---------------------------------------------------------------------------------
 
     def _report_bad(self, topic: str, detail: str, frame: bytes, now: float) -> None:
         self.stats.bad += 1
-        self._output.emit(BadFrame(at=now, topic=topic, detail=detail, sample=sample(frame)))
+        self._output.report(
+            BadFrame(at=self._output.unix(now), topic=topic, detail=detail, sample=sample(frame))
+        )
 
 
 def _starts(text: object, prefix: str) -> bool:

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ibkr_async.stream.core.channel import NEVER
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,8 +37,40 @@ class Staleness:
     """Looks at the watched channels once in each period."""
 
     def __init__(self, settings: CoreSettings, is_open: Callable[[str], bool | None]) -> None:
-        self.period_s = settings.stale_after_s / _PERIODS
+        self._period_s = settings.stale_after_s / _PERIODS
         self._is_open = is_open
+        self._watched: dict[Channel, None] = {}
+        self._look_at = NEVER
+
+    @property
+    def next_due(self) -> float:
+        """When `take_due` has something to give, or `NEVER`."""
+        return self._look_at if self._watched else NEVER
+
+    def begin(self, now: float) -> None:
+        """Begin a period: a connection is greeted."""
+        self._look_at = now + self._period_s
+
+    def watch(self, channel: Channel, now: float) -> None:
+        """Watch a channel that was requested. Twice is harmless."""
+        if self._look_at <= now:
+            self.begin(now)  # nothing was watched in the meantime
+        self._watched[channel] = None
+
+    def forget(self, channel: Channel) -> None:
+        """Watch a channel no more. Twice is harmless."""
+        self._watched.pop(channel, None)
+
+    def take_due(self, now: float) -> tuple[Channel, ...]:
+        """Return the channels that must be looked at now, and begin the next period."""
+        if now < self.next_due:
+            return ()
+        self.begin(now)
+        return tuple(self._watched)
+
+    def postpone(self, grace_s: float) -> None:
+        """Lengthen the period by the time in which nobody here was listening."""
+        self._look_at += grace_s
 
     def look(self, channel: Channel) -> float | None:
         """Note whether a channel has spoken in this period; give the seconds of a suspicious silence."""
@@ -48,6 +82,6 @@ class Staleness:
         channel.idle += 1
         if channel.idle < _PERIODS or channel.busy < BUSY:
             return None
-        silent_s = channel.idle * self.period_s
+        silent_s = channel.idle * self._period_s
         channel.busy = channel.idle = 0
         return None if self._is_open(channel.target) is False else silent_s
