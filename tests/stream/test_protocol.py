@@ -14,7 +14,7 @@ from ibkr_async.models.streaming import LiveOrderUpdate, Notification, Prompt
 from ibkr_async.stream.core.channel import Listener
 from ibkr_async.stream.core.events import BadFrame, LoopLagged, SubscriptionFailed
 from ibkr_async.stream.core.protocol import CoreSettings, Phase
-from stream.core_driver import GREETING, Driver, make_buffer, smd, wish
+from stream.core_driver import GREETING, READY, Driver, make_buffer, smd, wish
 
 
 def connected(*topics: str, **options: Any) -> tuple[Driver, Listener]:
@@ -104,6 +104,33 @@ def test_joining_a_subscription_that_was_interrupted_brings_no_stray_resumed() -
     ]  # fmt: skip
     assert [type(item).__name__ for item in second.buffer.take_all()] == ["MarketDataUpdate"]
     assert first.buffer.stats.gaps == 1
+
+
+@pytest.mark.parametrize("keeper_says_up", [True, False])
+def test_session_about_which_the_keeper_and_the_last_connection_differ_is_unknown(
+    keeper_says_up: bool,
+) -> None:
+    """Neither word outlives the connection, and what is not known to be down is asked for."""
+    driver, _ = connected("smd+8314")
+    driver.core.session_established(keeper_says_up, driver.now)
+    driver.receive(READY.replace("true", "false") if keeper_says_up else READY)
+    driver.lose()
+    driver.sent.clear()
+    driver.connect()
+
+    assert driver.sent == ['smd+8314+{"fields":["31"]}']
+
+
+def test_session_that_both_say_is_down_is_down_on_the_next_connection_too() -> None:
+    """A request that cannot be served would be refused, and end its consumer."""
+    driver, _ = connected("smd+8314")
+    driver.core.session_established(False, driver.now)
+    driver.receive(READY.replace("true", "false"))
+    driver.lose()
+    driver.sent.clear()
+    driver.connect()
+
+    assert driver.sent == []
 
 
 # --- renewal -------------------------------------------------------------------------------------

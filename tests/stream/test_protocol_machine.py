@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ibkr_async.stream.core.channel import Listener
+from ibkr_async.stream.core.channel import NEVER, ChannelState, Listener
 from ibkr_async.stream.core.protocol import Phase
 from ibkr_async.stream.core.registry import route_of
 from stream.core_driver import GREETING, READY, Driver, earliest_due, make_buffer, wish
@@ -22,6 +22,7 @@ BEGINS = {
 }  # fmt: skip
 WITHOUT_SESSION = {"spl", "ssd"}
 MOST_BARS = 5
+NOT_READY = READY.replace('"established":true', '"established":false')
 
 
 def wanted_by(topic: str, tag: str) -> tuple[str, dict[str, object] | None]:
@@ -97,6 +98,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
         self.server = Server()
         self.listeners: list[Listener] = []
         self.session_up = True
+        self.told: bool | None = None
+        """The keeper's last word on the session."""
         self.holding = False
         self.held: list[str] = []
         """Answers that the server has not sent yet."""
@@ -164,6 +167,8 @@ class SubscriptionMachine(RuleBasedStateMachine):
         if self.driver.core.phase is Phase.OFFLINE:
             self.server = Server()
             self.held.clear()
+            # What the keeper and the last connection disagree about is not known, so all is tried.
+            self.session_up = self.session_up or self.told is not False
             self.driver.core.connection_made(self.driver.now, "session")
             self.settle()
 
@@ -186,20 +191,25 @@ class SubscriptionMachine(RuleBasedStateMachine):
     @rule(up=st.booleans())
     def session(self, up: bool) -> None:
         """The brokerage session goes or comes; its streams die with it."""
-        self.session_up = up
+        self.session_up = self.told = up
         self.driver.core.session_established(up, self.driver.now)
-        if not up:
+        self.obey_session()
+
+    @rule(up=st.booleans())
+    def status(self, up: bool) -> None:
+        """The server says that the brokerage session has come or gone."""
+        if self.driver.core.phase is Phase.READY:
+            self.session_up = up
+            said = READY if up else NOT_READY
+            self.driver.core.frame_received(said, self.driver.now)
+            self.obey_session()
+
+    def obey_session(self) -> None:
+        """Let the server do what has just been said of the session."""
+        if not self.session_up:
             self.server.lose_session()
             self.held.clear()
         self.settle()
-
-    @rule()
-    def status_says_ready(self) -> None:
-        """The server says that all is well."""
-        if self.driver.core.phase is Phase.READY:
-            self.session_up = True
-            self.driver.core.frame_received(READY, self.driver.now)
-            self.settle()
 
     @rule(seconds=st.sampled_from([1.0, 14.0, 200.0, 500.0]))
     def time_passes(self, seconds: float) -> None:
@@ -244,6 +254,25 @@ class SubscriptionMachine(RuleBasedStateMachine):
         """The deadline that is remembered is what looking at every channel finds."""
         lifecycle = self.driver.core._lifecycle
         assert lifecycle.next_due == earliest_due(self.driver.core)
+
+    @invariant()
+    def nothing_is_miscounted(self) -> None:
+        """What is counted and queued on the way is what looking at every channel finds."""
+        registry = self.driver.core._registry
+        channels = (*registry, *registry.unnamed)
+        for listener in self.listeners:
+            live = [registry.channels[key].state is ChannelState.LIVE for key in listener.keys]
+            assert listener.unserved == live.count(False)
+        for room in registry._rooms.values():
+            inside = [channel for channel in channels if channel.room is room]
+            assert list(room.waiting) == [one for one in inside if not one.on_wire]
+            assert room.served.keys() == {one for one in inside if one.on_wire}
+        for channel in channels:
+            waits = channel.awaiting or channel.state is ChannelState.ABANDONED
+            assert (channel.act_at != NEVER) is waits
+            assert (channel.state is ChannelState.ABANDONED) is (channel in registry.unnamed)
+        called = {one for alike in registry._called.values() for one in alike}
+        assert called <= set(channels)
 
     @invariant()
     def nothing_leaks(self) -> None:
