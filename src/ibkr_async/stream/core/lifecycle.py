@@ -207,9 +207,13 @@ class Lifecycle:
 
     def _fill(self, room: Room | None, now: float) -> None:
         """Request those that waited for a place, or for another one's answer."""
-        if room is not None and not room.is_full:
-            for channel in tuple(room.waiting):
-                self._request_if_wanted(channel, now)
+        while room is not None and not room.is_full:
+            channel = next(filter(may_request, room.waiting), None)
+            if channel is None:
+                return
+            self._request_if_wanted(channel, now)
+            if not channel.on_wire:
+                return
 
     def _request(
         self, channel: Channel, now: float, state: ChannelState = ChannelState.REQUESTED
