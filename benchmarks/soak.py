@@ -44,6 +44,7 @@ from ibkr_async.events import (
 )
 from ibkr_async.ports import SocketTarget
 from ibkr_async.stream.core.protocol import CoreSettings
+from ibkr_async.stream.core.reconnecting import ReconnectSettings
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
 from ibkr_async.stream.socket.connection import SocketSettings
 
@@ -71,10 +72,8 @@ SETTINGS = StreamSettings(
         # frame that follows makes the state right, but numbers are missing, and that is counted here.
         unsubscribe_to_renew=False,
     ),
-    socket=SocketSettings(ping_interval_s=1.0, ping_timeout_s=0.8, close_timeout_s=0.2),
-    first_retry_s=0.1,
-    retry_cap_s=6.0,
-    healthy_s=6.0,
+    socket=SocketSettings(ping_interval_s=1.0, ping_timeout_s=0.8, cut_after_s=0.2),
+    reconnecting=ReconnectSettings(first_retry_s=0.1, retry_cap_s=6.0, healthy_s=6.0),
 )
 
 

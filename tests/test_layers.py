@@ -57,6 +57,8 @@ PURE = (
     "feeds.buffer",
     "stream.socket.close_codes",
     "stream.core.registry",
+    "stream.core.agenda",
+    "stream.core.reconnecting",
     "stream.core.lifecycle",
     "stream.core.sharing",
     "stream.core.output",

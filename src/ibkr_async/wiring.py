@@ -24,6 +24,7 @@ from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
 from ibkr_async.session.state import SessionFacts
+from ibkr_async.stream.core.reconnecting import ReconnectSettings
 from ibkr_async.stream.core.settings import CoreSettings
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
 from ibkr_async.stream.socket.connection import SocketSettings
@@ -127,15 +128,16 @@ class Parts:
                     dead_after_s=settings.heartbeat_deadline_s,
                     renew_after_s=settings.smd_lifetime_s,
                     renew_jitter=settings.smd_jitter,
-                    max_frame_bytes=settings.max_frame_bytes,
                 ),
                 socket=SocketSettings(
-                    open_timeout_s=settings.connect_timeout_s,
+                    connect_timeout_s=settings.connect_timeout_s,
                     max_frame_bytes=settings.max_frame_bytes,
                 ),
-                first_retry_s=settings.reconnect_spread_s,
-                retry_cap_s=settings.reconnect_cap_s,
-                healthy_s=settings.reconnect_healthy_s,
+                reconnecting=ReconnectSettings(
+                    first_retry_s=settings.reconnect_spread_s,
+                    retry_cap_s=settings.reconnect_cap_s,
+                    healthy_s=settings.reconnect_healthy_s,
+                ),
                 close_timeout_s=settings.close_timeout_s,
             ),
         )

@@ -63,7 +63,7 @@ def scaled(settings: S, factor: float = SCALE) -> S:
 
 def with_patience(settings: StreamSettings) -> StreamSettings:
     """Leave the limits of the socket itself alone: this machine may be slow, the network is not."""
-    socket = msgspec.structs.replace(settings.socket, open_timeout_s=2.0, close_timeout_s=0.1)
+    socket = msgspec.structs.replace(settings.socket, connect_timeout_s=2.0, cut_after_s=0.1)
     return msgspec.structs.replace(settings, socket=socket, send_timeout_s=0.5, close_timeout_s=1.0)
 
 
@@ -284,13 +284,16 @@ def stream_with(**changes: Any) -> Callable[[StreamSettings], StreamSettings]:
         settings = with_patience(settings)
         socket = _only(settings.socket, changes)
         protocol = _only(settings.protocol, changes)
+        reconnecting = _only(settings.reconnecting, changes)
         top = _only(settings, changes)
-        unknown = changes.keys() - socket.keys() - protocol.keys() - top.keys()
+        known = socket.keys() | protocol.keys() | reconnecting.keys() | top.keys()
+        unknown = changes.keys() - known
         assert not unknown, f"no such settings: {unknown}"
         return msgspec.structs.replace(
             settings,
             socket=msgspec.structs.replace(settings.socket, **socket),
             protocol=msgspec.structs.replace(settings.protocol, **protocol),
+            reconnecting=msgspec.structs.replace(settings.reconnecting, **reconnecting),
             **top,
         )
 

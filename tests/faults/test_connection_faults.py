@@ -155,7 +155,7 @@ async def test_f2_half_open_connection_is_found_by_ping(
     """Nothing comes any more and no FIN either: gone within interval + timeout + close, or 25 s."""
     async with fault_rig(keys, seed) as rig:
         socket = rig.ib.stream.settings.socket
-        limit_s = socket.ping_interval_s + socket.ping_timeout_s + socket.close_timeout_s
+        limit_s = socket.ping_interval_s + socket.ping_timeout_s + socket.cut_after_s
         ticks = rig.ib.stream.market_data(AAPL, MSFT, markers=True)
         async with listening(rig, ticks) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)

@@ -22,7 +22,7 @@ class _Day:
     def __init__(self, seed: int, lifetime_s: float) -> None:
         self.server = SocketDriver(smd_lifetime_s=lifetime_s)
         drawn = Random(seed)  # noqa: S311 - jitter that can be repeated
-        self.core = StreamCore(random=drawn.random, unix=lambda now: now)
+        self.core = StreamCore(max_frame_bytes=1 << 20, random=drawn.random, unix=lambda now: now)
         self.events: list[str] = []
         self.least_served = 100
         conids = [*self.server.floor.broker.instruments][:17]

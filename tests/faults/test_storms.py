@@ -17,8 +17,8 @@ from faults.raw import server_frame
 from faults.rig import AAPL, scaled, with_patience
 from ibkr_async import Settings
 from ibkr_async.ports import SocketTarget
+from ibkr_async.stream.core.reconnecting import ReconnectDelays, ReconnectSettings
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
-from ibkr_async.stream.socket.close_codes import Backoff
 from stream.core_driver import GREETING
 from stream.socket_servers import raw_server, target_of, upgrade
 
@@ -33,12 +33,13 @@ class _Fleet:
     def __init__(self, draw: Random, *, spread_s: float, cap_s: float) -> None:
         self.attempts: list[float] = []
         self._draw = draw
-        clients = [Backoff(first_s=spread_s, cap_s=cap_s, healthy_s=60.0) for _ in range(_CLIENTS)]
+        settings = ReconnectSettings(first_retry_s=spread_s, retry_cap_s=cap_s, healthy_s=60.0)
+        clients = [ReconnectDelays(settings) for _ in range(_CLIENTS)]
         self._due = [(self._delay(client), number) for number, client in enumerate(clients)]
         self._clients = clients
         heapq.heapify(self._due)
 
-    def _delay(self, client: Backoff) -> float:
+    def _delay(self, client: ReconnectDelays) -> float:
         return client.next_delay(self._draw.random())
 
     def run(self) -> float:
@@ -127,7 +128,7 @@ def _stream(port: int, seed: int, settings: StreamSettings) -> Stream:
 
 async def test_f23_streams_that_lost_one_server_spread_their_return(seed: int) -> None:
     """Thirty real sockets, dropped together: they come back over the whole first spread."""
-    base = StreamSettings(first_retry_s=0.5, retry_cap_s=5.0)
+    base = StreamSettings(reconnecting=ReconnectSettings(first_retry_s=0.5, retry_cap_s=5.0))
     async with _flapping_server(0.3) as (port, arrivals), AsyncExitStack() as stack:
         for number in range(30):
             stream = _stream(port, seed * 1000 + number, base)
@@ -147,11 +148,12 @@ async def test_f24_flapping_server_is_left_alone_more_and_more(seed: int) -> Non
     """Accepted and dropped after a second, for five minutes (in five seconds): few connections."""
     factor = 60.0
     defaults = Settings()
-    unscaled = StreamSettings(
+    reconnecting = ReconnectSettings(
         first_retry_s=defaults.reconnect_spread_s,
         retry_cap_s=defaults.reconnect_cap_s,
         healthy_s=defaults.reconnect_healthy_s,
     )
+    unscaled = StreamSettings(reconnecting=reconnecting)
     settings = with_patience(scaled(unscaled, factor))
     async with _flapping_server(1.0 / factor) as (port, arrivals):
         stream = _stream(port, seed, settings)
@@ -174,10 +176,14 @@ def test_f24_twelve_connections_in_five_minutes(seed: int) -> None:
 
 def _flapping_connections(draw: Random) -> int:
     defaults = Settings()
-    backoff = Backoff(first_s=defaults.reconnect_spread_s, cap_s=defaults.reconnect_cap_s)
+    delays = ReconnectDelays(
+        ReconnectSettings(
+            first_retry_s=defaults.reconnect_spread_s, retry_cap_s=defaults.reconnect_cap_s
+        )
+    )
     now, connections = 0.0, 0
     while now < _MINUTES_5:
         connections += 1
-        backoff.connection_ended(1.0)
-        now += 1.0 + backoff.next_delay(draw.random())
+        delays.connection_ended(1.0)
+        now += 1.0 + delays.next_delay(draw.random())
     return connections

@@ -50,8 +50,16 @@ class Driver:
         settings: CoreSettings | None = None,
         random: Callable[[], float] = lambda: 0.5,
         is_open: Callable[[str], bool | None] = lambda _target: None,
+        *,
+        max_frame_bytes: int = 1 << 20,
     ) -> None:
-        self.core = StreamCore(settings, random=random, unix=lambda now: now, is_open=is_open)
+        self.core = StreamCore(
+            settings,
+            max_frame_bytes=max_frame_bytes,
+            random=random,
+            unix=lambda now: now,
+            is_open=is_open,
+        )
         self.now = 0.0
         self.sent: list[str] = []
         self.events: list[StreamEvent] = []

@@ -22,7 +22,7 @@ class CoreFeeds(Feeds):
 
     def __init__(self) -> None:
         self.may_trade = True
-        self.core = StreamCore(random=lambda: 0.5, unix=lambda now: now)
+        self.core = StreamCore(max_frame_bytes=1 << 20, random=lambda: 0.5, unix=lambda now: now)
         self.core.connection_made(0.0, "")
         self.core.frame_received(GREETING, 0.0)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-QUICK = SocketSettings(open_timeout_s=1.0, close_timeout_s=0.2)
+QUICK = SocketSettings(connect_timeout_s=1.0, cut_after_s=0.2)
 
 
 class Kept:
@@ -124,7 +124,7 @@ async def test_refused_upgrade_is_typed(status: str, fatal: bool, words: str) ->
 
 async def test_server_that_never_answers_times_out() -> None:
     """A half-open server does not hold the client."""
-    settings = SocketSettings(open_timeout_s=0.05)
+    settings = SocketSettings(connect_timeout_s=0.05)
     async with raw_server(lambda reader, _writer: until_cut(reader)) as port:
         with pytest.raises(StreamConnectError, match="no answer in time"):
             await dial(target_of(port), None, settings)

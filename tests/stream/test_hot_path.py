@@ -107,7 +107,7 @@ async def test_fast_framing_is_a_setting_that_changes_no_message(fast_framing: b
         if len(heard) > 100:
             enough.set()
 
-    settings = SocketSettings(close_timeout_s=0.2, fast_framing=fast_framing)
+    settings = SocketSettings(cut_after_s=0.2, fast_framing=fast_framing)
     async with stream_server() as server:
         connection = await dial(target_of(server.port), None, settings)
         reading = asyncio.create_task(connection.read(take))

@@ -29,6 +29,7 @@ from ibkr_async.stream.core.events import (
     SubscriptionFailed,
 )
 from ibkr_async.stream.core.protocol import CoreSettings
+from ibkr_async.stream.core.reconnecting import ReconnectSettings
 from ibkr_async.stream.multiplexer import Stream, StreamSettings
 from ibkr_async.stream.socket.connection import SocketConnection, SocketSettings
 from stream.core_driver import GREETING, smd, wish
@@ -49,9 +50,8 @@ if TYPE_CHECKING:
     from ibkr_async.ports import SocketTarget
 
 QUICK = StreamSettings(
-    socket=SocketSettings(open_timeout_s=2.0, close_timeout_s=0.3),
-    first_retry_s=0.01,
-    retry_cap_s=0.05,
+    socket=SocketSettings(connect_timeout_s=2.0, cut_after_s=0.3),
+    reconnecting=ReconnectSettings(first_retry_s=0.01, retry_cap_s=0.05),
 )
 
 
@@ -180,7 +180,9 @@ async def test_connection_lost_is_a_gap_and_comes_back(code: int) -> None:
 
 async def test_backoff_ends_early_when_the_session_comes_up() -> None:
     """The keeper knows better than a timer."""
-    settings = StreamSettings(first_retry_s=600.0, retry_cap_s=600.0)
+    settings = StreamSettings(
+        reconnecting=ReconnectSettings(first_retry_s=600.0, retry_cap_s=600.0)
+    )
     async with stream_server() as server, running(server.port, settings) as run:
         run.errors.append(
             ConnectFailedError("POST /tickle", "refused", may_have_reached_server=False)
@@ -206,7 +208,10 @@ async def test_session_down_holds_back_what_needs_it() -> None:
 
 async def test_server_that_never_greets_is_left_and_tried_again() -> None:
     """The upgrade alone proves nothing."""
-    settings = StreamSettings(protocol=CoreSettings(greeting_timeout_s=0.05), first_retry_s=0.01)
+    settings = StreamSettings(
+        protocol=CoreSettings(greeting_timeout_s=0.05),
+        reconnecting=ReconnectSettings(first_retry_s=0.01),
+    )
     async with stream_server() as server, running(server.port, settings) as run:
         server.greets = False
         async with run.stream.market_data(8314) as ticks:
@@ -300,7 +305,8 @@ async def test_competing_session_is_waited_out() -> None:
 async def test_silent_stall_is_found_and_left() -> None:
     """Pongs are answered, no frame comes: fault F3, in a twentieth of the time."""
     settings = StreamSettings(
-        protocol=CoreSettings(probe_after_s=0.1, dead_after_s=0.2), first_retry_s=0.01
+        protocol=CoreSettings(probe_after_s=0.1, dead_after_s=0.2),
+        reconnecting=ReconnectSettings(first_retry_s=0.01),
     )
     async with (
         stream_server() as server,
@@ -324,7 +330,9 @@ async def test_server_that_stops_reading_is_left() -> None:
         await asyncio.sleep(3600)
 
     settings = StreamSettings(
-        send_timeout_s=0.05, first_retry_s=600, socket=SocketSettings(close_timeout_s=0.1)
+        send_timeout_s=0.05,
+        reconnecting=ReconnectSettings(first_retry_s=600),
+        socket=SocketSettings(cut_after_s=0.1),
     )
     async with raw_server(answer) as port, running(port, settings) as run:
         many = [f"{conid}@{'X' * 500}" for conid in range(1, 40_000)]
@@ -342,7 +350,7 @@ async def test_close_cuts_a_server_that_ignores_it() -> None:
         writer.write(bytes([0x81, len(GREETING)]) + GREETING.encode())
         await until_cut(reader)
 
-    settings = StreamSettings(socket=SocketSettings(close_timeout_s=30.0), close_timeout_s=0.2)
+    settings = StreamSettings(socket=SocketSettings(cut_after_s=30.0), close_timeout_s=0.2)
     async with raw_server(answer) as port, running(port, settings) as run:
         async with run.stream.live_orders():
             await run.until(lambda: bool(run.seen(Connected)))
@@ -379,7 +387,10 @@ async def test_running_twice_is_misuse() -> None:
 
 async def test_failed_subscription_leaves_nothing_behind() -> None:
     """The server never answers for a contract: typed error, and the server is told."""
-    settings = StreamSettings(protocol=CoreSettings(confirm_timeout_s=0.05), first_retry_s=0.01)
+    settings = StreamSettings(
+        protocol=CoreSettings(confirm_timeout_s=0.05),
+        reconnecting=ReconnectSettings(first_retry_s=0.01),
+    )
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await upgrade(reader, writer)
@@ -464,7 +475,9 @@ async def test_opening_and_closing_leaves_no_task_behind() -> None:
 
 async def test_renewed_login_opens_a_new_socket_at_once() -> None:
     """What bound the old one is gone; the hole is named, and nobody waits for a backoff."""
-    settings = StreamSettings(first_retry_s=600.0, retry_cap_s=600.0)
+    settings = StreamSettings(
+        reconnecting=ReconnectSettings(first_retry_s=600.0, retry_cap_s=600.0)
+    )
     async with (
         stream_server() as server,
         running(server.port, settings) as run,

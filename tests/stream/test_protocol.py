@@ -17,9 +17,11 @@ from ibkr_async.stream.core.protocol import CoreSettings, Phase
 from stream.core_driver import GREETING, READY, Driver, make_buffer, smd, wish
 
 
-def connected(*topics: str, **options: Any) -> tuple[Driver, Listener]:
+def connected(
+    *topics: str, max_frame_bytes: int = 1 << 20, **options: Any
+) -> tuple[Driver, Listener]:
     """A greeted core with one consumer of topics."""
-    driver = Driver(CoreSettings(**options))
+    driver = Driver(CoreSettings(**options), max_frame_bytes=max_frame_bytes)
     listener = driver.listen(*topics)
     driver.connect()
     driver.sent.clear()

@@ -43,8 +43,9 @@ from ibkr_async.stream.core.events import (
 )
 from ibkr_async.stream.core.hours import MarketHours
 from ibkr_async.stream.core.protocol import Phase, StreamCore
+from ibkr_async.stream.core.reconnecting import ReconnectDelays, ReconnectSettings
 from ibkr_async.stream.core.settings import CoreSettings, CoreStats
-from ibkr_async.stream.socket.close_codes import Backoff, close_code
+from ibkr_async.stream.socket.close_codes import close_code
 from ibkr_async.stream.socket.connection import Loss, SocketConnection, SocketSettings, dial
 
 if TYPE_CHECKING:
@@ -63,12 +64,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     protocol: CoreSettings = CoreSettings()
     socket: SocketSettings = SocketSettings()
-    first_retry_s: float = 1.0
-    """The first retry after a loss is spread over this time."""
-    retry_cap_s: float = 60.0
-    """No retry waits longer, except where a close code asks for it."""
-    healthy_s: float = 60.0
-    """A connection that lived so long makes the delays start over."""
+    reconnecting: ReconnectSettings = ReconnectSettings()
     send_timeout_s: float = 5.0
     """How long one frame may take to leave before the connection is given up."""
     close_timeout_s: float = 2.0
@@ -108,15 +104,12 @@ class Stream(Feeds):
         """Trading hours of contracts, if you know them: silence outside of them is no stall."""
         self._core = StreamCore(
             self.settings.protocol,
+            max_frame_bytes=self.settings.socket.max_frame_bytes,
             random=random,
             unix=lambda now: wall_clock() - (clock() - now),
             is_open=self.hours.is_open,
         )
-        self._backoff = Backoff(
-            first_s=self.settings.first_retry_s,
-            cap_s=self.settings.retry_cap_s,
-            healthy_s=self.settings.healthy_s,
-        )
+        self._delays = ReconnectDelays(self.settings.reconnecting)
         self._subscriptions: set[Subscription[Any]] = set()
         self._wake = asyncio.Event()
         """Set when `run` has something to do before its next deadline."""
@@ -297,7 +290,7 @@ class Stream(Feeds):
         connection, target = opened
         began = self._clock()
         loss = await self._converse(connection, target)
-        self._backoff.connection_ended(self._clock() - began)
+        self._delays.connection_ended(self._clock() - began)
         if not self._closing:
             await self._after_loss(loss, target)
 
@@ -318,7 +311,7 @@ class Stream(Feeds):
         if self._is_fatal(error):
             self._give_up(error)
             return
-        delay = self._backoff.next_delay(self._random())
+        delay = self._delays.next_delay(self._random())
         self._publish(
             ConnectFailed(at=self._wall_clock(), detail=str(error), fatal=False, retry_in_s=delay)
         )
@@ -335,7 +328,7 @@ class Stream(Feeds):
         if self._is_fatal(error):
             self._give_up(error)
             return
-        await self._pause(self._backoff.next_delay(self._random(), at_least_s=row.at_least_s))
+        await self._pause(self._delays.next_delay(self._random(), at_least_s=row.at_least_s))
 
     def _give_up(self, error: IbkrError) -> None:
         """No attempt can help: end everything that waits. A later subscription tries again."""

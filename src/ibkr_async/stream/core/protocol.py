@@ -103,6 +103,7 @@ class StreamCore:
         self,
         settings: CoreSettings | None = None,
         *,
+        max_frame_bytes: int,
         random: Callable[[], float],
         unix: Callable[[float], float],
         is_open: Callable[[str], bool | None] = _no_opinion,
@@ -110,13 +111,14 @@ class StreamCore:
         """Begin offline, with nothing wanted.
 
         `unix` gives the Unix seconds of a time on the clock by which the verbs are called: events carry
-        them. `is_open` says whether the market of a target such as `265598` is open; None is unknown.
+        them. A frame longer than `max_frame_bytes` is reported unread. `is_open` says whether the market of a target such as `265598` is open; None is unknown.
         """
         self.settings = settings or CoreSettings()
         self.stats = CoreStats()
         self.phase = Phase.OFFLINE
         self.status = AuthStatus()
         """All that this connection has said about the session."""
+        self._max_frame_bytes = max_frame_bytes
         self._registry = Registry()
         self._routes = self._registry.routes
         self._codes_asked_for: set[str] = set()
@@ -310,7 +312,7 @@ class StreamCore:
             self.stats.late += 1
             return
         try:
-            topic, wire = read_frame(frame, self.settings.max_frame_bytes)
+            topic, wire = read_frame(frame, self._max_frame_bytes)
         except UNREADABLE as error:
             self._report_bad("", str(error), frame, now)
             return
@@ -338,7 +340,7 @@ class StreamCore:
 
         Its socket may carry what another program of the session asked for.
         """
-        if len(frame) > self.settings.max_frame_bytes:
+        if len(frame) > self._max_frame_bytes:
             return False
         try:
             envelope = read_envelope(frame)

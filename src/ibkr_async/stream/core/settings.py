@@ -30,7 +30,6 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Share of `renew_after_s` by which each renewal is moved at random, earlier or later."""
     unsubscribe_to_renew: bool = True
     """Send `umd` just before the renewing `smd`: that a bare `smd` restarts the lifetime is not proven."""
-    max_frame_bytes: int = 8 * 1024 * 1024
 
 
 class CoreStats(msgspec.Struct):
@@ -51,6 +50,8 @@ class CoreStats(msgspec.Struct):
     connections: int = 0
     """Times that the server greeted us."""
     gaps: int = 0
+    """Interruptions of a topic that was live."""
     renewals: int = 0
+    """Subscriptions renewed before their lifetime ended."""
     events_dropped: int = 0
     """Events that nobody took in time."""

@@ -1,6 +1,6 @@
-"""When to try again: how long to wait, and after which close codes at all.
+"""What a close code means: after which ones another attempt makes sense, and how soon at the earliest.
 
-Pure: the random number and the time come in as arguments.
+A table and nothing else; the delays are `reconnecting`. Pure.
 """
 
 from __future__ import annotations
@@ -8,42 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-
-from ibkr_async.backoff import capped
-
-
-class Backoff:
-    """Delays between attempts to open the socket.
-
-    The first retry is spread over one second, so that many clients that lost the same server do
-    not come back together; then full jitter under a doubling ceiling. A connection counts as good,
-    and the delays start over, only after it has lived for `healthy_s`. While a server accepts and
-    drops at once (IBKR does, before the brokerage session is up) only the upper half of the jitter
-    is used, so that it is not hammered.
-    """
-
-    def __init__(
-        self, *, first_s: float = 1.0, cap_s: float = 60.0, healthy_s: float = 60.0
-    ) -> None:
-        self.first_s = first_s
-        self.cap_s = cap_s
-        self.healthy_s = healthy_s
-        self._attempts = 0
-        self._flapping = False
-
-    def next_delay(self, fraction: float, *, at_least_s: float = 0.0) -> float:
-        """Seconds to wait before the next attempt, given a random number in [0, 1)."""
-        ceiling = capped(self.first_s, self._attempts, self.cap_s)
-        if self._attempts and self._flapping:
-            fraction = (1 + fraction) / 2
-        self._attempts += 1
-        return max(at_least_s, ceiling * fraction)
-
-    def connection_ended(self, lived_s: float) -> None:
-        """Take note of how long the connection that has just ended was up."""
-        self._flapping = lived_s < self.healthy_s
-        if not self._flapping:
-            self._attempts = 0
 
 
 class CloseCode(msgspec.Struct, frozen=True):
@@ -86,5 +50,5 @@ CLOSE_CODES: Final = {
 
 
 def close_code(code: int) -> CloseCode:
-    """Row of a close code; an unlisted one is retried. IBKR documents no codes of its own."""
+    """Return the row of a close code; an unlisted one is retried. IBKR documents no codes of its own."""
     return CLOSE_CODES.get(code) or CloseCode(code, "unlisted close code", at_least_s=1.0)

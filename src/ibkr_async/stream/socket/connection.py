@@ -13,13 +13,13 @@ Settings that differ from the library's, and why (measured in this project's rel
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
@@ -30,6 +30,8 @@ from ibkr_async.ports import USER_AGENT
 from ibkr_async.stream.socket.framing import FramedConnection, Sink
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ibkr_async.ports import SocketTarget
 
 _FRAMES_PER_TURN: Final = 500
@@ -48,12 +50,16 @@ _WIRE_LOG.parent = logging.getLogger("ibkr_async.stream")
 class SocketSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the socket itself, in seconds unless named otherwise."""
 
-    open_timeout_s: float = 10.0
+    connect_timeout_s: float = 10.0
+    """How long opening may take: TCP, TLS and the upgrade."""
     ping_interval_s: float = 10.0
+    """Between pings of the WebSocket protocol."""
     ping_timeout_s: float = 8.0
-    close_timeout_s: float = 1.0
+    """How long the answer to a ping may take before the connection is given up."""
+    cut_after_s: float = 1.0
     """How long a closing handshake may take before the connection is cut."""
-    max_frame_bytes: int = 8 * 1024 * 1024
+    max_frame_bytes: int = 8 << 20
+    """Largest frame that is taken; a longer one ends the connection."""
     fast_framing: bool = True
     """Take plain data frames past the library's parser, which costs five times as much."""
 
@@ -90,7 +96,7 @@ class SocketConnection:
             self._raw.delivered()
             frames += 1
             if frames % _FRAMES_PER_TURN == 0:
-                await asyncio.sleep(0)
+                await anyio.lowlevel.checkpoint()
 
     async def send(self, text: str) -> bool:
         """Send one text frame; false when the connection has ended, which `read` reports."""
@@ -101,17 +107,17 @@ class SocketConnection:
         return True
 
     async def close(self) -> None:
-        """Close so that the server sees 1000, within twice the close timeout. Never raises.
+        """Close so that the server sees 1000, within twice `cut_after_s`. Never raises.
 
         Cancellation: shielded, since a connection that is cut counts as ungraceful at IBKR.
         """
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(2 * self._settings.close_timeout_s):
+            with anyio.move_on_after(2 * self._settings.cut_after_s):
                 await self._raw.close(1000)
             self.abort()
 
     def abort(self) -> None:
-        """Cut the connection at once."""
+        """Cut the connection immediately."""
         self._raw.transport.abort()
 
 
@@ -136,10 +142,10 @@ async def dial(
             user_agent_header=USER_AGENT,
             compression=None,
             proxy=None,
-            open_timeout=settings.open_timeout_s,
+            open_timeout=settings.connect_timeout_s,
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
-            close_timeout=settings.close_timeout_s,
+            close_timeout=settings.cut_after_s,
             max_size=settings.max_frame_bytes,
             max_queue=None,
             logger=_WIRE_LOG,
