@@ -52,12 +52,13 @@ class Driver:
         is_open: Callable[[str], bool | None] = lambda _target: None,
         *,
         max_frame_bytes: int = 1 << 20,
+        epoch: float = 0.0,
     ) -> None:
         self.core = StreamCore(
             settings,
             max_frame_bytes=max_frame_bytes,
             random=random,
-            unix=lambda now: now,
+            unix=lambda now: epoch + now,
             is_open=is_open,
         )
         self.now = 0.0

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
 from ibkr_async.models.streaming import LiveOrderUpdate, Notification, Prompt
 from ibkr_async.stream.core.channel import Listener
-from ibkr_async.stream.core.events import BadFrame, LoopLagged, SubscriptionFailed
+from ibkr_async.stream.core.events import (
+    BadFrame,
+    ConnectFailed,
+    Gap,
+    LoopLagged,
+    Resumed,
+    StreamEvent,
+    SubscriptionFailed,
+)
 from ibkr_async.stream.core.protocol import CoreSettings, Phase
 from stream.core_driver import GREETING, READY, Driver, make_buffer, smd, wish
 
@@ -237,6 +245,43 @@ def test_nothing_is_due_while_offline() -> None:
 
     assert driver.core.next_deadline() is None
     assert driver.events == []
+
+
+# --- the time of events --------------------------------------------------------------------------
+
+
+def test_events_and_markers_carry_unix_seconds_and_measure_by_the_monotonic_clock() -> None:
+    """Each kind of event that the core makes: fault B16."""
+    epoch = 1_800_000_000.0
+    driver = Driver(epoch=epoch)
+    listener = driver.listen("smd+1", "sor")
+    driver.connect()
+    driver.receive(smd(1))
+    driver.receive(READY)
+    driver.receive('{"error":"no","topic":"smd+2"}')
+    driver.receive('{"topic":"x"}')
+    driver.receive("{")
+    driver.listen("smd+2", "sor")
+    driver.advance_to(10)
+    driver.advance_to(480, heartbeats=True)
+    driver.receive(smd(1))
+    driver.advance_to(500)
+    driver.lose()
+    driver.advance_to(510)
+    driver.connect()
+    driver.receive(smd(1))
+    driver.jump_to(520)
+    driver.advance_to(560)
+    seen = {type(event) for event in driver.events}
+    markers = [item for item in listener.buffer.take_all() if isinstance(item, StreamEvent)]
+    gap, resumed = (
+        next(item for item in markers if isinstance(item, kind) and item.topic == "smd+1")
+        for kind in (Gap, Resumed)
+    )
+
+    assert seen == {*StreamEvent.__subclasses__()} - {ConnectFailed}
+    assert all(epoch <= event.at <= epoch + driver.now for event in (*driver.events, *markers))
+    assert resumed.gap_s == pytest.approx(resumed.at - gap.at)
 
 
 # --- frames --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ class SessionEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something happened to the session."""
 
     at: float
-    """Unix seconds."""
+    """When it was noticed, in Unix seconds. That clock can be set: never measure a span by it."""
 
 
 class SessionReady(SessionEvent, frozen=True, kw_only=True, tag=True):

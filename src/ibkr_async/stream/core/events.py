@@ -17,7 +17,8 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something happened to the stream."""
 
     at: float
-    """Seconds on the stream's monotonic clock; only differences mean anything."""
+    """When it was noticed, in Unix seconds. That clock can be set: spans of time are given as `…_s`, which
+    are measured on a clock that never goes back."""
 
 
 # --- the connection ------------------------------------------------------------------------------
