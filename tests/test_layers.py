@@ -59,6 +59,7 @@ PURE = (
     "stream.core.registry",
     "stream.core.agenda",
     "stream.core.reconnecting",
+    "stream.core.seldom",
     "stream.core.lifecycle",
     "stream.core.sharing",
     "stream.core.output",

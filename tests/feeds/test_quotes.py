@@ -58,7 +58,7 @@ async def test_contract_named_twice_is_subscribed_once() -> None:
         assert list(feeds.core._registry.channels) == ["smd+265598"]
 
 
-async def test_update_of_another_contract_is_counted_and_not_shown() -> None:
+async def test_update_of_another_contract_is_reported_and_not_shown() -> None:
     """A frame whose topic and conid disagree."""
     feeds, quotes = make("AAPL")
     async with quotes:
@@ -66,7 +66,7 @@ async def test_update_of_another_contract_is_counted_and_not_shown() -> None:
         feeds.core.frame_received('{"31":"4","topic":"smd+265598"}', 0.0)
 
         assert (await anext(quotes)).last == 4.0
-    assert quotes.strays == 1
+    assert feeds.core.stats.bad == 1
 
 
 async def test_misuse_is_told() -> None:

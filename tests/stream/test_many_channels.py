@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ibkr_async.stream.core.channel import Listener
 from ibkr_async.stream.core.events import Disconnected, Gap
 from ibkr_async.stream.core.settings import CoreSettings
 from stream.core_driver import READY, Driver, make_buffer, smd, wish
+from support.steps import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
 FEW, MANY = 10, 10_000
 SLACK: Final = 100
 """Steps that a heap of another height, or another length of a name, may take."""
-
-
-def steps(event: Callable[[], object]) -> int:
-    """Count the bytecodes that an event takes: a measure that no busy machine disturbs."""
-    count = 0
-
-    def trace(frame: FrameType, what: str, _argument: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        count += what == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        event()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 class Crowd:

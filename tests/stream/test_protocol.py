@@ -23,6 +23,7 @@ from ibkr_async.stream.core.events import (
 )
 from ibkr_async.stream.core.protocol import CoreSettings, Phase
 from stream.core_driver import GREETING, READY, Driver, make_buffer, smd, wish
+from support.steps import steps
 
 
 def connected(
@@ -383,6 +384,59 @@ def test_a_second_consumer_keeps_a_failing_topic_alive() -> None:
 
     driver.advance_to(40, heartbeats=True)
     assert [text for text in driver.sent if text != "tic"] == ['smd+999+{"fields":["31"]}']
+
+
+@pytest.mark.parametrize("hostile", ["+", "a+", '"+', "+ ", "smd+8314+"])
+def test_error_frame_full_of_plus_signs_costs_no_more_than_a_short_one(hostile: str) -> None:
+    """80 KB of it held the event loop for 11 s: fault F11."""
+
+    def work(text: str, field: str) -> int:
+        driver, _ = connected("smd+8314")
+        frame = msgspec.json.encode({"topic": "", "error": "no", field: text})
+        return steps(lambda: driver.core.frame_received(frame, driver.now))
+
+    for field in ("topic", "error"):
+        work(hostile, field)  # what is done only once, such as compiling a pattern
+        long = hostile * (80_000 // len(hostile))
+        assert work(long, field) <= 3 * work(hostile * 100, field)
+
+
+def test_flood_of_refusals_of_one_topic_is_one_failure() -> None:
+    """Each is reported as an error; that the topic failed is said once until it is asked for anew."""
+    driver, _ = connected("smd+8314", "sor")
+    for _ in range(100):
+        driver.receive('{"error":"no","topic":"smd+8314"}')
+    names = driver.names()
+    driver.advance_to(30, heartbeats=True)
+    driver.receive('{"error":"no","topic":"smd+8314"}')
+
+    assert names.count("SubscriptionFailed") == 1
+    assert names.count("ErrorReceived") == 100
+    assert driver.names() == ["ErrorReceived", "SubscriptionFailed"]
+
+
+@pytest.mark.parametrize("topic", ["smd+8314", "smd+8314@ARCA"])
+@pytest.mark.parametrize("end", ["", " "], ids=["fast", "general"])
+def test_frame_of_another_contract_than_its_topic_says_is_reported_and_not_delivered(
+    topic: str, end: str
+) -> None:
+    """Whose price it is nobody knows: fault F13."""
+    driver, listener = connected(topic)
+    driver.receive(f'{{"conid":265598,"31":"1","topic":"{topic}"{end}}}')
+    driver.receive(f'{{"conid":8314,"31":"2","topic":"{topic}"{end}}}')
+
+    assert [item.last for item in listener.buffer.take_all()] == [2.0]
+    assert driver.names() == ["BadFrame", "Confirmed"]
+    assert driver.core.stats.bad == 1
+
+
+def test_frames_of_a_combination_may_name_any_contract() -> None:
+    """Which one of its legs, if any, is not documented."""
+    driver, listener = connected("smd+28812380;;;265598/1,8314/-1")
+    driver.receive('{"conid":28812380,"31":"1","topic":"smd+28812380;;;265598/1,8314/-1"}')
+    driver.receive('{"conid":8314,"31":"2","topic":"smd+28812380;;;265598/1,8314/-1"}')
+
+    assert [item.last for item in listener.buffer.take_all()] == [1.0, 2.0]
 
 
 def test_word_in_an_error_is_not_taken_for_a_topic() -> None:

@@ -70,7 +70,7 @@ def test_patience_asked_for_by_the_close_code_is_kept() -> None:
 
 
 @given(fractions)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_an_outage_of_a_million_attempts_ends_at_the_cap(fraction: float) -> None:
     """Nothing grows without a bound, however long IBKR is gone."""
     waits = delays()

@@ -44,6 +44,7 @@ from ibkr_async.stream.core.events import (
 from ibkr_async.stream.core.hours import MarketHours
 from ibkr_async.stream.core.protocol import Phase, StreamCore
 from ibkr_async.stream.core.reconnecting import ReconnectDelays, ReconnectSettings
+from ibkr_async.stream.core.seldom import Seldom
 from ibkr_async.stream.core.settings import CoreSettings, CoreStats
 from ibkr_async.stream.socket.close_codes import close_code
 from ibkr_async.stream.socket.connection import Loss, SocketConnection, SocketSettings, dial
@@ -109,6 +110,7 @@ class Stream(Feeds):
             unix=lambda now: wall_clock() - (clock() - now),
             is_open=self.hours.is_open,
         )
+        self._failures = Seldom(1.0)
         self._delays = ReconnectDelays(self.settings.reconnecting)
         self._subscriptions: set[Subscription[Any]] = set()
         self._wake = asyncio.Event()
@@ -443,10 +445,16 @@ class Stream(Feeds):
             case ConnectFailed():
                 _LOG.info("%s; next attempt in %.1f s", event.detail, event.retry_in_s)
             case SubscriptionFailed():
-                _LOG.warning("subscription %s: %s", event.topic, event.detail)
+                self._warn_of_failure(event)
             case _:
                 pass
         self._on_event(event)
+
+    def _warn_of_failure(self, event: SubscriptionFailed) -> None:
+        unsaid = self._failures.admits(self._clock())
+        if unsaid is not None:
+            more = f" (and {unsaid} more before it)" if unsaid else ""
+            _LOG.warning("subscription %s: %s%s", event.topic, event.detail, more)
 
     def _announce_change(self) -> None:
         self._changed.set()

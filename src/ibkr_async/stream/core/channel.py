@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ibkr_async.stream.core.sharing import narrow, unite
-from ibkr_async.stream.core.topic_row import NO_ARGUMENTS, Arguments, Topic
+from ibkr_async.stream.core.topic_row import NO_ARGUMENTS, Arguments, Target, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 NEVER: Final = inf
 """The time of what is not going to happen."""
+
+ANY_CONID: Final = -1
+"""In the place of a contract id; it is that of no contract."""
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -180,6 +183,7 @@ class Channel:
         "act_at",
         "asked_for",
         "busy",
+        "conid",
         "decode",
         "frame_without_payload",
         "gap_since",
@@ -212,6 +216,8 @@ class Channel:
         """What it is called here; differs where several channels share a name."""
         self.wishes: dict[Listener, Wish] = {}
         # hot path
+        self.conid = _conid_of(topic, target)
+        """Contract that its frames are about; `ANY_CONID` where that is not known."""
         self.frame_without_payload = len(f'{{"topic":"{self.name}"}}')
         """Length of the frame that has nothing but its topic; IBKR sends such frames."""
         self.decode: Callable[[bytes], Any] = _decoder(topic.payload if topic.fast else Any).decode
@@ -310,6 +316,12 @@ class Channel:
         self.put = _put_to(
             [_put_for(listener, wish, everything) for listener, wish in self.wishes.items()]
         )
+
+
+def _conid_of(topic: Topic, target: str) -> int:
+    """Return the contract of a target such as `265598@ARCA`; that of a combination is not known."""
+    digits = target.partition("@")[0]
+    return int(digits) if topic.target is Target.CONTRACT and digits.isdecimal() else ANY_CONID
 
 
 def _put_to(puts: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:

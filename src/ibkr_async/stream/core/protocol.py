@@ -50,7 +50,7 @@ from ibkr_async.errors import ClosedError, SubscriptionError
 from ibkr_async.models.base import convert
 from ibkr_async.models.streaming import AuthStatus, SystemMessage, read_auth_status
 from ibkr_async.stream.core.addressing import addressee
-from ibkr_async.stream.core.channel import ChannelState
+from ibkr_async.stream.core.channel import ANY_CONID, ChannelState
 from ibkr_async.stream.core.events import (
     AuthStatusChanged,
     BadFrame,
@@ -289,8 +289,8 @@ class StreamCore:
             except UNREADABLE as error:
                 self._report_bad(channel.key, str(error), frame, now)
                 continue
-            if update.conid is None:
-                self._take_odd(channel, frame, now)
+            if update.conid != channel.conid and not self._may_name(channel, update.conid):
+                self._take_odd(channel, update.conid, frame, now)
                 continue
             update.raw = frame
             channel.spoke = True
@@ -298,9 +298,15 @@ class StreamCore:
                 self._lifecycle.first_frame(channel, now)
             channel.put(update)
 
-    def _take_odd(self, channel: Channel, frame: bytes, now: float) -> None:
-        """Take a frame that ends like market data and names no contract."""
-        if len(frame) == channel.frame_without_payload:
+    def _may_name(self, channel: Channel, conid: object) -> bool:
+        """Tell whether a frame of a channel may be about this contract."""
+        return conid is not None and channel.conid in (ANY_CONID, conid)
+
+    def _take_odd(self, channel: Channel, conid: int | None, frame: bytes, now: float) -> None:
+        """Take a frame that ends like market data and names no contract, or another one."""
+        if conid is not None:
+            self._report_bad(channel.key, f"it is about contract {conid}", frame, now)
+        elif len(frame) == channel.frame_without_payload:
             self.stats.without_payload += 1
         else:
             # An error that names this topic would decode just as well.
@@ -363,6 +369,10 @@ class StreamCore:
             return
         if len(wire) == 1:
             self.stats.without_payload += 1
+            return
+        conid = wire.get("conid")
+        if conid is not None and not self._may_name(channel, conid):
+            self._report_bad(topic, f"it is about contract {conid!r:.40}", frame, now)
             return
         if row.read is None:
             items: Sequence[Any] = (channel.decode(frame),)
