@@ -7,7 +7,7 @@ pass in seconds. Equal seeds give equal runs, in every process.
 
 from __future__ import annotations
 
-from ibkr_async.testing.loop import VirtualLoop
+from ibkr_async.testing.loop import virtual_loop
 from ibkr_async.testing.virtual import START, NetworkKind, run_virtual, virtual_world
 
-__all__ = ["START", "NetworkKind", "VirtualLoop", "run_virtual", "virtual_world"]
+__all__ = ["START", "NetworkKind", "run_virtual", "virtual_loop", "virtual_world"]

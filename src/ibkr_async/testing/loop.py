@@ -49,13 +49,11 @@ class VirtualClock:
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop of one virtual world. What asks for a thread is done inline: time waits for it."""
+    """The loop of one virtual clock. What asks for a thread is done inline: time waits for it."""
 
-    def __init__(self, world: World) -> None:
-        if not isinstance(world.clock, VirtualClock):
-            raise TypeError("this world has no virtual clock; virtual_world() makes one that has")
-        self._virtual_clock = world.clock
-        super().__init__(_Jumping(world.clock))
+    def __init__(self, clock: VirtualClock) -> None:
+        self._virtual_clock = clock
+        super().__init__(_Jumping(clock))
 
     def time(self) -> float:
         """Return the virtual seconds since the start."""
@@ -74,6 +72,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the caller
             future.set_exception(error)
         return future
+
+
+def virtual_loop(world: World) -> VirtualLoop:
+    """Return a new event loop on which the time of this world passes.
+
+    Errors: `TypeError` for a world whose clock is not virtual.
+    """
+    if not isinstance(world.clock, VirtualClock):
+        raise TypeError("this world has no virtual clock; virtual_world() makes one that has")
+    return VirtualLoop(world.clock)
 
 
 class _Jumping(selectors.DefaultSelector):

@@ -66,7 +66,7 @@ class MemoryNetwork:
         if port == 0:
             port = next(self._free_ports)
         if port in self._listeners:
-            raise OSError(errno.EADDRINUSE, f"address already in use: {host}:{port}")
+            raise OSError(errno.EADDRINUSE, f"Address already in use: {host}:{port}")
         listener = self._listeners[port] = _Listener(port, self._listeners)
         return listener
 

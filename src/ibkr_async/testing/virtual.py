@@ -10,7 +10,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, TypeVarTuple, Unpack
 
-from ibkr_async.testing.loop import VirtualClock, VirtualLoop
+from ibkr_async.testing.loop import VirtualClock, virtual_loop
 from ibkr_async.testing.memory import MemoryNetwork
 from ibkr_async.world import RealNetwork, World, seeded
 
@@ -56,7 +56,7 @@ class InlineThreads:
 def virtual_world(
     *, seed: int = 1, start: datetime = START, network: NetworkKind = "memory"
 ) -> World:
-    """Return a world for one run on one `VirtualLoop`; `run_virtual` makes both.
+    """Return a world for one run on one `virtual_loop`; `run_virtual` makes both.
 
     `start` needs a time zone. With `network="loopback"` client and simulator use the kernel's sockets
     and TLS: closer to the real thing, slower, and not the same in every run.
@@ -83,5 +83,5 @@ def run_virtual(
     Errors: what `main` raises; `ValueError` for a `start` without a time zone.
     """
     world = virtual_world(seed=seed, start=start, network=network)
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(world)) as runner:
+    with asyncio.Runner(loop_factory=lambda: virtual_loop(world)) as runner:
         return runner.run(main(world))
