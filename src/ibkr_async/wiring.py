@@ -88,7 +88,11 @@ class Parts:
         return RestPipeline(
             self.auth,
             transport
-            or HttpxTransport(self.auth.ssl_context, connect_timeout_s=settings.connect_timeout_s),
+            or HttpxTransport(
+                self.auth.ssl_context,
+                connect_timeout_s=settings.connect_timeout_s,
+                world=self.world,
+            ),
             read_timeout_s=settings.read_timeout_s,
             action_timeout_s=settings.order_timeout_s,
             clock=clock.monotonic,
@@ -122,6 +126,7 @@ class Parts:
             clock=world.clock.monotonic,
             wall_clock=world.clock.wall,
             random=world.random.uniform,
+            world=world,
             settings=StreamSettings(
                 protocol=CoreSettings(
                     tic_interval_s=settings.tic_interval_s,

@@ -39,6 +39,8 @@ from ibkr_async.ports import HttpReply, HttpRequest
 from ibkr_async.simulator import Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY
+from ibkr_async.world import World
+from support.fake_time import FakeRandom, FakeTime, fake_world
 
 NOW = 1_700_000_000.0
 
@@ -74,6 +76,11 @@ class Scripted:
         return None
 
 
+def world_at(at: float, nonce: str) -> World:
+    """Return a world that stands still and always draws the same nonce."""
+    return fake_world(FakeTime(at), FakeRandom(text=lambda: nonce))
+
+
 def make(vectors: dict[str, Any], transport: Scripted, **changes: Any) -> OAuthFlow:
     """Build a flow with the keys of the vectors."""
     arguments: dict[str, Any] = {
@@ -82,8 +89,7 @@ def make(vectors: dict[str, Any], transport: Scripted, **changes: Any) -> OAuthF
         "encryption_key": vectors["keys"]["encryption_private_pkcs8_pem"].encode(),
         "dh": DhParams(int(vectors["dh"]["prime_hex"], 16), 2),
         "transport": transport,
-        "clock": lambda: NOW,
-        "nonce": lambda: "0123456789abcdef0123456789abcdef",
+        "world": world_at(NOW, "0123456789abcdef0123456789abcdef"),
     }
     return OAuthFlow(**(arguments | changes))
 
@@ -216,8 +222,7 @@ async def test_requests_are_signed_as_in_the_vectors(vectors: dict[str, Any]) ->
             realm=vector["realm"],
             base_url=vector["url"].rpartition("/oauth/")[0],
             callback=params.get("oauth_callback", "oob"),
-            nonce=lambda params=params: params["oauth_nonce"],
-            clock=lambda params=params: float(params["oauth_timestamp"]),
+            world=world_at(float(params["oauth_timestamp"]), params["oauth_nonce"]),
         )
         if step == "request_token":
             await flow.request_token()

@@ -5,11 +5,11 @@ import hmac
 import json
 import logging
 import re
+import secrets
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -36,20 +36,12 @@ from ibkr_async.errors import (
 from ibkr_async.oauth.dh import DhParams
 from ibkr_async.oauth.session_token import SecretLengthWarning
 from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest
+from ibkr_async.world import RealRandom
+from support.fake_time import FakeRandom, FakeTime, fake_world
 
 NOW = 1_700_000_000.0
 DAY_MS = 86_400_000
 SESSION = "aeccc9d7515398c50fa894d967d099b1"
-
-
-class Watch:
-    """A clock that stands where it is put."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Server:
@@ -126,8 +118,16 @@ Make = Callable[..., OAuth1a]
 @pytest.fixture
 def make(vectors: dict[str, Any]) -> Make:
     """Build an `OAuth1a` with the test credentials and fixed numbers; arguments replace them."""
+    exponent_of_the_vectors = int(vectors["live_session_token"][0]["client_a_hex"], 16)
 
-    def build(**changes: Any) -> OAuth1a:
+    def build(
+        *,
+        clock: FakeTime | None = None,
+        nonce: Callable[[], str] = lambda: "0123456789abcdef0123456789abcdef",
+        exponent: Callable[[], int] = lambda: exponent_of_the_vectors,
+        **changes: Any,
+    ) -> OAuth1a:
+        random = FakeRandom(text=nonce, bits=exponent)
         arguments: dict[str, Any] = {
             "consumer_key": "TESTKEY01",
             "access_token": "a1b2c3d4e5f6a7b8c9d0",
@@ -135,9 +135,7 @@ def make(vectors: dict[str, Any]) -> Make:
             "signature_key": vectors["keys"]["signature_private_pkcs8_pem"].encode(),
             "encryption_key": vectors["keys"]["encryption_private_pkcs8_pem"].encode(),
             "dh": DhParams(int(vectors["dh"]["prime_hex"], 16), 2),
-            "clock": Watch(),
-            "nonce": lambda: "0123456789abcdef0123456789abcdef",
-            "exponent": lambda: int(vectors["live_session_token"][0]["client_a_hex"], 16),
+            "world": fake_world(clock or FakeTime(NOW), random),
         }
         return OAuth1a(**{**arguments, **changes})
 
@@ -169,7 +167,7 @@ def test_credentials_come_from_all_three_places(key_directory: Path) -> None:
     toml.write_text("[ibkr]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in facts.items()))
     toml.chmod(0o600)
     environ = {f"IBKR_{name.upper()}": value for name, value in facts.items()}
-    options: OAuth1aOptions = {"clock": Watch(), "renew_margin_s": 60.0}
+    options: OAuth1aOptions = {"world": fake_world(FakeTime(NOW)), "renew_margin_s": 60.0}
 
     for auth in (
         OAuth1a.from_files(key_directory, **options),
@@ -211,11 +209,11 @@ def test_unusual_but_possible_keys_are_accepted(make: Make) -> None:
 
 def test_random_numbers_are_large_and_differ() -> None:
     """128 bits of nonce, 256 bits of exponent, never the same."""
-    nonces = {new_nonce() for _ in range(10_000)}
+    nonces = {new_nonce(RealRandom()) for _ in range(10_000)}
 
     assert len(nonces) == 10_000
     assert all(len(nonce) == 32 and nonce.isalnum() for nonce in nonces)
-    assert {draw_exponent().bit_length() for _ in range(200)} == {256}
+    assert {draw_exponent(RealRandom()).bit_length() for _ in range(200)} == {256}
 
 
 def test_keys_are_read_once(make: Make, key_directory: Path) -> None:
@@ -300,7 +298,7 @@ async def test_every_k_length_of_the_vectors_agrees(
 async def test_empty_response_is_answered_with_new_numbers(make: Make, server: Server) -> None:
     """IBKR sometimes sends no Diffie-Hellman value; the second attempt differs in all numbers."""
     counter = iter(range(1, 9))
-    auth = make(nonce=lambda: f"n{next(counter)}", exponent=draw_exponent)
+    auth = make(nonce=lambda: f"n{next(counter)}", exponent=lambda: secrets.randbits(255))
     server.refuse(200, '{"diffie_hellman_response": ""}')
 
     await auth.login(server.send)
@@ -481,7 +479,7 @@ async def test_clock_that_is_off_is_corrected_and_tried_again(
     make: Make, server: Server, ahead_s: float
 ) -> None:
     """A refusal whose Date shows our clock to be minutes off is answered with the right time."""
-    auth = make(clock=Watch(NOW + ahead_s))
+    auth = make(clock=FakeTime(NOW + ahead_s))
     server.refuse(401, '{"error":"id: 1, error: invalid timestamp"}')
 
     await auth.login(server.send)
@@ -502,7 +500,7 @@ async def test_clock_that_is_off_is_named_in_the_refusal(
     server.refuse(401, '{"error":"id: 1, error: invalid consumer"}', times=2)
 
     with pytest.raises(LiveSessionTokenError, match=f"clock is {way} the server's"):
-        await make(clock=Watch(NOW + ahead_s)).login(server.send)
+        await make(clock=FakeTime(NOW + ahead_s)).login(server.send)
     assert len(server.requests) == 2
 
 
@@ -511,31 +509,31 @@ async def test_clock_that_is_off_is_named_in_the_refusal(
 
 async def test_token_is_renewed_before_it_expires(make: Make, server: Server) -> None:
     """Ten minutes before, and a renewal sets the next date."""
-    watch = Watch()
+    watch = FakeTime(NOW)
     auth = make(clock=watch)
     await auth.login(server.send)
 
-    watch.now = NOW + 86_400 - 601
+    watch.at = NOW + 86_400 - 601
     assert not auth.needs_login
-    watch.now += 1
+    watch.at += 1
     assert auth.needs_login
-    server.now = watch.now
+    server.now = watch.at
     await auth.login(server.send)
 
     assert not auth.needs_login
-    assert auth.expires_at == watch.now + 86_400
+    assert auth.expires_at == watch.at + 86_400
 
 
 async def test_short_lived_token_is_not_renewed_all_the_time(make: Make, server: Server) -> None:
     """A token with less life than the margin is used for half of it."""
-    watch = Watch()
+    watch = FakeTime(NOW)
     auth = make(clock=watch)
     server.changes = {"live_session_token_expiration": (NOW + 10) * 1000}
 
     await auth.login(server.send)
 
     assert not auth.needs_login
-    watch.now += 5
+    watch.at += 5
     assert auth.needs_login
 
 
@@ -569,14 +567,15 @@ async def test_requests_are_signed_as_in_the_vectors(
     make: Make, server: Server, vectors: dict[str, Any]
 ) -> None:
     """The header of every protected request equals the vector, from the built object."""
-    auth = make()
+    nonces = ["0" * 32]
+    auth = make(nonce=lambda: nonces[-1])
     await auth.login(server.send)
     assert auth._token is not None
     checked = 0
     for vector in vectors["protected_requests"]:
         if base64.b64decode(vector["live_session_token"]) != auth._token.key.reveal():
             continue
-        auth._nonce = partial(str, vector["oauth_params"]["oauth_nonce"])
+        nonces.append(vector["oauth_params"]["oauth_nonce"])
         pairs = [tuple(tuple(pair) for pair in vector[part]) for part in ("query", "form")]
 
         header = auth.sign(vector["method"], vector["url"], *pairs)
@@ -603,13 +602,13 @@ async def test_each_signature_has_its_own_nonce_and_a_current_time(
     make: Make, server: Server
 ) -> None:
     """A repeated request is signed anew; a clock that is set back does not take the time back."""
-    watch = Watch()
-    auth = make(clock=watch, nonce=new_nonce)
+    watch = FakeTime(NOW)
+    auth = make(clock=watch, nonce=lambda: secrets.token_hex(16))
     await auth.login(server.send)
     url = auth.base_url + "/tickle"
 
     first = auth.sign("POST", url, (), ())["Authorization"]
-    watch.now -= 30
+    watch.at -= 30
     second = auth.sign("POST", url, (), ())["Authorization"]
 
     assert first != second

@@ -33,20 +33,11 @@ from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.simulator import Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth2 import SSO_PATH, TOKEN_PATH
+from support.fake_time import FakeTime, fake_world
 
 NOW = 1_700_000_000.0
 TOKEN = {"access_token": "t" * 40, "token_type": "Bearer", "expires_in": 86_399}
 SESSION = {"access_token": "s" * 40, "token_type": "Bearer", "active": True}
-
-
-class Watch:
-    """A clock that stands where it is put."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Server:
@@ -73,7 +64,7 @@ def make(vectors: dict[str, Any], **changes: Any) -> OAuth2:
         "key": vectors["keys"]["signature_private_pkcs8_pem"].encode(),
         "credential": "demouser1",
         "ip": "203.0.113.7",
-        "clock": Watch(),
+        "world": fake_world(FakeTime(NOW)),
     }
     return OAuth2(**(arguments | changes))
 
@@ -107,8 +98,8 @@ def test_oauth2_is_an_auth(vectors: dict[str, Any]) -> None:
 async def test_both_requests_are_those_of_the_vectors(vectors: dict[str, Any]) -> None:
     """Addresses, content types, form and assertions, to the letter."""
     server = Server((200, TOKEN), (200, SESSION))
-    clock = Watch()
-    auth = make(vectors, clock=clock)
+    clock = FakeTime(NOW)
+    auth = make(vectors, world=fake_world(clock))
 
     await auth.login(server.send)
 
@@ -132,29 +123,29 @@ async def test_both_requests_are_those_of_the_vectors(vectors: dict[str, Any]) -
 
 async def test_session_is_renewed_before_it_lapses(vectors: dict[str, Any]) -> None:
     """A day less the margin; `forget` asks for a new login at once."""
-    clock = Watch()
-    auth = make(vectors, clock=clock)
+    clock = FakeTime(NOW)
+    auth = make(vectors, world=fake_world(clock))
     await auth.login(Server((200, TOKEN), (201, SESSION)).send)
 
     assert auth.expires_at == NOW + 86_400
-    clock.now = NOW + 86_400 - 601
+    clock.at = NOW + 86_400 - 601
     assert not auth.needs_login
-    clock.now += 2
+    clock.at += 2
     assert auth.needs_login
-    clock.now = NOW
+    clock.at = NOW
     auth.forget()
     assert auth.needs_login
 
 
 async def test_short_session_is_not_renewed_all_the_time(vectors: dict[str, Any]) -> None:
     """With less life than twice the margin, half of it passes before the next login."""
-    clock = Watch()
-    auth = make(vectors, clock=clock)
+    clock = FakeTime(NOW)
+    auth = make(vectors, world=fake_world(clock))
     await auth.login(Server((200, TOKEN), (200, {**SESSION, "expires_in": 100})).send)
 
-    clock.now = NOW + 49
+    clock.at = NOW + 49
     assert not auth.needs_login
-    clock.now = NOW + 51
+    clock.at = NOW + 51
     assert auth.needs_login
 
 

@@ -15,6 +15,7 @@ from ibkr_async.models.base import decode
 from ibkr_async.models.market_data import MarketDataUpdate
 from ibkr_async.models.quotes import Quote
 from ibkr_async.models.streaming import ProfitAndLoss, TradeUpdate
+from ibkr_async.world import RealClock
 
 QUOTE = Quote.empty(265598, "AAPL").apply(
     decode(
@@ -63,7 +64,7 @@ def pnl(**values: Any) -> ProfitAndLoss:
 @pytest.fixture
 def plain() -> Shown:
     """Return the view of a pipe."""
-    return Shown(PlainView(), terminal=False)
+    return Shown(PlainView(RealClock()), terminal=False)
 
 
 def test_plain_view_prints_each_thing_once(plain: Shown) -> None:
@@ -115,7 +116,7 @@ def test_failed_run_shows_no_summary(plain: Shown) -> None:
 
 def test_live_page_shows_steps_quotes_fills_and_result() -> None:
     """One page with everything; a value that is not known is a dash."""
-    view = LiveView()
+    view = LiveView(RealClock())
     shown = Shown(view, terminal=True)
     view._live.console = view.console
     with view:
@@ -134,7 +135,7 @@ def test_live_page_shows_steps_quotes_fills_and_result() -> None:
 
 def test_live_page_of_a_failed_run_has_no_summary() -> None:
     """As for the plain view; the terminal is given back."""
-    view = LiveView()
+    view = LiveView(RealClock())
     shown = Shown(view, terminal=True)
     view._live.console = view.console
     view.say("begun")
@@ -147,7 +148,7 @@ def test_live_page_of_a_failed_run_has_no_summary() -> None:
 
 def test_base_view_shows_nothing_of_itself() -> None:
     """It only collects."""
-    shown = Shown(View(), terminal=False)
+    shown = Shown(View(RealClock()), terminal=False)
     with shown.view:
         shown.view.say("step")
         shown.view.quote(QUOTE)

@@ -49,6 +49,7 @@ from ibkr_async.ports import HttpReply, HttpRequest
 from ibkr_async.simulator import Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY
+from ibkr_async.world import RealClock, World
 
 PROGRAM = "from ibkr_async.cli.oauth.commands import oauth_app; oauth_app()"
 
@@ -255,7 +256,7 @@ async def test_login_stores_what_the_browser_brings_back(sim: Simulator, home: P
         sim, lambda back, token, verifier: f"{back}?oauth_token={token}&oauth_verifier={verifier}"
     )
 
-    path = await log_in(options(home), Desktop(say=said.append, open_browser=browser))
+    path = await log_in(options(home), Desktop(say=said.append, open_browser=browser), World())
 
     facts = json.loads(path.read_text())
     assert mode(path) == 0o600
@@ -287,6 +288,7 @@ async def test_login_takes_a_pasted_verifier(
     path = await log_in(
         options(home, paste=True, browser=False, root=f"{sim.origin}/tradingapi/v1"),
         Desktop(say=said.append, read_line=paste),
+        World(),
     )
 
     assert json.loads(path.read_text())["base_url"] == f"{sim.origin}/tradingapi/v1"
@@ -300,7 +302,7 @@ async def test_pasted_address_of_another_login_is_refused(sim: Simulator, home: 
     )
 
     with pytest.raises(AuthError, match="another login"):
-        await log_in(options(home, paste=True, browser=False), desktop)
+        await log_in(options(home, paste=True, browser=False), desktop, World())
 
 
 async def test_refusal_and_silence_are_told_apart(sim: Simulator, home: Path) -> None:
@@ -311,16 +313,18 @@ async def test_refusal_and_silence_are_told_apart(sim: Simulator, home: Path) ->
     )
 
     with pytest.raises(AuthError, match="not granted"):
-        await log_in(options(home), Desktop(say=lambda _: None, open_browser=refusing))
+        await log_in(options(home), Desktop(say=lambda _: None, open_browser=refusing), World())
     with pytest.raises(AuthError, match="--paste"):
-        await log_in(options(home, wait_s=0.01, browser=False), Desktop(say=lambda _: None))
+        await log_in(
+            options(home, wait_s=0.01, browser=False), Desktop(say=lambda _: None), World()
+        )
     assert (home / "credentials.json").read_bytes() == before
 
 
 async def test_login_knows_both_roots_by_name(home: Path) -> None:
     """`web` and `third-party` stand for IBKR's two addresses."""
     roots = [
-        _flow(options(home, root=name), {"base_url": "https://localhost/v1/api"}).base_url
+        _flow(options(home, root=name), {"base_url": "https://localhost/v1/api"}, World()).base_url
         for name in ("web", "third-party", None)
     ]
 
@@ -330,10 +334,10 @@ async def test_login_knows_both_roots_by_name(home: Path) -> None:
 async def test_stored_token_is_not_lost_by_accident(home: Path) -> None:
     """A token that works is exchanged only on request; a key must come from somewhere."""
     with pytest.raises(ConfigError, match="--replace"):
-        await log_in(options(home, replace=False), Desktop(say=lambda _: None))
+        await log_in(options(home, replace=False), Desktop(say=lambda _: None), World())
     replace_credentials(home, {})
     with pytest.raises(ConfigError, match="--consumer-key"):
-        await log_in(options(home, consumer_key=None), Desktop(say=lambda _: None))
+        await log_in(options(home, consumer_key=None), Desktop(say=lambda _: None), World())
 
 
 async def test_login_command_explains_failures_in_one_line(
@@ -360,7 +364,7 @@ async def test_listener_ignores_strangers() -> None:
             with error:
                 return error.code
 
-    async with CallbackListener("right") as listener:
+    async with CallbackListener("right", world=World()) as listener:
         address = listener.address
         reader, writer = await asyncio.open_connection("127.0.0.1", int(address.split(":")[2][:-1]))
         writer.write(b"nonsense\r\n\r\n")
@@ -380,7 +384,7 @@ async def test_listener_ignores_strangers() -> None:
     assert strangers == [404, 404, 404]
     assert found == "abc"
     with pytest.raises(UsageError):
-        await CallbackListener("x").verifier(1)
+        await CallbackListener("x", world=World()).verifier(1)
     assert verifier_of("http://x/?oauth_token=a", "b") is None
 
 
@@ -597,7 +601,7 @@ async def test_check_finds_what_is_wrong_with_the_files(
     damage(home)
     report = Report(plain=True)
 
-    oauth_check.check_files(report, home)
+    oauth_check.check_files(report, home, World())
 
     found = [f for f in report.findings if f.what == what and f.state is State.FAILED]
     assert found, states(report)
@@ -611,7 +615,7 @@ async def test_check_warns_of_what_may_be_wrong(sim: Simulator, home: Path) -> N
     (home / "dhparam.pem").write_bytes(write_dh_pem(GROUP_14._replace(generator=5)))
     report = Report(plain=True)
 
-    auth = oauth_check.check_files(report, home)
+    auth = oauth_check.check_files(report, home, World())
 
     warned = {what for what, state in states(report).items() if state is State.WARNING}
     assert warned == {"consumer key", "access token", "DH generator"}
@@ -624,7 +628,7 @@ async def test_check_without_the_file_uses_the_prime_as_hex(sim: Simulator, home
     (home / "dhparam.pem").unlink()
     report = Report(plain=True)
 
-    auth = oauth_check.check_files(report, home)
+    auth = oauth_check.check_files(report, home, World())
 
     assert auth is not None
     assert states(report)["DH prime"] is State.OK
@@ -647,7 +651,7 @@ async def test_check_names_a_wrong_encryption_key(
     change(home, access_token_secret=base64.b64encode(ciphertext).decode())
     report = Report(plain=True)
 
-    oauth_check.check_files(report, home)
+    oauth_check.check_files(report, home, World())
 
     assert states(report)["access token secret"] in expected
 
@@ -700,7 +704,9 @@ async def test_check_names_the_step_that_fails(
     """Every row of the known troubles is found again by its words, with its cure."""
     report = Report(plain=True)
 
-    passed = await oauth_check._check_token(report, OAuth1a.from_files(home), Scripted(*script))
+    passed = await oauth_check._check_token(
+        report, OAuth1a.from_files(home), Scripted(*script), RealClock()
+    )
 
     failed = report.findings[-1]
     assert not passed
@@ -713,10 +719,10 @@ async def test_check_looks_at_server_and_clock(capsys: pytest.CaptureFixture[str
     report = Report(plain=True)
     dead = ConnectFailedError("GET x", "no connection", may_have_reached_server=False)
 
-    assert not await oauth_check._check_server(report, "https://x", Scripted(dead))
+    assert not await oauth_check._check_server(report, "https://x", Scripted(dead), RealClock())
     late = Scripted((403, {}), date="Tue, 14 Nov 2023 22:13:20 GMT")
-    assert await oauth_check._check_server(report, "https://x", late)
-    assert await oauth_check._check_server(report, "https://x", Scripted((401, {})))
+    assert await oauth_check._check_server(report, "https://x", late, RealClock())
+    assert await oauth_check._check_server(report, "https://x", Scripted((401, {})), RealClock())
 
     found = [(finding.what, finding.state) for finding in report.findings]
     assert found == [

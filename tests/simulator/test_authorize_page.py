@@ -18,6 +18,7 @@ from ibkr_async.simulator.login.authorize_page import AuthorizePage, Screen
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import ThirdPartyFlow
 from ibkr_async.simulator.login.verifier import Verified
+from ibkr_async.world import World
 from support.chromium import Browser, headless_chromium
 from support.simulator_peer import FAST
 
@@ -225,7 +226,7 @@ async def test_user_approves_in_chromium_with_the_keyboard(
     """Sign in and approve without a mouse; the browser lands on the callback; the login works."""
     async with plain_sim.flow() as flow:
         token = await flow.request_token()
-        async with CallbackListener(token.reveal()) as listener:
+        async with CallbackListener(token.reveal(), world=World()) as listener:
             await browser.open(_address(flow, listener))
             await browser.press(TAB, *"demo", TAB, *"wrong", ENTER)
             alert = await browser.find("[role=alert]")
@@ -251,7 +252,7 @@ async def test_user_denies_in_chromium(plain_sim: Simulator, browser: Browser) -
     """The program gets a clear refusal instead of waiting."""
     async with plain_sim.flow() as flow:
         token = await flow.request_token()
-        async with CallbackListener(token.reveal()) as listener:
+        async with CallbackListener(token.reveal(), world=World()) as listener:
             await browser.open(_address(flow, listener))
             await (await browser.find("#username")).type("demo")
             await (await browser.find("#password")).type("demo")

@@ -23,6 +23,7 @@ from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import PRIME, SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY, THIRD_PARTY_ROOT, with_parameters
 from ibkr_async.simulator.login.verifier import base_string, percent_encode
+from ibkr_async.world import RealClock, World
 from support.simulator_peer import trust
 
 ROOTS = ("/v1/api", THIRD_PARTY_ROOT)
@@ -205,9 +206,19 @@ async def test_forty_401s_cause_one_exchange(sim: Simulator) -> None:
     assert len(refused) >= 1
 
 
+class TimeOf(RealClock):
+    """A wall clock that is moved with a simulator's."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self._sim = sim
+
+    def wall(self) -> float:
+        return self._sim.now()
+
+
 async def test_token_is_renewed_ahead_of_its_expiry(sim: Simulator) -> None:
     """Nine minutes before the end the next read logs in first; nothing is refused."""
-    auth = OAuth1a.from_files(sim.credentials_directory, clock=sim.now)
+    auth = OAuth1a.from_files(sim.credentials_directory, world=World(clock=TimeOf(sim)))
     pipeline = _unpaced(auth)
     await pipeline.send(READ)
     sim.shift_clock(86_400 - 540)

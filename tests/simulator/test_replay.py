@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from ibkr_async.simulator import Recording, Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.replay import SPACING_S, Player
+from ibkr_async.world import RealClock
 from support.captures import require_captures
 from support.simulator_peer import FAST, Peer, greeted, read_to_the_end, receive, receive_topic
 
@@ -119,7 +120,7 @@ async def test_player_keeps_the_spacing_and_waits_for_subscriptions() -> None:
             player.hear("{}")
             player.hear("smd+8314+{}")
 
-    player = Player(recording, speed=200, send=send, grace_s=0.01)
+    player = Player(recording, speed=200, send=send, clock=RealClock(), grace_s=0.01)
     assert player.brings_heartbeats
 
     await player.play()

@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.server import bind_loopback, serving
+from ibkr_async.world import RealClock, RealNetwork
 from support.simulator_peer import FAST, Peer, greeted, trust
 from support.waiting import until
 
@@ -27,11 +29,21 @@ async def test_other_hosts_are_refused(host: str) -> None:
             pass
 
 
-def test_port_is_bound_to_loopback() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_port_is_bound_to_loopback(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listening address is 127.0.0.1, for both spellings."""
-    for host in ("127.0.0.1", "localhost"):
-        with bind_loopback(host, 0) as listener:
-            assert listener.getsockname()[0] == "127.0.0.1"
+    bound: list[socket.socket] = []
+    create_server = socket.create_server
+
+    def remembering(*args: Any, **options: Any) -> socket.socket:
+        bound.append(create_server(*args, **options))
+        return bound[-1]
+
+    monkeypatch.setattr(socket, "create_server", remembering)
+    listener = bind_loopback(RealNetwork(), host, 0)
+
+    assert [each.getsockname() for each in bound] == [("127.0.0.1", listener.port)]
+    listener.close()
 
 
 async def test_taken_port_is_an_error(sim: Simulator, keys: SimulatorKeys) -> None:
@@ -178,7 +190,8 @@ async def test_server_that_cannot_start_raises(tmp_path: Path) -> None:
     with pytest.raises(ssl.SSLError):
         async with serving(
             lambda _scope, _receive, _send: asyncio.sleep(0),
-            bind_loopback("127.0.0.1", 0),
+            bind_loopback(RealNetwork(), "127.0.0.1", 0),
+            RealClock(),
             certificate=tmp_path / "bad.pem",
             certificate_key=tmp_path / "bad.pem",
         ):

@@ -16,6 +16,7 @@ from websockets.http11 import Response
 
 from ibkr_async.errors import StreamConnectError
 from ibkr_async.stream.socket.connection import Loss, SocketSettings, _loss_of, connect_error, dial
+from ibkr_async.world import RealNetwork
 from stream.socket_servers import (
     make_certificate,
     raw_server,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUICK = SocketSettings(connect_timeout_s=1.0, cut_after_s=0.2)
+NETWORK = RealNetwork()
 
 
 class Kept:
@@ -47,7 +49,7 @@ class Kept:
 async def test_frames_go_both_ways_and_close_is_seen_as_1000() -> None:
     """The whole life of a connection, with the cookie at the upgrade."""
     async with stream_server() as server:
-        connection = await dial(target_of(server.port), None, QUICK)
+        connection = await dial(target_of(server.port), None, QUICK, NETWORK)
         kept = Kept()
         reading = asyncio.create_task(connection.read(kept))
         assert await connection.send('smd+8314+{"fields":["31"]}')
@@ -68,7 +70,9 @@ async def test_frames_come_over_tls_with_the_trusted_certificate(tmp_path: Path)
     """The same context as for REST."""
     server_context, client_context = make_certificate(tmp_path)
     async with stream_server(server_context) as server:
-        connection = await dial(target_of(server.port, scheme="wss"), client_context, QUICK)
+        connection = await dial(
+            target_of(server.port, scheme="wss"), client_context, QUICK, NETWORK
+        )
         await connection.close()
 
     assert server.connections
@@ -79,7 +83,9 @@ async def test_untrusted_certificate_is_fatal_and_nothing_is_sent(tmp_path: Path
     server_context, _ = make_certificate(tmp_path)
     async with stream_server(server_context) as server:
         with pytest.raises(StreamConnectError, match="certificate was refused") as caught:
-            await dial(target_of(server.port, scheme="wss"), ssl.create_default_context(), QUICK)
+            await dial(
+                target_of(server.port, scheme="wss"), ssl.create_default_context(), QUICK, NETWORK
+            )
 
         assert caught.value.fatal
         assert server.connections == []
@@ -90,7 +96,7 @@ async def test_nobody_listening_is_worth_a_retry() -> None:
     async with stream_server() as server:
         port = server.port
     with pytest.raises(StreamConnectError) as caught:
-        await dial(target_of(port, query="?oauth_token=secret"), None, QUICK)
+        await dial(target_of(port, query="?oauth_token=secret"), None, QUICK, NETWORK)
 
     assert not caught.value.fatal
     assert "secret" not in str(caught.value)
@@ -117,7 +123,7 @@ async def test_refused_upgrade_is_typed(status: str, fatal: bool, words: str) ->
 
     async with raw_server(refuse) as port:
         with pytest.raises(StreamConnectError, match=words) as caught:
-            await dial(target_of(port), None, QUICK)
+            await dial(target_of(port), None, QUICK, NETWORK)
 
     assert caught.value.fatal is fatal
 
@@ -127,7 +133,7 @@ async def test_server_that_never_answers_times_out() -> None:
     settings = SocketSettings(connect_timeout_s=0.05)
     async with raw_server(lambda reader, _writer: until_cut(reader)) as port:
         with pytest.raises(StreamConnectError, match="no answer in time"):
-            await dial(target_of(port), None, settings)
+            await dial(target_of(port), None, settings, NETWORK)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ async def test_peer_that_never_closes_tcp_is_cut(frame: bytes, code: int) -> Non
         await until_cut(reader)
 
     async with raw_server(answer) as port:
-        connection = await dial(target_of(port), None, QUICK)
+        connection = await dial(target_of(port), None, QUICK, NETWORK)
         began = time.monotonic()
         loss = await connection.read(Kept())
 
@@ -166,7 +172,7 @@ async def test_close_does_not_wait_for_a_server_that_ignores_it() -> None:
         await until_cut(reader)
 
     async with raw_server(answer) as port:
-        connection = await dial(target_of(port), None, QUICK)
+        connection = await dial(target_of(port), None, QUICK, NETWORK)
         began = time.monotonic()
         await connection.close()
         await connection.close()
@@ -182,7 +188,7 @@ async def test_connection_that_breaks_is_1006() -> None:
         writer.transport.abort()
 
     async with raw_server(answer) as port:
-        connection = await dial(target_of(port), None, QUICK)
+        connection = await dial(target_of(port), None, QUICK, NETWORK)
         loss = await connection.read(Kept())
 
     assert loss == Loss(1006, "the connection broke")
@@ -191,7 +197,7 @@ async def test_connection_that_breaks_is_1006() -> None:
 async def test_reader_lets_others_run_in_a_burst() -> None:
     """A thousand queued frames do not hold back everything else."""
     async with stream_server() as server:
-        connection = await dial(target_of(server.port), None, QUICK)
+        connection = await dial(target_of(server.port), None, QUICK, NETWORK)
         await server.until(lambda seen: bool(seen.connections))
         kept, seen_midway = Kept(), []
         await asyncio.gather(*[server.connections[0].send(str(n)) for n in range(1_000)])
@@ -214,7 +220,7 @@ async def test_cancelled_dial_leaves_nothing_open() -> None:
         await until_cut(reader)
 
     async with raw_server(hang) as port:
-        dialling = asyncio.create_task(dial(target_of(port), None, QUICK))
+        dialling = asyncio.create_task(dial(target_of(port), None, QUICK, NETWORK))
         await reached.wait()
         dialling.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -231,7 +237,9 @@ async def test_debug_logging_shows_neither_cookie_nor_token(
     async with stream_server() as server:
         # The server side logs the request too; only the client's side is ours.
         logging.getLogger("websockets.server").setLevel(logging.INFO)
-        connection = await dial(target_of(server.port, query="?oauth_token=tok123"), None, QUICK)
+        connection = await dial(
+            target_of(server.port, query="?oauth_token=tok123"), None, QUICK, NETWORK
+        )
         await connection.close()
 
     assert "0123456789abcdef" not in caplog.text

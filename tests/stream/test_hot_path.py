@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ibkr_async.stream.core.events import ErrorReceived
 from ibkr_async.stream.socket.connection import SocketSettings, dial
+from ibkr_async.world import RealNetwork
 from stream.core_driver import Driver, smd
 from stream.socket_servers import stream_server, target_of
 
@@ -109,7 +110,7 @@ async def test_fast_framing_is_a_setting_that_changes_no_message(fast_framing: b
 
     settings = SocketSettings(cut_after_s=0.2, fast_framing=fast_framing)
     async with stream_server() as server:
-        connection = await dial(target_of(server.port), None, settings)
+        connection = await dial(target_of(server.port), None, settings, RealNetwork())
         reading = asyncio.create_task(connection.read(take))
         await server.until(lambda seen: bool(seen.connections))
         for number in range(100):

@@ -9,12 +9,10 @@ Source: IBKR "OAuth 1.0A Extended", steps request_token, authorisation and acces
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from anyio import to_thread
 
 from ibkr_async.auth import _address, _refusal, _tls
 from ibkr_async.auth._secret import Secret
@@ -28,9 +26,9 @@ from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.oauth.signature import authorization_header, base_string, sign_rsa_sha256
 from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest
 from ibkr_async.rest.transport import HttpxTransport
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -116,9 +114,9 @@ class OAuthFlow:
         allow_host: str | None = None,
         allow_open_key_files: bool = False,
         transport: Transport | None = None,
-        clock: Callable[[], float] = time.time,
-        nonce: Callable[[], str] = oauth1a.new_nonce,
+        world: World | None = None,
     ) -> None:
+        self._world = world or World()
         oauth1a.check_texts(consumer_key=consumer_key)
         self._consumer_key = consumer_key
         self._base_url = _address.check_base_url(base_url, allow_host)
@@ -134,9 +132,7 @@ class OAuthFlow:
         self._ca = ca
         self._allow_host = allow_host
         self._allow_open = allow_open_key_files
-        self._clock = ServerClock(clock)
-        self._time = clock
-        self._nonce = nonce
+        self._clock = ServerClock(self._world.clock.wall)
         self._signature_key: RSAPrivateKey | None = None
         self._latest: RequestToken | None = None
         self._granted: AccessGrant | None = None
@@ -144,7 +140,7 @@ class OAuthFlow:
         trust = _tls.Trust(
             ca, may_skip_host_name=_address.may_skip_host_name(self._base_url, allow_host)
         )
-        self._transport = transport or HttpxTransport(trust.context)
+        self._transport = transport or HttpxTransport(trust.context, world=self._world)
 
     def __repr__(self) -> str:
         return f"OAuthFlow(consumer_key=***, base_url={self._base_url!r})"
@@ -236,7 +232,7 @@ class OAuthFlow:
         # Kept first: a request token is good for one exchange, so nothing below may lose the grant.
         self._granted, self._latest = grant, None
         auth = self.auth(grant)
-        await to_thread.run_sync(auth.prepare)
+        await self._world.threads.run(auth.prepare)
         return auth
 
     def auth(self, grant: AccessGrant) -> oauth1a.OAuth1a:
@@ -254,8 +250,7 @@ class OAuthFlow:
             ca=self._ca,
             allow_host=self._allow_host,
             allow_open_key_files=self._allow_open,
-            clock=self._time,
-            nonce=self._nonce,
+            world=self._world,
         )
 
     # --- one leg ---------------------------------------------------------------------------------
@@ -268,7 +263,7 @@ class OAuthFlow:
 
     async def _signed(self, leg: _Leg, kind: type[ModelT]) -> ModelT:
         """Send one signed request; once more when the refusal shows our clock to be off."""
-        key = await to_thread.run_sync(self._loaded_key)
+        key = await self._world.threads.run(self._loaded_key)
         ahead_before_s = self._clock.ahead_s
         reply = await self._send(leg, key)
         moved_s = abs(self._clock.ahead_s - ahead_before_s)
@@ -301,7 +296,7 @@ class OAuthFlow:
         url = f"{self._base_url}/oauth/{leg.name}"
         params = [
             ("oauth_consumer_key", self._consumer_key),
-            ("oauth_nonce", self._nonce()),
+            ("oauth_nonce", oauth1a.new_nonce(self._world.random)),
             ("oauth_signature_method", "RSA-SHA256"),
             ("oauth_timestamp", self._clock.timestamp()),
             *leg.params,

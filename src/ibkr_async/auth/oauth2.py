@@ -11,12 +11,10 @@ through IBKR's staff; the self-service page hands out OAuth 1.0a credentials onl
 from __future__ import annotations
 
 import ipaddress
-import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
-from anyio import to_thread
 
 from ibkr_async.auth import _address, _refusal, _tls
 from ibkr_async.auth._expiring import ExpiringLogin
@@ -30,6 +28,7 @@ from ibkr_async.models.oauth import BearerReply
 from ibkr_async.oauth import jwt
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest, SocketTarget
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,14 +88,15 @@ class OAuth2(ExpiringLogin):
         allow_host: str | None = None,
         allow_open_key_files: bool = False,
         renew_margin_s: float = 600.0,
-        clock: Callable[[], float] = time.time,
+        world: World | None = None,
     ) -> None:
+        self._world = world or World()
         _check_texts(client_id=client_id, key_id=key_id, credential=credential)
         self._client_id, self._key_id, self._credential = client_id, key_id, credential
         self._ip = ip if callable(ip) else _checked_ip(ip)
         base_url = _address.check_base_url(base_url, allow_host)
         trust = _tls.Trust(ca, may_skip_host_name=_address.may_skip_host_name(base_url, allow_host))
-        super().__init__(base_url, trust, ServerClock(clock), renew_margin_s)
+        super().__init__(base_url, trust, ServerClock(self._world.clock.wall), renew_margin_s)
         origin = _origin(self._base_url)
         self._token_url = _address.check_base_url(token_url or origin + TOKEN_PATH, allow_host)
         self._sso_url = _address.check_base_url(sso_url or origin + SSO_PATH, allow_host)
@@ -147,7 +147,7 @@ class OAuth2(ExpiringLogin):
         After any failure the old session stays.
         Cancellation: safe at any point; the old session stays.
         """
-        key = await to_thread.run_sync(self._loaded_key)
+        key = await self._world.threads.run(self._loaded_key)
         ip = self._ip if isinstance(self._ip, str) else _checked_ip(self._ip())
         token = await self._access_token(send, key)
         now = int(self._clock.now())

@@ -83,8 +83,10 @@ async def _run(symbols: tuple[str, ...], seconds: float, *, plain: bool, seed: i
     from ibkr_async.cli.demo_bot import trade
     from ibkr_async.cli.demo_view import LiveView, PlainView
     from ibkr_async.simulator import Simulator
+    from ibkr_async.world import World
 
-    with PlainView() if plain else LiveView() as view:
+    clock = World().clock
+    with PlainView(clock) if plain else LiveView(clock) as view:
         view.say("starting the simulator: TLS certificate and OAuth keys are made")
         async with Simulator(seed=seed) as sim:
             view.say(f"simulator serves {sim.base_url}")

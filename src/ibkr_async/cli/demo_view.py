@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ibkr_async.models.quotes import Quote
     from ibkr_async.models.streaming import ProfitAndLoss, TradeUpdate
     from ibkr_async.orders.handle import OrderHandle
+    from ibkr_async.world import Clock
 
 _SIDES: Final = {"B": "bought", "S": "sold"}
 
@@ -46,7 +46,8 @@ class _PipeAwareConsole(Console):
 class View:
     """Collects what happens. This base prints nothing; the subclasses decide what is seen when."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.console: Console = _PipeAwareConsole(highlight=False)
         self.steps: list[str] = []
         self.quotes: dict[str, Quote] = {}
@@ -56,7 +57,7 @@ class View:
         self.latest_pnl: dict[str, float] = {}
         self.quotes_seen = 0
         self.health: Health | None = None
-        self._began = time.monotonic()
+        self._began = self._clock.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +120,7 @@ class View:
             table.add_row("REST requests", str(self.health.requests))
             table.add_row("interruptions", str(self.health.gaps))
             table.add_row("health", str(self.health))
-        table.add_row("time", f"{time.monotonic() - self._began:.1f} s")
+        table.add_row("time", f"{self._clock.monotonic() - self._began:.1f} s")
         return table
 
     def pnl_line(self) -> str:
@@ -134,8 +135,8 @@ class View:
 class PlainView(View):
     """Lines for a pipe or CI: each step and fill as it happens, quotes once a second."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self._next_quotes = 0.0
         self._said_commission: set[str] = set()
 
@@ -147,8 +148,8 @@ class PlainView(View):
     def quote(self, quote: Quote) -> None:
         """Print all quotes, at most once a second."""
         super().quote(quote)
-        if time.monotonic() >= self._next_quotes:
-            self._next_quotes = time.monotonic() + 1.0
+        if self._clock.monotonic() >= self._next_quotes:
+            self._next_quotes = self._clock.monotonic() + 1.0
             shown = [f"{q.symbol} {_price(q.bid)}/{_price(q.ask)}" for q in self.quotes.values()]
             self.console.print("  " + "   ".join(shown), markup=False)
 
@@ -176,8 +177,8 @@ class PlainView(View):
 class LiveView(View):
     """One page that is redrawn a few times a second."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self._live = Live(
             console=self.console, get_renderable=self._page, refresh_per_second=8, transient=False
         )

@@ -7,6 +7,7 @@ settings from the environment, keep a cookie, send anything twice, or look insid
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import ssl
@@ -14,7 +15,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-import anyio.to_thread
+import httpcore
 import httpx
 
 from ibkr_async.errors import (
@@ -28,6 +29,7 @@ from ibkr_async.errors import (
     UnreadableResponseError,
 )
 from ibkr_async.ports import HttpReply, HttpRequest
+from ibkr_async.world import RealNetwork, World
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -88,7 +90,10 @@ class HttpxTransport:
         # limits
         max_connections: int = 20,
         max_body_bytes: int = MAX_BODY_BYTES,
+        # surroundings
+        world: World | None = None,
     ) -> None:
+        self._world = world or World()
         self._ssl_context = ssl_context
         self._connect_timeout_s = connect_timeout_s
         self._max_body_bytes = max_body_bytes
@@ -140,14 +145,20 @@ class HttpxTransport:
             if self._client is None:
                 context = self._ssl_context
                 if not isinstance(context, ssl.SSLContext):
-                    context = await anyio.to_thread.run_sync(context)
+                    context = await self._world.threads.run(context)
                 self._client = self._build_client(context)
             return self._client
 
     def _build_client(self, context: ssl.SSLContext) -> httpx.AsyncClient:
         logging.getLogger("httpcore.http11").addFilter(_NO_COOKIES)
+        world = self._world
         return httpx.AsyncClient(
             verify=context,
+            transport=(
+                None
+                if isinstance(world.network, RealNetwork)
+                else _Bridged(world, self._limits, context)
+            ),
             trust_env=False,
             follow_redirects=False,
             http1=True,
@@ -201,6 +212,106 @@ class HttpxTransport:
             headers={name.lower(): value for name, value in response.headers.items()},
             content=bytes(content),
         )
+
+
+class _Bridged(httpx.AsyncHTTPTransport):
+    """httpx's own transport over the network of another world."""
+
+    def __init__(self, world: World, limits: httpx.Limits, context: ssl.SSLContext) -> None:
+        # Its own constructor would build the pool without a way to name the network.
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            network_backend=_Backend(world, limits.keepalive_expiry),
+        )
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Connects for httpx."""
+
+    def __init__(self, world: World, idle_s: float | None) -> None:
+        self._world = world
+        self._idle_s = float("inf") if idle_s is None else idle_s
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
+        local_address: str | None = None,  # noqa: ARG002 - the library's signature
+        socket_options: Any = None,  # noqa: ARG002 - the library's signature
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect through the world's network."""
+        reader = asyncio.StreamReader()
+        try:
+            async with asyncio.timeout(timeout):
+                transport, protocol = await self._world.network.connect(
+                    lambda: asyncio.StreamReaderProtocol(reader), host, port
+                )
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except OSError as error:
+            raise httpcore.ConnectError(error) from error
+        loop = asyncio.get_running_loop()
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        return _Connection(reader, writer, self._world, self._idle_s)
+
+
+class _Connection(httpcore.AsyncNetworkStream):
+    """One connection of httpx. Time limits are left to `HttpxTransport.send`, which has one for all."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        world: World,
+        idle_s: float,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = world.clock
+        self._idle_s = idle_s
+        self._used_at = self._clock.monotonic()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - the library's signature
+        """Return what has come; empty at the end."""
+        try:
+            found = await self._reader.read(max_bytes)
+        except OSError as error:
+            raise httpcore.ReadError(error) from error
+        self._used_at = self._clock.monotonic()
+        return found
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - the library's signature
+        """Send."""
+        try:
+            self._writer.write(buffer)
+            await self._writer.drain()
+        except OSError as error:
+            raise httpcore.WriteError(error) from error
+
+    async def aclose(self) -> None:
+        """Close without waiting for the other side."""
+        self._writer.close()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,  # noqa: ARG002 - the library's signature
+        server_hostname: str | None = None,  # noqa: ARG002 - the library's signature
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the library's signature
+    ) -> httpcore.AsyncNetworkStream:
+        """Do nothing: see `Network`."""
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        """Tell whether an idle connection must not be used again; nothing else is known.
+
+        The library measures idleness with the machine's clock, which is not this world's.
+        """
+        if info != "is_readable":
+            return None
+        return self._reader.at_eof() or self._clock.monotonic() - self._used_at > self._idle_s
 
 
 def _close_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:

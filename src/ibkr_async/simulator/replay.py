@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
+    from ibkr_async.world import Clock
+
 SPACING_S = 0.5
 """Between two rows without a time."""
 GRACE_S = 2.0
@@ -139,12 +141,14 @@ class Player:
         *,
         speed: float,
         send: Callable[[str], Awaitable[None]],
+        clock: Clock,
         grace_s: float = GRACE_S,
     ) -> None:
         self.ended = False
         self._recording = recording
         self._factor = 0.0 if speed == 0 or isinf(speed) else 1.0 / speed
         self._send = send
+        self._clock = clock
         self._grace_s = grace_s
         self._subscribed: set[str] = set()
         self._waited_for: set[str] = set()
@@ -164,17 +168,17 @@ class Player:
 
     async def play(self) -> None:
         """Send every frame. Cancellation: safe; the rest is not sent."""
-        loop = asyncio.get_running_loop()
-        start = loop.time()
+        clock = self._clock
+        start = clock.monotonic()
         for recorded in self._recording.frames:
-            pause = start + recorded.at_s * self._factor - loop.time()
+            pause = start + recorded.at_s * self._factor - clock.monotonic()
             if self._factor and pause > 0:
-                await asyncio.sleep(pause)
-            before = loop.time()
+                await clock.sleep(pause)
+            before = clock.monotonic()
             if recorded.needs_subscription:
                 await self._subscription(recorded.topic)
             # What was spent waiting for the client does not eat the spacing of later frames.
-            start += loop.time() - before
+            start += clock.monotonic() - before
             await self._send(recorded.text)
         self.ended = True
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from ibkr_async.world import Clock, Listener, Network
+
 BANNER = "ibkr_async-simulator"
 """The `Server` header: a client can tell that this is not IBKR."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
@@ -37,8 +39,8 @@ _GRACE_S = 1.0
 _POLL_S = 0.02
 
 
-def bind_loopback(host: str, port: int) -> socket.socket:
-    """Open the listening socket; port 0 takes a free one.
+def bind_loopback(network: Network, host: str, port: int) -> Listener:
+    """Take the port to listen on; port 0 takes a free one.
 
     Errors: `ValueError` for a host that is not loopback, or an impossible port; `OSError` when the
     port is taken.
@@ -48,11 +50,7 @@ def bind_loopback(host: str, port: int) -> socket.socket:
     if not 0 <= port <= _LAST_PORT:
         raise ValueError(f"port {port} does not exist; ports are 0-{_LAST_PORT}")
     # The certificate and the addresses we report name 127.0.0.1, so IPv6 is not opened.
-    listener = socket.create_server(("127.0.0.1", port), family=socket.AF_INET)
-    # Inherited by accepted connections. asyncio does it only where the protocol number is given;
-    # without it every answer waits 40 ms for the client's delayed acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+    return network.listen("127.0.0.1", port)
 
 
 class _Connection(asyncio.Protocol):
@@ -63,7 +61,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the socket: a TLS transport that is closed twice cannot be aborted any more."""
-        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._socket: socket.socket | None = transport.get_extra_info("socket")
         super().connection_made(transport)
 
     def shutdown(self) -> None:
@@ -74,8 +72,9 @@ class _Connection(asyncio.Protocol):
     def cut(self) -> None:
         """End now, without a word."""
         self.transport.abort()
-        with suppress(OSError):  # the peer was first
-            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._socket is not None:
+            with suppress(OSError):  # the peer was first
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class _HttpConnection(_Connection, H11Protocol):
@@ -93,18 +92,25 @@ class _SocketConnection(_Connection, WebSocketsSansIOProtocol):
 class _Server(uvicorn.Server):
     """A server that is started and stopped by its owner instead of by signals."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listener: Listener, clock: Clock) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
         self.leave = asyncio.Event()
+        self._listener = listener
+        self._clock = clock
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave the signals to the program that runs the simulator."""
         yield
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the library's signature
+        """Serve the listener, where the library would open sockets of its own."""
+        await self._listener.serve(
+            lambda: _HttpConnection(self.config, self.server_state, self.lifespan.state),
+            self.config.ssl,
+        )
+        self.started = True
         self.ready.set()
 
     async def main_loop(self) -> None:
@@ -112,17 +118,14 @@ class _Server(uvicorn.Server):
         await self.on_tick(0)
         await self.leave.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the library's signature
         """Stop listening, let connections end, then cut the rest.
 
         The library waits for its peers; a client that keeps an idle TLS connection open and does
         not read would hold it for half a minute. Request tasks end by themselves: a socket's
         reader hears of the shutdown at once, and nothing else here waits for anybody.
         """
-        for server in self.servers:
-            server.close()
-        for listener in sockets or ():
-            listener.close()
+        self._listener.close()
         state = self.server_state
         for connection in list(state.connections):
             connection.shutdown()
@@ -135,19 +138,20 @@ class _Server(uvicorn.Server):
         """Wait for the end of what is going on, which the library tells nobody."""
         state = self.server_state
         with anyio.move_on_after(within_s):
-            while state.connections or state.tasks:  # noqa: ASYNC110 - see above
-                await anyio.sleep(_POLL_S)
+            while state.connections or state.tasks:
+                await self._clock.sleep(_POLL_S)
 
 
 @asynccontextmanager
 async def serving(
     app: ASGIApp,
-    listener: socket.socket,
+    listener: Listener,
+    clock: Clock,
     *,
     certificate: Path | None = None,
     certificate_key: Path | None = None,
 ) -> AsyncGenerator[Callable[[], int], None]:
-    """Serve an application on a listening socket for as long as the context is open.
+    """Serve an application on a port for as long as the context is open.
 
     Gives what counts the open connections. Without a certificate, plain HTTP. Errors: whatever starting
     raises.
@@ -171,8 +175,8 @@ async def serving(
         ssl_certfile=certificate,
         ssl_keyfile=certificate_key,
     )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve([listener]), name="ibkr-simulator-server")
+    server = _Server(config, listener, clock)
+    task = asyncio.create_task(server.serve(), name="ibkr-simulator-server")
     ready = asyncio.create_task(server.ready.wait(), name="ibkr-simulator-ready")
     try:
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)

@@ -8,9 +8,7 @@ listen on anything but loopback, or leave a key on the disk.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import tempfile
-import time
 from collections import ChainMap
 from dataclasses import replace
 from pathlib import Path
@@ -45,15 +43,16 @@ from ibkr_async.simulator.server import bind_loopback, serving
 from ibkr_async.simulator.settings import SimulatorSettings
 from ibkr_async.simulator.sockets.floor import Floor
 from ibkr_async.simulator.sockets.socket import SocketFacts, SocketHub
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
-    import socket
     from collections import Counter
     from collections.abc import Callable
     from types import TracebackType
 
     from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
     from ibkr_async.simulator.replay import Recording
+    from ibkr_async.world import Listener
 
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 _EXPONENT_BITS = 256
@@ -79,13 +78,16 @@ class Simulator(StreamLevers):
         keys: SimulatorKeys | None = None,
         recording: Recording | None = None,
         speed: float = 1.0,
+        world: World | None = None,
     ) -> None:
         """Prepare a simulator; nothing is opened yet.
 
         `tolerant` accepts the signature forms of other clients too (see `verifier`). `keys` lets
         several simulators share one set, which saves half a second each. With a `recording`,
         sockets play it at `speed` instead of streaming the simulated market (see `replay`).
+        `world` replaces time, chance, threads and network, as `ibkr_async.testing` does.
         """
+        self.world = world or World()
         self.settings = settings or SimulatorSettings()
         self._host = host
         self._port = port
@@ -140,11 +142,11 @@ class Simulator(StreamLevers):
             await asyncio.shield(self._supervisor)
 
     async def _supervise(self, ready: asyncio.Event) -> None:
-        listener = bind_loopback(self._host, self._port)
+        listener = bind_loopback(self.world.network, self._host, self._port)
         try:
             keys = self._keys
             if keys is None:
-                keys = await asyncio.to_thread(SimulatorKeys.generate)
+                keys = await self.world.threads.run(SimulatorKeys.generate, self.world)
             with tempfile.TemporaryDirectory(prefix="ibkr-simulator-") as directory:
                 self._directory = Path(directory)
                 await self._serve(listener, keys, self._directory, ready)
@@ -153,10 +155,9 @@ class Simulator(StreamLevers):
             listener.close()
 
     async def _serve(
-        self, listener: socket.socket, keys: SimulatorKeys, directory: Path, ready: asyncio.Event
+        self, listener: Listener, keys: SimulatorKeys, directory: Path, ready: asyncio.Event
     ) -> None:
-        port = listener.getsockname()[1]
-        self._address = f"127.0.0.1:{port}"
+        self._address = f"127.0.0.1:{listener.port}"
         self._keys = keys
         parts = _Parts(self, keys)
         keys.write_credentials(directory, **self._credential_facts())
@@ -166,7 +167,11 @@ class Simulator(StreamLevers):
             certificate_key = directory / "server.pem"
             write_private(certificate_key, keys.certificate_key_pem)
         async with serving(
-            parts.app, listener, certificate=certificate, certificate_key=certificate_key
+            parts.app,
+            listener,
+            self.world.clock,
+            certificate=certificate,
+            certificate_key=certificate_key,
         ) as parts.count_connections:
             self._parts = parts
             market = asyncio.create_task(self._run_market(parts.floor), name="ibkr-market")
@@ -183,7 +188,7 @@ class Simulator(StreamLevers):
 
     async def _run_market(self, floor: Floor) -> None:
         while True:
-            await asyncio.sleep(self.settings.tick_s)
+            await self.world.clock.sleep(self.settings.tick_s)
             floor.advance(self.now())
 
     # where it is
@@ -249,7 +254,7 @@ class Simulator(StreamLevers):
         """Return credentials for signed requests to this simulator. Reads files."""
         from ibkr_async.auth import OAuth1a
 
-        return OAuth1a.from_files(self._private_directory)
+        return OAuth1a.from_files(self._private_directory, world=self.world)
 
     def third_party_auth(self) -> OAuth1a:
         """Return credentials for this simulator's Third-Party Web API. Reads files."""
@@ -265,6 +270,7 @@ class Simulator(StreamLevers):
             dh=home / "dhparam.pem",
             base_url=self.third_party_url,
             ca=self.ca_file if self._tls else None,
+            world=self.world,
         )
 
     def gateway(self) -> Gateway:
@@ -285,6 +291,7 @@ class Simulator(StreamLevers):
             dh=home / "dhparam.pem",
             base_url=self.base_url,
             ca=self.ca_file if self._tls else None,
+            world=self.world,
         )
 
     def oauth2(self) -> OAuth2:
@@ -299,6 +306,7 @@ class Simulator(StreamLevers):
             ip="127.0.0.1",
             base_url=self.base_url,
             ca=self.ca_file if self._tls else None,
+            world=self.world,
         )
 
     # what happened
@@ -337,7 +345,7 @@ class Simulator(StreamLevers):
 
     def now(self) -> float:
         """Return the simulator's time in Unix seconds."""
-        return time.time() + self._clock_shift_s
+        return self.world.clock.wall() + self._clock_shift_s
 
     def shift_clock(self, seconds: float) -> None:
         """Move the simulator's clock, and let everything that is due by then happen."""
@@ -409,7 +417,7 @@ class _Parts:
     count_connections: Callable[[], int]
 
     def __init__(self, sim: Simulator, keys: SimulatorKeys) -> None:
-        settings = sim.settings
+        settings, random = sim.settings, sim.world.random
         broker = Broker(
             seed=sim._seed,  # noqa: SLF001 - the two classes are one unit
             account_ids=settings.account_ids,
@@ -417,7 +425,7 @@ class _Parts:
             now=sim.now(),
         )
         sessions = Sessions(
-            new_id=lambda: secrets.token_hex(16),
+            new_id=lambda: random.token(16).hex(),
             login_lifetime_s=settings.login_lifetime_s,
             idle_timeout_s=settings.idle_timeout_s,
         )
@@ -433,7 +441,7 @@ class _Parts:
             first_party,
             keys.encryption_key,
             is_paper=settings.account_ids[0].startswith("D"),
-            new_bytes=secrets.token_bytes,
+            new_bytes=random.token,
         )
         self.bearers = BearerDesk(
             RegisteredClient(
@@ -442,7 +450,7 @@ class _Parts:
                 key=first_party.signature_key,
                 credential=USERNAME,
             ),
-            new_token=lambda: secrets.token_hex(32),
+            new_token=lambda: random.token(32).hex(),
         )
         self.desk = Desk(
             self.floor,
@@ -455,17 +463,18 @@ class _Parts:
             flow=self.flow,
             bearers=self.bearers,
             gateway=settings.gateway,
-            new_exponent=lambda: secrets.randbits(_EXPONENT_BITS) | 1 << (_EXPONENT_BITS - 1),
+            new_exponent=lambda: random.bits(_EXPONENT_BITS) | 1 << (_EXPONENT_BITS - 1),
         )
         self.hub = SocketHub(
             self.floor,
             access_tokens=ChainMap(dict(first_party.access_tokens), self.flow.access_tokens),
             knows_bearer=lambda bearer: self.bearers.knows(bearer, sim.now()),
-            clock=sim.now,
+            now=sim.now,
+            clock=sim.world.clock,
             recording=sim._recording,  # noqa: SLF001 - as above
             speed=sim._speed,  # noqa: SLF001 - as above
         )
-        page = AuthorizePage(self.flow, new_ticket=lambda: secrets.token_hex(16))
+        page = AuthorizePage(self.flow, new_ticket=lambda: random.token(16).hex())
         bearer_endpoint = oauth2_endpoint(self.bearers, sim.now, self.desk.log)
         self.app = Starlette(
             routes=[

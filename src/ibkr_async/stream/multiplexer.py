@@ -19,7 +19,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from ibkr_async.errors import (
@@ -48,6 +47,7 @@ from ibkr_async.stream.core.seldom import Seldom
 from ibkr_async.stream.core.settings import CoreSettings, CoreStats
 from ibkr_async.stream.socket.close_codes import close_code
 from ibkr_async.stream.socket.connection import Loss, SocketConnection, SocketSettings, dial
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -91,7 +91,9 @@ class Stream(Feeds):
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = random.random,
+        world: World | None = None,
     ) -> None:
+        self._world = world or World()
         self.settings = settings or StreamSettings()
         self._open_target = open_target
         self._ssl_context = ssl_context
@@ -303,8 +305,8 @@ class Stream(Feeds):
     async def _dial(self, target: SocketTarget) -> SocketConnection:
         context: ssl.SSLContext | None = None
         if target.url.startswith("wss:"):
-            context = await anyio.to_thread.run_sync(self._ssl_context)
-        return await dial(target, context, self.settings.socket)
+            context = await self._world.threads.run(self._ssl_context)
+        return await dial(target, context, self.settings.socket, self._world.network)
 
     async def _after_failure(self, error: IbkrError) -> None:
         """An attempt failed: wait for the next one, or give up."""

@@ -9,11 +9,7 @@ Source: IBKR "OAuth 1.0A Extended"; POST /oauth/live_session_token.
 
 from __future__ import annotations
 
-import secrets
-import time
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
-
-from anyio import to_thread
 
 from ibkr_async.auth import _address, _tls
 from ibkr_async.auth._expiring import ExpiringLogin
@@ -25,27 +21,29 @@ from ibkr_async.errors import ConfigError, LiveSessionTokenError, UsageError
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.oauth.signature import authorization_header, base_string, sign_hmac_sha256
 from ibkr_async.ports import USER_AGENT, SocketTarget
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ibkr_async import files
     from ibkr_async.auth.keys import DhSource, KeySource
     from ibkr_async.ports import HttpReply, Method, Pairs, Send
+    from ibkr_async.world import Random
 
 API_URL = "https://api.ibkr.com/v1/api"
 
 _UNAUTHORIZED = 401
 
 
-def new_nonce() -> str:
+def new_nonce(random: Random) -> str:
     """Draw 128 random bits as hex: unique per request, also after a fork."""
-    return secrets.token_hex(16)
+    return random.token(16).hex()
 
 
-def draw_exponent() -> int:
+def draw_exponent(random: Random) -> int:
     """Draw the private Diffie-Hellman number: 256 bits with the top bit set."""
-    return 1 << 255 | secrets.randbits(255)
+    return 1 << 255 | random.bits(255)
 
 
 class OAuth1aOptions(TypedDict, total=False):
@@ -55,9 +53,7 @@ class OAuth1aOptions(TypedDict, total=False):
     allow_open_key_files: bool
     renew_margin_s: float
     sign_parameters: bool
-    clock: Callable[[], float]
-    nonce: Callable[[], str]
-    exponent: Callable[[], int]
+    world: World | None
 
 
 class OAuth1a(ExpiringLogin):
@@ -74,7 +70,7 @@ class OAuth1a(ExpiringLogin):
     `sign_parameters=False` leaves query and form out of the signature, as some clients do: an
     emergency switch in case IBKR refuses the documented form.
 
-    `clock`, `nonce` and `exponent` are for tests.
+    `world` is where time, chance and threads come from: the one of the client, when that has another.
     Errors: `ConfigError` for whatever can be seen without opening a key: missing or open files, a
     lower-case consumer key, an address that credentials must not go to.
     Concurrency: one `login` at a time; everything else is free.
@@ -97,10 +93,9 @@ class OAuth1a(ExpiringLogin):
         allow_open_key_files: bool = False,
         renew_margin_s: float = 600.0,
         sign_parameters: bool = True,
-        clock: Callable[[], float] = time.time,
-        nonce: Callable[[], str] = new_nonce,
-        exponent: Callable[[], int] = draw_exponent,
+        world: World | None = None,
     ) -> None:
+        self._world = world or World()
         check_texts(
             consumer_key=consumer_key,
             access_token=access_token,
@@ -108,7 +103,7 @@ class OAuth1a(ExpiringLogin):
         )
         base_url = _address.check_base_url(base_url, allow_host)
         trust = _tls.Trust(ca, may_skip_host_name=_address.may_skip_host_name(base_url, allow_host))
-        super().__init__(base_url, trust, ServerClock(clock), renew_margin_s)
+        super().__init__(base_url, trust, ServerClock(self._world.clock.wall), renew_margin_s)
         self._who = _handshake.Identity(consumer_key, Secret(access_token), realm, base_url)
         self._ws_url = (
             _address.ws_url_for(base_url)
@@ -124,8 +119,6 @@ class OAuth1a(ExpiringLogin):
         )
         self._sources.check()
         self._sign_parameters = sign_parameters
-        self._nonce = nonce
-        self._exponent = exponent
         self._keys: Keys | None = None
         self._token: _handshake.LiveSessionToken | None = None
 
@@ -198,7 +191,7 @@ class OAuth1a(ExpiringLogin):
         the old one stays.
         Cancellation: safe at any point; the old token stays.
         """
-        keys = await to_thread.run_sync(self._loaded_keys)
+        keys = await self._world.threads.run(self._loaded_keys)
         token = await self._agree(send, keys, may_repeat=True)
         if token is None:
             token = await self._agree(send, keys, may_repeat=False)
@@ -215,9 +208,9 @@ class OAuth1a(ExpiringLogin):
         self, send: Send, keys: Keys, *, may_repeat: bool
     ) -> _handshake.LiveSessionToken | None:
         """Do one round; None asks for another."""
-        exponent = Secret(self._exponent())
-        timestamp, nonce = self._clock.timestamp(), self._nonce()
-        request = await to_thread.run_sync(
+        exponent = Secret(draw_exponent(self._world.random))
+        timestamp, nonce = self._clock.timestamp(), new_nonce(self._world.random)
+        request = await self._world.threads.run(
             lambda: _handshake.build_request(
                 self._who, keys, exponent, timestamp=timestamp, nonce=nonce
             )
@@ -235,7 +228,7 @@ class OAuth1a(ExpiringLogin):
             return None
         now = self._clock.now()
         try:
-            return await to_thread.run_sync(
+            return await self._world.threads.run(
                 lambda: _handshake.derive(self._who, keys, exponent, answer, now=now)
             )
         except LiveSessionTokenError:
@@ -260,7 +253,7 @@ class OAuth1a(ExpiringLogin):
             raise UsageError("not logged in: login() comes before sign()")
         params = [
             ("oauth_consumer_key", self._who.consumer_key),
-            ("oauth_nonce", self._nonce()),
+            ("oauth_nonce", new_nonce(self._world.random)),
             ("oauth_signature_method", "HMAC-SHA256"),
             ("oauth_timestamp", self._clock.timestamp()),
             ("oauth_token", self._who.access_token.reveal()),

@@ -16,6 +16,8 @@ from ibkr_async.errors import AuthError, UsageError
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ibkr_async.world import Listener, World
+
 _STEP: Final = "authorisation"
 _MAX_LINE: Final = 8192
 _PATIENCE_S: Final = 5.0
@@ -28,19 +30,19 @@ _PAGE: Final = (
 class CallbackListener:
     """Waits on `http://127.0.0.1:port/` for the browser to come back with the verifier."""
 
-    def __init__(self, request_token: str, *, port: int = 0) -> None:
+    def __init__(self, request_token: str, *, world: World, port: int = 0) -> None:
         self._token = request_token
+        self._network = world.network
         self._port = port
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._verifier: asyncio.Future[str] | None = None
 
     async def __aenter__(self) -> Self:
         """Start listening. Errors: `OSError` when the port is taken."""
         self._verifier = asyncio.get_running_loop().create_future()
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self._port, limit=_MAX_LINE
-        )
-        self._port = self._server.sockets[0].getsockname()[1]
+        self._listener = self._network.listen("127.0.0.1", self._port)
+        self._port = self._listener.port
+        await self._listener.serve(self._visit, None)
         return self
 
     async def __aexit__(
@@ -49,9 +51,8 @@ class CallbackListener:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        if self._listener is not None:
+            self._listener.close()
         if self._verifier is not None:
             self._verifier.cancel()
 
@@ -76,6 +77,9 @@ class CallbackListener:
                 "if it landed on another address, run the command again with --paste and paste that "
                 "address: IBKR sends users to the callback that was registered with the key",
             ) from None
+
+    def _visit(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=_MAX_LINE), self._serve)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import stat
-import time
 import warnings
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from ibkr_async.cli.oauth.report import Report
     from ibkr_async.ports import Transport
+    from ibkr_async.world import Clock, World
 
 _PROBE_S: Final = 15.0
 _CONSUMER_KEY: Final = re.compile(r"[A-Z]{9}", re.ASCII)
@@ -50,7 +50,7 @@ _NEW_DH: Final = "make a new file with `ibkr-async oauth init` in an empty direc
 _SWAPPED: Final = "the same key in two places, or the two swapped, gives 401 at every login"
 
 
-def check_files(report: Report, home: Path) -> OAuth1a | None:
+def check_files(report: Report, home: Path, world: World) -> OAuth1a | None:
     """Look at the directory; return credentials when a login can be tried with them."""
     report.heading("Files")
     if not home.is_dir():
@@ -76,7 +76,7 @@ def check_files(report: Report, home: Path) -> OAuth1a | None:
         return None
     try:
         # Open files have been reported; the login can be tried all the same.
-        return OAuth1a(**credentials, allow_open_key_files=True)
+        return OAuth1a(**credentials, allow_open_key_files=True, world=world)
     except ConfigError as error:
         report.fail("credentials", str(error), cure=f"correct {home / files.CREDENTIALS_FILE}")
         return None
@@ -226,21 +226,21 @@ def _check_secret(report: Report, encrypted: str, key: RSAPrivateKey) -> bool:
     return True
 
 
-async def check_login(report: Report, auth: OAuth1a) -> bool:
+async def check_login(report: Report, auth: OAuth1a, world: World) -> bool:
     """Reach the server, compare clocks, agree a live session token; tell whether that worked."""
     report.heading("Server")
-    transport = HttpxTransport(auth.ssl_context)
+    transport = HttpxTransport(auth.ssl_context, world=world)
     try:
-        if not await _check_server(report, auth.base_url, transport):
+        if not await _check_server(report, auth.base_url, transport, world.clock):
             report.skip("live session token", "the server cannot be reached")
             return False
         report.heading("Live session token")
-        return await _check_token(report, auth, transport)
+        return await _check_token(report, auth, transport, world.clock)
     finally:
         await transport.aclose()
 
 
-async def _check_server(report: Report, base_url: str, transport: Transport) -> bool:
+async def _check_server(report: Report, base_url: str, transport: Transport, clock: Clock) -> bool:
     """Send a request that nobody would accept: its answer shows address, edge and clock."""
     request = HttpRequest(
         method="GET",
@@ -250,32 +250,32 @@ async def _check_server(report: Report, base_url: str, transport: Transport) -> 
         timeout_s=_PROBE_S,
         label="GET /oauth/live_session_token",
     )
-    began = time.monotonic()
+    began = clock.monotonic()
     try:
         reply = await transport.send(request)
     except IbkrError as error:
         row = explain(error)
         report.fail("server", str(error), cause=row.cause, cure=row.cure)
         return False
-    took_ms = (time.monotonic() - began) * 1000
+    took_ms = (clock.monotonic() - began) * 1000
     if reply.status in {_FORBIDDEN, _GONE}:
         row = explain(ConfigError(str(reply.status)))
         report.warn("server", f"{base_url}: {reply.status}", cause=row.cause, cure=row.cure)
     else:
         report.ok("server", f"{base_url} answers after {took_ms:.0f} ms")
-    _check_clock(report, reply)
+    _check_clock(report, reply, clock)
     return True
 
 
-def _check_clock(report: Report, reply: HttpReply) -> None:
+def _check_clock(report: Report, reply: HttpReply, clock: Clock) -> None:
     if "date" not in reply.headers:
         report.skip("clock", "the server does not say what time it is")
         return
-    clock = ServerClock(time.time)
-    clock.learn(reply.headers)
-    off_s = abs(clock.ahead_s)
+    server = ServerClock(clock.wall)
+    server.learn(reply.headers)
+    off_s = abs(server.ahead_s)
     if off_s > NOTABLE_SKEW_S:
-        way = "ahead of" if clock.ahead_s > 0 else "behind"
+        way = "ahead of" if server.ahead_s > 0 else "behind"
         row = explain(ConfigError("clock is"))
         detail = f"this machine's clock is {off_s:.0f} s {way} the server's"
         report.fail("clock", detail, cause=row.cause, cure=row.cure)
@@ -284,7 +284,7 @@ def _check_clock(report: Report, reply: HttpReply) -> None:
         report.ok("clock", f"agrees with the server's to within {max(off_s, 1) + 1:.0f} s")
 
 
-async def _check_token(report: Report, auth: OAuth1a, transport: Transport) -> bool:
+async def _check_token(report: Report, auth: OAuth1a, transport: Transport, clock: Clock) -> bool:
     replies: list[HttpReply] = []
 
     async def send(request: HttpRequest) -> HttpReply:
@@ -292,14 +292,14 @@ async def _check_token(report: Report, auth: OAuth1a, transport: Transport) -> b
         replies.append(reply)
         return reply
 
-    began, failure = time.monotonic(), None
+    began, failure = clock.monotonic(), None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the length of the secret has been reported
             await auth.login(send)
     except IbkrError as error:
         failure = error
-    took_ms = (time.monotonic() - began) * 1000
+    took_ms = (clock.monotonic() - began) * 1000
     steps = _steps(replies[-1:])
     for step in steps:
         report.ok(step)
@@ -309,7 +309,7 @@ async def _check_token(report: Report, auth: OAuth1a, transport: Transport) -> b
         return False
     report.ok("Diffie-Hellman response", "in its range")
     report.ok("proof of the token", "the server has the same one")
-    left_s = (auth.expires_at or 0) - time.time() + auth.clock_ahead_s
+    left_s = (auth.expires_at or 0) - clock.wall() + auth.clock_ahead_s
     attempts = f", {len(replies)} attempts" if len(replies) > 1 else ""
     report.ok("agreed", f"in {took_ms:.0f} ms{attempts}; lapses in {left_s / _HOUR_S:.1f} hours")
     return True

@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 
     from ibkr_async.auth import OAuth1a
     from ibkr_async.cli.oauth.report import Report
+    from ibkr_async.world import World
 
 _READY_S: Final = 30.0
 _GREETING_S: Final = 10.0
 _GREETED: Final = (b'"system"', b'"success"')
 
 
-async def check_session(report: Report, auth: OAuth1a, *, compete: bool) -> None:
+async def check_session(report: Report, auth: OAuth1a, world: World, *, compete: bool) -> None:
     """Open the brokerage session and a socket; the login is used as it is."""
     report.heading("Session")
     settings = Settings(ready_timeout_s=_READY_S)
     try:
-        async with Client(auth, settings=settings, compete=compete) as ib:
+        async with Client(auth, settings=settings, world=world, compete=compete) as ib:
             info = ib.session.info
             report.hide(*info.account_ids)
             kind = {True: "paper", False: "LIVE", None: "kind not stated"}[info.is_paper]
@@ -42,16 +43,17 @@ async def check_session(report: Report, auth: OAuth1a, *, compete: bool) -> None
                 f"{info.server_version or 'server version not stated'}",
             )
             with report.step("socket"):
-                await _check_socket(report, auth, await ib.session.socket_session())
+                session = await ib.session.socket_session()
+                await _check_socket(report, auth, session, world)
     except IbkrError as error:
         row = explain(error)
         report.fail("brokerage session", str(error), cause=row.cause, cure=row.cure)
         report.skip("socket", "there is no session to bind it to")
 
 
-async def _check_socket(report: Report, auth: OAuth1a, session: str) -> None:
+async def _check_socket(report: Report, auth: OAuth1a, session: str, world: World) -> None:
     target = auth.socket(session)
-    connection = await dial(target, auth.ssl_context(), SocketSettings())
+    connection = await dial(target, auth.ssl_context(), SocketSettings(), world.network)
     greeted = anyio.Event()
 
     def take(frames: Sequence[bytes]) -> None:

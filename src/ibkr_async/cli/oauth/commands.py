@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import cyclopts
 
 from ibkr_async.errors import UsageError
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
     from ibkr_async.cli.oauth.report import Report
@@ -111,7 +112,7 @@ def login(
         replace=replace,
     )
     try:
-        asyncio.run(log_in(options, Desktop(say=_say)))
+        asyncio.run(log_in(options, Desktop(say=_say), World()))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (IbkrError, OSError) as error:
@@ -165,15 +166,16 @@ async def _check(
     from ibkr_async.cli.oauth.check import check_files, check_login
     from ibkr_async.cli.oauth.check_session import check_session
 
-    auth = await asyncio.to_thread(check_files, report, home)
+    world = World()
+    auth = await world.threads.run(check_files, report, home, world)
     if auth is None:
         report.skip("login", "the files are not complete")
     elif offline:
         report.skip("login", "--offline")
-    elif not await check_login(report, auth):
+    elif not await check_login(report, auth, world):
         report.skip("brokerage session", "there is no login")
     elif session:
-        await check_session(report, auth, compete=compete)
+        await check_session(report, auth, world, compete=compete)
     else:
         report.skip("brokerage session", "--no-session")
 

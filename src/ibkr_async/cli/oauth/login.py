@@ -6,7 +6,6 @@ granted. It prints no token but the request token inside the address that the us
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import webbrowser
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ibkr_async.auth import RequestToken
+    from ibkr_async.world import World
 
 ROOTS = {"web": API_URL, "third-party": THIRD_PARTY_URL}
 
@@ -52,7 +52,7 @@ class Desktop:
     read_line: Callable[[], str] = lambda: sys.stdin.readline()  # noqa: PLW0108 - the stdin of that moment
 
 
-async def log_in(options: LoginOptions, desktop: Desktop) -> Path:
+async def log_in(options: LoginOptions, desktop: Desktop, world: World) -> Path:
     """Walk the three legs and store the grant; return the file.
 
     Errors: `ConfigError`, `AuthError`, and the weather of `OAuthFlow`; `OSError`.
@@ -63,12 +63,12 @@ async def log_in(options: LoginOptions, desktop: Desktop) -> Path:
             f"{options.home / files.CREDENTIALS_FILE} already holds an access token; give --replace "
             "to exchange it for a new one"
         )
-    async with _flow(options, facts) as flow:
+    async with _flow(options, facts, world) as flow:
         token = await flow.request_token()
         verifier = (
-            await _pasted(options, flow, token, desktop)
+            await _pasted(options, flow, token, desktop, world)
             if options.paste
-            else await _called_back(options, flow, token, desktop)
+            else await _called_back(options, flow, token, desktop, world)
         )
         await flow.access_token(verifier, token)
         grant = flow.granted
@@ -94,7 +94,7 @@ def _consumer_key(options: LoginOptions, facts: dict[str, Any]) -> str:
     return key
 
 
-def _flow(options: LoginOptions, facts: dict[str, Any]) -> OAuthFlow:
+def _flow(options: LoginOptions, facts: dict[str, Any], world: World) -> OAuthFlow:
     home = options.home
     # The root that the credentials were made for, unless another one is asked for.
     root = options.root or str(facts.get("base_url") or "web")
@@ -108,27 +108,28 @@ def _flow(options: LoginOptions, facts: dict[str, Any]) -> OAuthFlow:
         base_url=ROOTS.get(root, root),
         authorize_page=options.authorize_page,
         ca=ca if ca.exists() else None,
+        world=world,
     )
 
 
 async def _called_back(
-    options: LoginOptions, flow: OAuthFlow, token: RequestToken, desktop: Desktop
+    options: LoginOptions, flow: OAuthFlow, token: RequestToken, desktop: Desktop, world: World
 ) -> str:
-    async with CallbackListener(token.reveal(), port=options.port) as listener:
+    async with CallbackListener(token.reveal(), world=world, port=options.port) as listener:
         address = flow.authorize_url(token, redirect_uri=listener.address)
-        await _send_user(options, address, desktop)
+        await _send_user(options, address, desktop, world)
         desktop.say(f"waiting for the browser to come back to {listener.address}")
         return await listener.verifier(options.wait_s)
 
 
 async def _pasted(
-    options: LoginOptions, flow: OAuthFlow, token: RequestToken, desktop: Desktop
+    options: LoginOptions, flow: OAuthFlow, token: RequestToken, desktop: Desktop, world: World
 ) -> str:
-    await _send_user(options, flow.authorize_url(token), desktop)
+    await _send_user(options, flow.authorize_url(token), desktop, world)
     desktop.say(
         "approve there, then paste the verifier, or the whole address that you were sent to:"
     )
-    line = (await asyncio.to_thread(desktop.read_line)).strip()
+    line = (await world.threads.run(desktop.read_line)).strip()
     if "?" not in line:
         return line
     verifier = verifier_of(line, token.reveal())
@@ -141,8 +142,8 @@ async def _pasted(
     return verifier
 
 
-async def _send_user(options: LoginOptions, address: str, desktop: Desktop) -> None:
+async def _send_user(options: LoginOptions, address: str, desktop: Desktop, world: World) -> None:
     desktop.say("open this page and approve (it is good for one login):")
     desktop.say(f"  {address}")
     if options.browser:
-        await asyncio.to_thread(desktop.open_browser, address)
+        await world.threads.run(desktop.open_browser, address)

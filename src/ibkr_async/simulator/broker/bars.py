@@ -12,8 +12,9 @@ the clock, and a daily bar is a day in UTC.
 from __future__ import annotations
 
 import math
-import random
 from typing import TYPE_CHECKING, NamedTuple
+
+from ibkr_async.world import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,7 @@ class History:
             for part in range(_SAMPLES + 1)
         ]
         instrument = self._board[conid].instrument
-        noise = random.Random(f"{self._seed}:{conid}:{start}")
+        noise = seeded(self._seed, conid, start)
         grid = [float(instrument.rounded(price)) for price in prices]
         days = max(min(1.0, length / _TRADED_S), length / _DAY_S)
         volume = instrument.day_volume * days * noise.uniform(0.6, 1.6)
@@ -120,7 +121,7 @@ class History:
     def _level(self, conid: int, moment: float) -> float:
         phases = self._phases.get(conid)
         if phases is None:
-            noise = random.Random(f"{self._seed}:{conid}")
+            noise = seeded(self._seed, conid)
             phases = self._phases[conid] = [noise.uniform(0, math.tau) for _ in _WAVES_S]
         volatility = self._board[conid].instrument.annual_volatility
         waves = (

@@ -7,7 +7,6 @@ argument, and the same seed and the same sequence of times give the same day.
 
 from __future__ import annotations
 
-import random
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from ibkr_async.simulator.rest.market_rest import MarketRest
 from ibkr_async.simulator.rest.orders_rest import OrdersRest
 from ibkr_async.simulator.rest.portfolio_rest import PortfolioRest
 from ibkr_async.simulator.thirdparty.endpoints import ThirdPartyRest
+from ibkr_async.world import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,10 +72,10 @@ class Broker:
         self.account_ids = tuple(account_ids)
         self.instruments = build_instruments(now)
         # Ids have a source of their own, so that an order does not change the prices.
-        ids = random.Random(f"{seed}:ids")
+        ids = seeded(seed, "ids")
         self._board = PriceBoard(
             self.instruments,
-            rng=random.Random(f"{seed}:prices"),
+            rng=seeded(seed, "prices"),
             volatility=self.settings.volatility,
             now=now,
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -25,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ibkr_async.simulator.login.verifier import REALM, Consumer
 from ibkr_async.simulator.wire import as_object
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,12 +69,13 @@ class SimulatorKeys:
     """The uploaded half; the secrets of new access tokens are encrypted for it."""
 
     @classmethod
-    def generate(cls) -> SimulatorKeys:
+    def generate(cls, world: World | None = None) -> SimulatorKeys:
         """Make a fresh set. Takes about half a second: run it off the event loop."""
         signature_key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
         encryption_key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-        secret = secrets.token_bytes(32)
-        access_token = secrets.token_hex(10)
+        world = world or World()
+        secret = world.random.token(32)
+        access_token = world.random.token(10).hex()
         certificate_key = ec.generate_private_key(ec.SECP256R1())
         return cls(
             access_token=access_token,
@@ -83,7 +84,9 @@ class SimulatorKeys:
             ).decode("ascii"),
             signature_pem=_private_pem(signature_key),
             encryption_pem=_private_pem(encryption_key),
-            certificate_pem=_certificate(certificate_key).public_bytes(Encoding.PEM),
+            certificate_pem=_certificate(certificate_key, world.clock.wall()).public_bytes(
+                Encoding.PEM
+            ),
             certificate_key_pem=_private_pem(certificate_key),
             consumer=Consumer(
                 key=CONSUMER_KEY,
@@ -157,10 +160,10 @@ def _private_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _certificate(key: ec.EllipticCurvePrivateKey, now_s: float) -> x509.Certificate:
     """Sign our own certificate, with every extension that strict verification asks for."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ibkr_async simulator (not IBKR)")])
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(now_s, UTC)
     own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     usage = x509.KeyUsage(
         digital_signature=True,

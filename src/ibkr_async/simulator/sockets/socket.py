@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from ibkr_async.simulator.sockets.floor import Floor
+    from ibkr_async.world import Clock
 
 _NORMAL = 1000
 _ABNORMAL = 1006
@@ -68,13 +69,16 @@ class SocketHub:
         *,
         access_tokens: Collection[str],
         knows_bearer: Callable[[str], bool],
-        clock: Callable[[], float],
+        now: Callable[[], float],
+        clock: Clock,
         recording: Recording | None = None,
         speed: float = 1.0,
     ) -> None:
         self.floor = floor
         self.access_tokens = access_tokens
         self.knows_bearer = knows_bearer
+        self.now = now
+        """Gives the simulator's time, which can be shifted."""
         self.clock = clock
         self.recording = recording
         self.speed = speed
@@ -141,7 +145,9 @@ class ClientSocket:
         self._feeds: Feeds | None = None
         self._player: Player | None = None
         if hub.recording is not None:
-            self._player = Player(hub.recording, speed=hub.speed, send=self._transmit)
+            self._player = Player(
+                hub.recording, speed=hub.speed, send=self._transmit, clock=hub.clock
+            )
 
     async def run(self) -> None:
         """Serve the connection. Cancellation: the connection is cut."""
@@ -216,7 +222,7 @@ class ClientSocket:
         group.start_soon(self._greet_and_beat, self._feeds)
 
     async def _greet_and_beat(self, feeds: Feeds) -> None:
-        await asyncio.sleep(self._settings.greeting_delay_s)
+        await self._hub.clock.sleep(self._settings.greeting_delay_s)
         self.greeted = True
         if not self._hub.recording_greets:
             feeds.greet()
@@ -224,9 +230,9 @@ class ClientSocket:
             if self._player is not None:
                 group.start_soon(self._player.play)
             while True:
-                await asyncio.sleep(self._settings.heartbeat_s)
+                await self._hub.clock.sleep(self._settings.heartbeat_s)
                 if self._player is None or not self._player.brings_heartbeats:
-                    heartbeat = round(self._hub.clock() * 1000)
+                    heartbeat = round(self._hub.now() * 1000)
                     self.emit(frame({"topic": "system", "hb": heartbeat}))
 
     # reading and writing
@@ -257,7 +263,7 @@ class ClientSocket:
         elif self._player is not None and text != "tic":
             self._player.hear(text)
         else:
-            topic = self._feeds.receive(text, self._hub.clock())
+            topic = self._feeds.receive(text, self._hub.now())
             self.facts.requests[topic] += 1
 
     async def _write(self) -> None:

@@ -8,31 +8,31 @@ Settings that differ from the library's, and why (measured in this project's rel
 * `ping_interval=10, ping_timeout=8, close_timeout=1`: a half-open connection is found in 19 s.
 * `max_queue=None`: with a bounded queue a slow moment here stops the reading, pongs are not seen, and
   our own side closes with 1011. The bounded buffers are ours, one for each subscription.
-* `compression=None`: no decompression bomb. `proxy=None`: no proxy from the environment.
+* No extension is offered: no decompression bomb. No proxy is taken from the environment.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
 import msgspec
-from websockets.asyncio.client import connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from ibkr_async.errors import StreamConnectError
 from ibkr_async.ports import USER_AGENT
 from ibkr_async.stream.socket.framing import FramedConnection, Sink
 
 if TYPE_CHECKING:
-    import asyncio
-
     from ibkr_async.ports import SocketTarget
+    from ibkr_async.world import Network
 
 _FRAMES_PER_TURN: Final = 500
 """Frames from `recv` after which the reader lets others run. A piece of a read has fewer, nearly
@@ -122,7 +122,10 @@ class SocketConnection:
 
 
 async def dial(
-    target: SocketTarget, ssl_context: ssl.SSLContext | None, settings: SocketSettings
+    target: SocketTarget,
+    ssl_context: ssl.SSLContext | None,
+    settings: SocketSettings,
+    network: Network,
 ) -> SocketConnection:
     """Open a socket. `ssl_context` is used for `wss` only.
 
@@ -130,31 +133,51 @@ async def dial(
     Cancellation: safe; nothing stays open.
     """
     shown_url = target.url.partition("?")[0]
-    make = partial(_Connection, largest=settings.max_frame_bytes, fast=settings.fast_framing)
-    # Documented as a factory, annotated as a type: hence among the untyped options.
-    options: dict[str, Any] = {"create_connection": make}
-    if target.url.startswith("wss:"):
-        options["ssl"] = ssl_context
     try:
-        raw = await _Dialler(
-            target.url,
-            additional_headers=dict(target.headers),
-            user_agent_header=USER_AGENT,
-            compression=None,
-            proxy=None,
-            open_timeout=settings.connect_timeout_s,
+        async with asyncio.timeout(settings.connect_timeout_s):
+            raw = await _connect(target, ssl_context, settings, network)
+    except TimeoutError as error:
+        raise connect_error(shown_url, TimeoutError("not open in time")) from error
+    except (WebSocketException, OSError, ValueError) as error:
+        raise connect_error(shown_url, error) from error
+    return SocketConnection(raw, settings)
+
+
+async def _connect(
+    target: SocketTarget,
+    ssl_context: ssl.SSLContext | None,
+    settings: SocketSettings,
+    network: Network,
+) -> _Connection:
+    # By hand, in place of the library's `connect`: that one follows redirects, knows proxies, and
+    # connects through the event loop only.
+    address = parse_uri(target.url)
+
+    def make() -> _Connection:
+        return _Connection(
+            ClientProtocol(address, max_size=settings.max_frame_bytes, logger=_WIRE_LOG),
+            largest=settings.max_frame_bytes,
+            fast=settings.fast_framing,
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             close_timeout=settings.cut_after_s,
-            max_size=settings.max_frame_bytes,
             max_queue=None,
-            logger=_WIRE_LOG,
-            **options,
         )
-    except (WebSocketException, OSError, ValueError) as error:
-        raise connect_error(shown_url, error) from error
-    assert isinstance(raw, _Connection)  # noqa: S101 - narrows what create_connection made
-    return SocketConnection(raw, settings)
+
+    _, raw = await network.connect(
+        make,
+        address.host,
+        address.port,
+        tls=ssl_context if address.secure else None,
+        server_name=address.host,
+    )
+    try:
+        await raw.handshake(dict(target.headers), USER_AGENT)
+    except BaseException:
+        raw.transport.abort()
+        raise
+    raw.start_keepalive()
+    return raw
 
 
 def connect_error(url: str, error: Exception) -> StreamConnectError:
@@ -189,13 +212,6 @@ def _loss_of(error: ConnectionClosed) -> Loss:
     if frame is None:
         return Loss(_BROKEN, "the connection broke")
     return Loss(frame.code, frame.reason)
-
-
-class _Dialler(connect):
-    """Opens without following redirects: the cookie must not reach another address."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 class _Connection(FramedConnection):
