@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ibkr_async.errors import ClosedError, NoBridgeError, OrderGuardError, UnauthorizedError
 from ibkr_async.events import AuthStatusChanged, Event, EventFeed, LoginRenewed, StreamEvent
+from ibkr_async.home import Home
 from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
 from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.known.follower import OrderFollower
@@ -21,6 +22,7 @@ from ibkr_async.resources.market_data import MarketData
 from ibkr_async.resources.portfolio import Portfolio
 from ibkr_async.resources.session import SessionEndpoints
 from ibkr_async.rest.pipeline import RestPipeline
+from ibkr_async.rest.settings import ConnectionSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
 from ibkr_async.session.state import SessionFacts
@@ -84,17 +86,18 @@ class Parts:
     # --- building --------------------------------------------------------------------------------
 
     def _build_pipeline(self, transport: Transport | None) -> RestPipeline:
-        settings, clock = self.settings, self.world.clock
+        settings = RestSettings(
+            read_timeout_s=self.settings.read_timeout_s,
+            action_timeout_s=self.settings.order_timeout_s,
+            connections=ConnectionSettings(connect_timeout_s=self.settings.connect_timeout_s),
+        )
         return RestPipeline(
             self.auth,
             transport
-            or HttpxTransport(self.auth.ssl_context, connect_timeout_s=settings.connect_timeout_s),
-            read_timeout_s=settings.read_timeout_s,
-            action_timeout_s=settings.order_timeout_s,
-            clock=clock.monotonic,
-            wall_clock=clock.wall,
-            sleep=clock.sleep,
-            random=self.world.random.uniform,
+            or HttpxTransport(self.auth.ssl_context, settings.connections, world=self.world),
+            settings=settings,
+            home=self.lifetime.home,
+            world=self.world,
         )
 
     def _build_session(self) -> SessionKeeper:
@@ -261,6 +264,7 @@ class Lifetime:
     """Whether the client is open, and if not, why: what every call checks first."""
 
     def __init__(self) -> None:
+        self.home = Home()
         self.opened = False
         self.closed = False
         self.death: BaseException | None = None
@@ -275,6 +279,7 @@ class Lifetime:
             raise ClosedError("client", _OPEN_ONE)
 
     def check_opened(self) -> None:
-        """Raise `ClosedError` when the client was never opened."""
+        """Raise `ClosedError` when the client was never opened, `UsageError` elsewhere than there."""
         if not self.opened:
             raise ClosedError("client", _OPEN_ONE)
+        self.home.check()

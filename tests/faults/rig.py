@@ -23,6 +23,7 @@ from ibkr_async.events import ConnectFailed, Disconnected, Event, Gap, Resumed, 
 from ibkr_async.feeds.consumer import Subscription
 from ibkr_async.ports import Auth, SocketTarget
 from ibkr_async.rest.pacing import Pacer
+from ibkr_async.rest.settings import PacingSettings
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.stream.core.staleness import BUSY
@@ -254,7 +255,7 @@ def quick_client(
     """Build a client whose times are scaled, whose choices are seeded, and which is not paced."""
     client = Client(auth, settings=settings)
     # Pacing has its own proof; here a reconnect must not wait for a tickle's real second.
-    client._parts.pipeline._pacer = Pacer((), per_second=1000, for_cancels=200)
+    client._parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
     inner = client._parts.stream
     client._parts.stream = Stream(
         open_target=inner._open_target,
