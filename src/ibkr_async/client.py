@@ -27,6 +27,7 @@ from ibkr_async.feeds.quotes import Quotes
 from ibkr_async.health import Health
 from ibkr_async.models.market_data import QUOTE
 from ibkr_async.rest.door import open_request
+from ibkr_async.session.face import Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -94,7 +95,7 @@ class Client:
         self._parts = parts = wiring.build(auth, self.settings, world)
         self._stop = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
-        self.session = parts.session
+        self.session = Session(parts.session, parts.lifetime.check)
         """The brokerage session: `ib.session.info`, `ib.session.logout()`."""
         self.accounts = parts.accounts
         """Accounts, balances and partitioned P&L."""
@@ -143,7 +144,7 @@ class Client:
         lifetime.opened = True
         self._supervisor = asyncio.create_task(self._supervise(), name="ibkr_async supervisor")
         try:
-            await parts.session.ready(self.settings.ready_timeout_s, fail_fast=True)
+            await parts.session.ready(fail_fast=True)
         except BaseException:
             # When it is a defect of a part that ended the session, this raises that instead.
             await self.aclose()
@@ -235,10 +236,7 @@ class Client:
         Errors: `CompetingSessionError` and `SessionTimeoutError` when it is not within `timeout_s`
         (default: the setting `ready_timeout_s`); `ClosedError`.
         """
-        self._parts.lifetime.check()
-        return await self.session.ready(
-            self.settings.ready_timeout_s if timeout_s is None else timeout_s
-        )
+        return await self.session.ready(timeout_s)
 
     @overload
     async def request(
@@ -370,7 +368,7 @@ class Client:
             socket_wanted=parts.stream.wanted,
             socket_connected=parts.stream.connected,
             rate_limited=parts.pipeline.is_rate_limited,
-            tickle_age_s=None if info.last_tickle is None else now - info.last_tickle,
+            tickle_age_s=parts.session.tickle_age_s,
             login_expires_in_s=None if expires_at is None else expires_at - now,
             unknown_orders=len(parts.orders.unknown),
             gaps=parts.stream.stats.gaps,

@@ -25,6 +25,7 @@ from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.settings import ConnectionSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
+from ibkr_async.session.settings import SessionSettings
 from ibkr_async.session.state import SessionFacts
 from ibkr_async.stream.core.reconnecting import ReconnectSettings
 from ibkr_async.stream.core.settings import CoreSettings
@@ -104,15 +105,17 @@ class Parts:
         settings = self.settings
         return SessionKeeper(
             SessionEndpoints(self._send_for_keeper),
-            Accounts(self._send_for_keeper),
             may_initialise=self.auth.opens_brokerage_session,
             login_generation=lambda: self.pipeline.logins.generation,
             on_event=self._take_session_event,
             on_ready=self._take_session_change,
-            clock=self.world.clock.wall,
-            tickle_interval_s=settings.tickle_interval_s,
             compete=settings.compete,
-            account_id=settings.account_id or "",
+            account_id=settings.account_id,
+            settings=SessionSettings(
+                ready_timeout_s=settings.ready_timeout_s,
+                tickle_interval_s=settings.tickle_interval_s,
+            ),
+            world=self.world,
         )
 
     def _build_stream(self) -> Stream:
@@ -201,7 +204,7 @@ class Parts:
     async def _account_facts(self) -> AccountFacts:
         self.lifetime.check()
         self.session.check_open()
-        info = await self.session.ready(self.settings.ready_timeout_s)
+        info = await self.session.ready()
         return AccountFacts(default_account_id=info.account_id or None, is_paper=info.is_paper)
 
     async def _open_target(self) -> SocketTarget:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -270,12 +270,12 @@ def quick_client(
 
 def scale_keeper(client: Client, factor: float) -> None:
     """Divide the pauses of a client's session keeper."""
-    sleep = client.session._sleep_until_changed
+    keeper = client._parts.session
 
-    async def sleep_scaled(pause_s: float, nudged: anyio.Event) -> None:
-        await sleep(pause_s / factor, nudged)
+    async def rest(pause_s: float, rest: Callable[[float], Awaitable[None]] = keeper._rest) -> None:
+        await rest(pause_s / factor)
 
-    client.session._sleep_until_changed = sleep_scaled
+    keeper._rest = rest  # type: ignore[method-assign]  # the keeper's pauses alone are shortened
 
 
 def stream_with(**changes: Any) -> Callable[[StreamSettings], StreamSettings]:

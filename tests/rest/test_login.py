@@ -199,3 +199,24 @@ async def test_login_that_gives_an_expired_token_is_an_error(
 
     with pytest.raises(AuthError, match="check this computer's clock"):
         await gate.ensure()
+
+
+@pytest.mark.parametrize("failures", [0, 10, 63, 1_024, 10**6])
+async def test_any_number_of_failures_gives_a_pause(
+    auth: FakeAuth, gate: LoginGate, clock: FakeTime, failures: int
+) -> None:
+    """A key that has been refused for months is asked for once a minute, without an overflow."""
+    auth.failing = True
+    # Failing a million times takes minutes: the counter is set as if it had.
+    gate._failures_in_a_row = failures
+    with pytest.raises(AuthError):
+        await gate.ensure()
+    clock.at += min(60.0, 2.0 * 2.0 ** min(failures, 10)) - 0.5
+    with pytest.raises(AuthError):
+        await gate.ensure()
+    attempts = auth.logins
+    clock.at += 0.5
+    with pytest.raises(AuthError):
+        await gate.ensure()
+
+    assert (attempts, auth.logins) == (1, 2)

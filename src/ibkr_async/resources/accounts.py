@@ -6,10 +6,17 @@ Responsible for building the requests only. Positions and cash by currency are i
 
 from __future__ import annotations
 
+from typing import Final
+
 from ibkr_async.models.accounts import AccountsReply, AccountSummary, SwitchReply
 from ibkr_async.models.portfolio import PartitionedPnl
 from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
+
+LIST_ACCOUNTS: Final = RestRequest[AccountsReply](
+    method="GET", path="/iserver/accounts", result=AccountsReply, replayable=True
+)
+"""What IBKR wants to be asked once in every session."""
 
 
 class Accounts(Resource):
@@ -23,11 +30,7 @@ class Accounts(Resource):
         Errors: `NoBridgeError` without a brokerage session.
         Source: GET /iserver/accounts, "Receive Brokerage Accounts".
         """
-        return await self._send(
-            RestRequest[AccountsReply](
-                method="GET", path="/iserver/accounts", result=AccountsReply, replayable=True
-            )
-        )
+        return await self._send(LIST_ACCOUNTS)
 
     async def switch(self, account_id: str) -> SwitchReply:
         """Select the account that calls without an account refer to.
