@@ -77,10 +77,12 @@ class Parts:
         self.pipeline = self._build_pipeline(transport)
         self.session = self._build_session()
         self.stream = self._build_stream()
-        self.accounts = Accounts(self.send)
+        self.accounts = Accounts(self.send, account=self.session.account)
         self.contracts = Contracts(self.send)
-        self.market_data = MarketData(self.send, world.clock.sleep)
-        self.portfolio = Portfolio(self.send)
+        self.market_data = MarketData(self.send, conids=self.contracts.conids, world=world)
+        self.portfolio = Portfolio(
+            self.send, conids=self.contracts.conids, account=self.session.account
+        )
         self.orders = self._build_orders()
         self.follower = OrderFollower(self.orders.news, feeds=self.stream, readings=self.orders)
 
@@ -195,7 +197,8 @@ class Parts:
 
     async def default_account(self) -> str:
         """Return the account that is used where none is named, once the session knows it."""
-        return (await self._account_facts()).default_account_id or ""
+        await self._account_facts()
+        return self.session.account()
 
     async def resolve(self, *wanted: str | int) -> list[tuple[int, str]]:
         """Return conid and symbol of each contract that was asked for."""
