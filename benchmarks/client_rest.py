@@ -23,6 +23,7 @@ from ibkr_async.ports import USER_AGENT
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.settings import PacingSettings
 from ibkr_async.rest.transport import HttpxTransport
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ async def run(style: str, port: int, count: int) -> dict[str, float]:
     """Measure once."""
     auth = _Auth(port)
     if style == "ours":
-        pacer = Pacer((), per_second=_UNLIMITED)
+        pacer = Pacer((), PacingSettings(per_second=_UNLIMITED))
         context = ssl.create_default_context()
         pipeline = RestPipeline(auth, HttpxTransport(context), pacer=pacer)  # type: ignore[arg-type]  # what is used of it
         request = RestRequest[AccountsReply](

@@ -17,16 +17,15 @@ ANSWERS = Answers.allow("o163", "o354", "o10151")
 
 async def flatten(ib: Client) -> None:
     """First the orders, so that none of them trades while the positions are closed."""
-    account_id = ib.session.info.account_id
-    await ib.orders.cancel_all(account_id)
+    await ib.orders.cancel_all(ib.session.info.account_id)
     while True:
         orders = (await ib.orders.live()).orders  # paced: once in five seconds
         print("orders:", [order.status for order in orders])
         if all(order.status in OVER for order in orders):
             break
 
-    await ib.portfolio.invalidate(account_id)  # a fill may have just happened
-    for position in await ib.portfolio.positions(account_id):
+    await ib.portfolio.invalidate()  # a fill may have just happened
+    for position in await ib.portfolio.positions():
         if not position.position or position.conid is None:
             continue
         side = Side.SELL if position.position > 0 else Side.BUY

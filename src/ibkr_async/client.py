@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 import anyio
 import msgspec
@@ -26,6 +26,8 @@ from ibkr_async.feeds.ladder import Ladders
 from ibkr_async.feeds.quotes import Quotes
 from ibkr_async.health import Health
 from ibkr_async.models.market_data import QUOTE
+from ibkr_async.rest.door import open_request
+from ibkr_async.session.face import Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -35,10 +37,13 @@ if TYPE_CHECKING:
     from ibkr_async.config import GuardSettings
     from ibkr_async.feeds.buffer import Policy
     from ibkr_async.files import AnyPath
-    from ibkr_async.ports import Auth
+    from ibkr_async.ports import Auth, Method
+    from ibkr_async.rest.door import Query
     from ibkr_async.session.keeper import SessionInfo
     from ibkr_async.stream.multiplexer import Stream
     from ibkr_async.world import Clock, World
+
+T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("ibkr_async.session")
 
@@ -90,7 +95,7 @@ class Client:
         self._parts = parts = wiring.build(auth, self.settings, world)
         self._stop = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
-        self.session = parts.session
+        self.session = Session(parts.session, parts.lifetime.check)
         """The brokerage session: `ib.session.info`, `ib.session.logout()`."""
         self.accounts = parts.accounts
         """Accounts, balances and partitioned P&L."""
@@ -139,7 +144,7 @@ class Client:
         lifetime.opened = True
         self._supervisor = asyncio.create_task(self._supervise(), name="ibkr_async supervisor")
         try:
-            await parts.session.ready(self.settings.ready_timeout_s, fail_fast=True)
+            await parts.session.ready(fail_fast=True)
         except BaseException:
             # When it is a defect of a part that ended the session, this raises that instead.
             await self.aclose()
@@ -231,9 +236,54 @@ class Client:
         Errors: `CompetingSessionError` and `SessionTimeoutError` when it is not within `timeout_s`
         (default: the setting `ready_timeout_s`); `ClosedError`.
         """
-        self._parts.lifetime.check()
-        return await self.session.ready(
-            self.settings.ready_timeout_s if timeout_s is None else timeout_s
+        return await self.session.ready(timeout_s)
+
+    @overload
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        replayable: bool = False,
+    ) -> Any: ...
+
+    @overload
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        result: type[T],
+        replayable: bool = False,
+    ) -> T: ...
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        result: Any = Any,
+        replayable: bool = False,
+    ) -> Any:
+        """Call an endpoint that has no method yet: `await ib.request("GET", "/fyi/unreadnumber")`.
+
+        It is logged in, signed and paced like every call, and its failures are the same errors. `path` is
+        below `/v1/api`; those that begin with `/gw/` or `/oauth2/` are below the host. `query` and `body`
+        are plain values. Say `replayable=True` for reads: then a failed one is made again.
+        Shape: parsed JSON with fractions as `Decimal`, or `result`: a struct, `str`, `bytes`, or None
+        where the body does not matter.
+        Errors: `UsageError` for a malformed path, and for whatever can change an order, which has its
+        guards in `ib.orders`; those of every call.
+        Pacing: the limit of the endpoint where it is known, else the global one.
+        """
+        return await self._parts.send(
+            open_request(method, path, query=query, body=body, result=result, replayable=replayable)
         )
 
     def quotes(
@@ -318,7 +368,7 @@ class Client:
             socket_wanted=parts.stream.wanted,
             socket_connected=parts.stream.connected,
             rate_limited=parts.pipeline.is_rate_limited,
-            tickle_age_s=None if info.last_tickle is None else now - info.last_tickle,
+            tickle_age_s=parts.session.tickle_age_s,
             login_expires_in_s=None if expires_at is None else expires_at - now,
             unknown_orders=len(parts.orders.unknown),
             gaps=parts.stream.stats.gaps,

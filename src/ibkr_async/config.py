@@ -77,7 +77,7 @@ class Settings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # trading
     account_id: str | None = None
-    """Account that calls use when they name none; None means the one that IBKR has selected."""
+    """Account that calls use when they name none; None means the only one, if there is a single one."""
     compete: bool = False
     """Take the brokerage session over from another login of the same username."""
     allow_live_orders: bool = False

@@ -36,6 +36,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes
     timeout_s: float
     label: str
+    is_urgent: bool = False
+    """True for orders and cancels, which have connections that no read can take."""
 
     def __repr__(self) -> str:
         # The headers hold the signature; a traceback with locals must not show them.

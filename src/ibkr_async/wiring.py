@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ibkr_async.errors import ClosedError, NoBridgeError, OrderGuardError, UnauthorizedError
 from ibkr_async.events import AuthStatusChanged, Event, EventFeed, LoginRenewed, StreamEvent
+from ibkr_async.home import Home
 from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
 from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.known.follower import OrderFollower
@@ -21,8 +22,10 @@ from ibkr_async.resources.market_data import MarketData
 from ibkr_async.resources.portfolio import Portfolio
 from ibkr_async.resources.session import SessionEndpoints
 from ibkr_async.rest.pipeline import RestPipeline
+from ibkr_async.rest.settings import ConnectionSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
+from ibkr_async.session.settings import SessionSettings
 from ibkr_async.session.state import SessionFacts
 from ibkr_async.stream.core.reconnecting import ReconnectSettings
 from ibkr_async.stream.core.settings import CoreSettings
@@ -74,46 +77,47 @@ class Parts:
         self.pipeline = self._build_pipeline(transport)
         self.session = self._build_session()
         self.stream = self._build_stream()
-        self.accounts = Accounts(self.send)
+        self.accounts = Accounts(self.send, account=self.session.account)
         self.contracts = Contracts(self.send)
-        self.market_data = MarketData(self.send, world.clock.sleep)
-        self.portfolio = Portfolio(self.send)
+        self.market_data = MarketData(self.send, conids=self.contracts.conids, world=world)
+        self.portfolio = Portfolio(
+            self.send, conids=self.contracts.conids, account=self.session.account
+        )
         self.orders = self._build_orders()
         self.follower = OrderFollower(self.orders.news, feeds=self.stream, readings=self.orders)
 
     # --- building --------------------------------------------------------------------------------
 
     def _build_pipeline(self, transport: Transport | None) -> RestPipeline:
-        settings, clock = self.settings, self.world.clock
+        settings = RestSettings(
+            read_timeout_s=self.settings.read_timeout_s,
+            action_timeout_s=self.settings.order_timeout_s,
+            connections=ConnectionSettings(connect_timeout_s=self.settings.connect_timeout_s),
+        )
         return RestPipeline(
             self.auth,
             transport
-            or HttpxTransport(
-                self.auth.ssl_context,
-                connect_timeout_s=settings.connect_timeout_s,
-                world=self.world,
-            ),
-            read_timeout_s=settings.read_timeout_s,
-            action_timeout_s=settings.order_timeout_s,
-            clock=clock.monotonic,
-            wall_clock=clock.wall,
-            sleep=clock.sleep,
-            random=self.world.random.uniform,
+            or HttpxTransport(self.auth.ssl_context, settings.connections, world=self.world),
+            settings=settings,
+            home=self.lifetime.home,
+            world=self.world,
         )
 
     def _build_session(self) -> SessionKeeper:
         settings = self.settings
         return SessionKeeper(
             SessionEndpoints(self._send_for_keeper),
-            Accounts(self._send_for_keeper),
             may_initialise=self.auth.opens_brokerage_session,
             login_generation=lambda: self.pipeline.logins.generation,
             on_event=self._take_session_event,
             on_ready=self._take_session_change,
-            clock=self.world.clock.wall,
-            tickle_interval_s=settings.tickle_interval_s,
             compete=settings.compete,
-            account_id=settings.account_id or "",
+            account_id=settings.account_id,
+            settings=SessionSettings(
+                ready_timeout_s=settings.ready_timeout_s,
+                tickle_interval_s=settings.tickle_interval_s,
+            ),
+            world=self.world,
         )
 
     def _build_stream(self) -> Stream:
@@ -194,7 +198,8 @@ class Parts:
 
     async def default_account(self) -> str:
         """Return the account that is used where none is named, once the session knows it."""
-        return (await self._account_facts()).default_account_id or ""
+        await self._account_facts()
+        return self.session.account()
 
     async def resolve(self, *wanted: str | int) -> list[tuple[int, str]]:
         """Return conid and symbol of each contract that was asked for."""
@@ -203,7 +208,7 @@ class Parts:
     async def _account_facts(self) -> AccountFacts:
         self.lifetime.check()
         self.session.check_open()
-        info = await self.session.ready(self.settings.ready_timeout_s)
+        info = await self.session.ready()
         return AccountFacts(default_account_id=info.account_id or None, is_paper=info.is_paper)
 
     async def _open_target(self) -> SocketTarget:
@@ -266,6 +271,7 @@ class Lifetime:
     """Whether the client is open, and if not, why: what every call checks first."""
 
     def __init__(self) -> None:
+        self.home = Home()
         self.opened = False
         self.closed = False
         self.death: BaseException | None = None
@@ -280,6 +286,7 @@ class Lifetime:
             raise ClosedError("client", _OPEN_ONE)
 
     def check_opened(self) -> None:
-        """Raise `ClosedError` when the client was never opened."""
+        """Raise `ClosedError` when the client was never opened, `UsageError` elsewhere than there."""
         if not self.opened:
             raise ClosedError("client", _OPEN_ONE)
+        self.home.check()

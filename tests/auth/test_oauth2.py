@@ -26,9 +26,9 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.ports import HttpReply, HttpRequest
-from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.settings import PacingSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.simulator import Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
@@ -262,7 +262,11 @@ async def test_client_logs_in_to_the_simulator_and_streams(sim: Simulator) -> No
 async def test_forty_401s_cause_one_login(sim: Simulator) -> None:
     """Expired bearers are renewed once for everybody, and every read is answered."""
     auth = sim.oauth2()
-    pipeline = RestPipeline(auth, HttpxTransport(auth.ssl_context), pacer=Pacer(per_second=10_000))
+    pipeline = RestPipeline(
+        auth,
+        HttpxTransport(auth.ssl_context),
+        settings=RestSettings(pacing=PacingSettings(per_second=10_000)),
+    )
     read = RestRequest[Any](
         method="GET", path="/sso/validate", result=None, replayable=True, pacing_key="/test"
     )

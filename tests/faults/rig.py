@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -23,6 +23,7 @@ from ibkr_async.events import ConnectFailed, Disconnected, Event, Gap, Resumed, 
 from ibkr_async.feeds.consumer import Subscription
 from ibkr_async.ports import Auth, SocketTarget
 from ibkr_async.rest.pacing import Pacer
+from ibkr_async.rest.settings import PacingSettings
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.stream.core.staleness import BUSY
@@ -254,7 +255,7 @@ def quick_client(
     """Build a client whose times are scaled, whose choices are seeded, and which is not paced."""
     client = Client(auth, settings=settings)
     # Pacing has its own proof; here a reconnect must not wait for a tickle's real second.
-    client._parts.pipeline._pacer = Pacer((), per_second=1000, for_cancels=200)
+    client._parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
     inner = client._parts.stream
     client._parts.stream = Stream(
         open_target=inner._open_target,
@@ -269,12 +270,12 @@ def quick_client(
 
 def scale_keeper(client: Client, factor: float) -> None:
     """Divide the pauses of a client's session keeper."""
-    sleep = client.session._sleep_until_changed
+    keeper = client._parts.session
 
-    async def sleep_scaled(pause_s: float, nudged: anyio.Event) -> None:
-        await sleep(pause_s / factor, nudged)
+    async def rest(pause_s: float, rest: Callable[[float], Awaitable[None]] = keeper._rest) -> None:
+        await rest(pause_s / factor)
 
-    client.session._sleep_until_changed = sleep_scaled
+    keeper._rest = rest  # type: ignore[method-assign]  # the keeper's pauses alone are shortened
 
 
 def stream_with(**changes: Any) -> Callable[[StreamSettings], StreamSettings]:

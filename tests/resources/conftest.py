@@ -12,6 +12,7 @@ from ibkr_async.models.base import decode
 from ibkr_async.rest.pacing import Urgency
 
 if TYPE_CHECKING:
+    from ibkr_async.resources.base import ChooseAccount
     from ibkr_async.rest.request import RestRequest, T
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "rest"
@@ -57,6 +58,12 @@ class FakeSend:
 def sample(name: str) -> bytes:
     """Read a sample answer."""
     return (SAMPLES / f"{name}.json").read_bytes()
+
+
+@pytest.fixture
+def only_account() -> ChooseAccount:
+    """Choose accounts as a session does that has a single one."""
+    return lambda named: named or "DU7000001"
 
 
 @pytest.fixture

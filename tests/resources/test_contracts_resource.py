@@ -111,7 +111,7 @@ async def test_schedule_asks_for_a_contract(send: FakeSend, contracts: Contracts
     """The exchange is optional."""
     send.will_answer("/contract/trading-schedule", "trading_schedule")
 
-    schedule = await contracts.schedule(265598, "NASDAQ")
+    schedule = await contracts.schedule(265598, exchange="NASDAQ")
 
     assert schedule.exchange_time_zone == "US/Eastern"
     assert send.last.label == "GET /contract/trading-schedule"

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ibkr_async.errors import UnknownFieldError, UsageError
+from ibkr_async.models.contracts import ResolvedContract
 from ibkr_async.models.market_data import QUOTE
+from ibkr_async.resources.contracts import Contracts
 from ibkr_async.resources.market_data import MarketData
+from ibkr_async.types import Conid
+from support.fake_time import FakeTime, fake_world
 
 if TYPE_CHECKING:
     from conftest import FakeSend
@@ -17,19 +21,21 @@ HISTORY = "/iserver/marketdata/history"
 
 
 @pytest.fixture
-def slept() -> list[float]:
-    """How long was slept, in seconds."""
-    return []
+def time() -> FakeTime:
+    """Time that passes only by waiting."""
+    return FakeTime()
 
 
 @pytest.fixture
-def market_data(send: FakeSend, slept: list[float]) -> MarketData:
-    """Market data over the stand-in, with a sleep that only counts."""
+def slept(time: FakeTime) -> list[float]:
+    """How long was slept, in seconds."""
+    return time.slept
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
 
-    return MarketData(send, sleep)
+@pytest.fixture
+def market_data(send: FakeSend, time: FakeTime) -> MarketData:
+    """Market data over the stand-in."""
+    return MarketData(send, conids=Contracts(send).conids, world=fake_world(time))
 
 
 async def test_snapshot_asks_again_until_every_value_came(
@@ -38,7 +44,7 @@ async def test_snapshot_asks_again_until_every_value_came(
     """First nothing but ids, then a part, then all: three requests, a second apart."""
     send.will_answer(SNAPSHOT, "snapshot_warming", "snapshot_partial", "snapshot_full")
 
-    rows = await market_data.snapshot([265598, 272093], ["last", "84"])
+    rows = await market_data.snapshot(265598, 272093, fields=["last", "84"])
 
     assert list(rows) == [265598, 272093]
     assert rows[265598].last == 189.61
@@ -58,7 +64,7 @@ async def test_snapshot_keeps_what_an_earlier_look_brought(
         SNAPSHOT, b'[{"conid":265598,"31":"189.60","55":"AAPL"}]', b'[{"conid":265598,"84":"1.5"}]'
     )
 
-    rows = await market_data.snapshot([265598], ["last", "bid"])
+    rows = await market_data.snapshot(265598, fields=["last", "bid"])
 
     assert rows[265598].last == 189.60
     assert rows[265598].bid == 1.5
@@ -71,7 +77,7 @@ async def test_snapshot_gives_what_is_there_when_the_time_is_over(
     """A field that never comes costs the waiting time, and then is None."""
     send.will_answer(SNAPSHOT, "snapshot_partial")
 
-    rows = await market_data.snapshot([265598, 8314], ["last", "bid"], wait_s=1.5)
+    rows = await market_data.snapshot(265598, 8314, fields=["last", "bid"], wait_s=1.5)
 
     assert list(rows) == [265598]
     assert rows[265598].bid is None
@@ -84,7 +90,7 @@ async def test_snapshot_with_no_waiting_asks_once(
     """A caller with its own loop may ask for a single look."""
     send.will_answer(SNAPSHOT, "snapshot_warming")
 
-    rows = await market_data.snapshot([265598], wait_s=0)
+    rows = await market_data.snapshot(265598, wait_s=0)
 
     assert rows[265598].last is None
     assert len(send.requests) == 1
@@ -100,7 +106,7 @@ async def test_snapshot_with_no_waiting_asks_once(
         ([], ["last"], "no conid was given"),
         ([1], [], "no field was given"),
         ([True], ["last"], "True is not a conid"),
-        (["AAPL"], ["last"], "'AAPL' is not a conid"),
+        (["265598"], ["last"], "'265598' is not a conid"),
     ],
 )
 async def test_snapshot_refuses_what_ibkr_would(
@@ -108,7 +114,7 @@ async def test_snapshot_refuses_what_ibkr_would(
 ) -> None:
     """Limits are checked before anything is sent."""
     with pytest.raises(UsageError, match=words):
-        await market_data.snapshot(conids, fields)
+        await market_data.snapshot(*conids, fields=fields)
 
     assert send.requests == []
 
@@ -116,7 +122,7 @@ async def test_snapshot_refuses_what_ibkr_would(
 async def test_misspelt_field_is_refused(send: FakeSend, market_data: MarketData) -> None:
     """A field name that does not exist never reaches IBKR."""
     with pytest.raises(UnknownFieldError):
-        await market_data.snapshot([265598], ["lastt"])
+        await market_data.snapshot(265598, fields=["lastt"])
 
     assert send.requests == []
 
@@ -201,3 +207,28 @@ async def test_unsubscribe_gives_the_line_back(send: FakeSend, market_data: Mark
         "GET /iserver/marketdata/unsubscribeall",
     ]
     assert not any(request.replayable for request in send.requests)
+
+
+async def test_symbols_and_contracts_are_taken_like_conids(
+    send: FakeSend, market_data: MarketData
+) -> None:
+    """One request finds all symbols; the answer is keyed by conid."""
+    send.will_answer("/trsrv/stocks", "stocks")
+    send.will_answer(SNAPSHOT, b'[{"conid":265598,"31":"1"},{"conid":272093,"31":"2"}]')
+    send.will_answer(HISTORY, "history")
+    send.will_answer("/iserver/marketdata/unsubscribe", "unsubscribed")
+
+    rows = await market_data.snapshot(
+        "msft", "AAPL", ResolvedContract(Conid(265598), "AAPL"), fields=["last"]
+    )
+    await market_data.history("AAPL", "1d", "1min")
+    await market_data.unsubscribe("MSFT")
+
+    assert list(rows) == [272093, 265598]
+    assert send.sent == [
+        "GET /trsrv/stocks",
+        f"GET {SNAPSHOT}",
+        f"GET {HISTORY}",
+        "POST /iserver/marketdata/unsubscribe",
+    ]
+    assert send.last.body == {"conid": 272093}

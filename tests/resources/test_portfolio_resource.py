@@ -8,10 +8,13 @@ import msgspec
 import pytest
 
 from ibkr_async.errors import NotReadyError, UsageError
+from ibkr_async.resources.contracts import Contracts
 from ibkr_async.resources.portfolio import Portfolio
 
 if TYPE_CHECKING:
     from conftest import FakeSend
+
+    from ibkr_async.resources.base import ChooseAccount
 
 PAGE = "/portfolio/{account_id}/positions/{page}"
 
@@ -26,10 +29,10 @@ def page(first: int, count: int, **terms: object) -> bytes:
 
 
 @pytest.fixture
-def portfolio(send: FakeSend) -> Portfolio:
+def portfolio(send: FakeSend, only_account: ChooseAccount) -> Portfolio:
     """Portfolio over the stand-in, which lists one account."""
     send.will_answer("/portfolio/accounts", "portfolio_accounts")
-    return Portfolio(send)
+    return Portfolio(send, conids=Contracts(send).conids, account=only_account)
 
 
 async def test_accounts_are_read_once_and_again_on_request(
@@ -52,7 +55,9 @@ async def test_simultaneous_calls_share_the_first_read(
     """Two tasks that start together warm the portfolio up once."""
     send.will_answer("/portfolio/{account_id}/ledger", "ledger")
 
-    await asyncio.gather(portfolio.ledger("DU7000001"), portfolio.ledger("DU7000001"))
+    await asyncio.gather(
+        portfolio.ledger(account_id="DU7000001"), portfolio.ledger(account_id="DU7000001")
+    )
 
     assert send.sent.count("GET /portfolio/accounts") == 1
 
@@ -87,7 +92,7 @@ async def test_thin_positions_are_read_once_more(send: FakeSend, portfolio: Port
     """The first read of a session lacks names; the second has them."""
     send.will_answer(PAGE, "positions_thin", "positions_full")
 
-    (position,) = await portfolio.positions("DU7000001")
+    (position,) = await portfolio.positions(account_id="DU7000001")
 
     assert position.ticker == "QQQ"
     assert send.sent == [
@@ -103,7 +108,7 @@ async def test_positions_that_stay_thin_are_given_as_they_are(
     """The warm-up is bounded, and the caller can see that it did not help."""
     send.will_answer(PAGE, "positions_thin")
 
-    (position,) = await portfolio.positions("DU7000001")
+    (position,) = await portfolio.positions(account_id="DU7000001")
 
     assert position.thin
     assert len(send.requests) == 3
@@ -113,7 +118,7 @@ async def test_pages_are_read_until_one_is_short(send: FakeSend, portfolio: Port
     """A full page of 100 asks for the next one."""
     send.will_answer(PAGE, page(1, 100), page(101, 100), page(201, 3))
 
-    positions = await portfolio.positions("DU7000001")
+    positions = await portfolio.positions(account_id="DU7000001")
 
     assert [position.conid for position in positions] == list(range(1, 204))
     assert send.sent[1:] == [f"GET /portfolio/DU7000001/positions/{number}" for number in range(3)]
@@ -123,7 +128,7 @@ async def test_page_size_of_the_rows_is_believed(send: FakeSend, portfolio: Port
     """Older servers have pages of 30."""
     send.will_answer(PAGE, page(1, 30, pageSize=30), page(31, 1, pageSize=30))
 
-    assert len(await portfolio.positions("DU7000001")) == 31
+    assert len(await portfolio.positions(account_id="DU7000001")) == 31
 
 
 async def test_server_that_repeats_a_page_ends_the_reading(
@@ -132,7 +137,7 @@ async def test_server_that_repeats_a_page_ends_the_reading(
     """A full page without news must not be asked for forever."""
     send.will_answer(PAGE, page(1, 100))
 
-    assert len(await portfolio.positions("DU7000001")) == 100
+    assert len(await portfolio.positions(account_id="DU7000001")) == 100
     assert len(send.requests) == 3
 
 
@@ -142,7 +147,7 @@ async def test_account_without_positions_has_an_empty_list(
     """Nothing is not an error."""
     send.will_answer(PAGE, b"[]")
 
-    assert await portfolio.positions("DU7000001") == []
+    assert await portfolio.positions(account_id="DU7000001") == []
 
 
 async def test_position_of_a_contract_is_found_over_all_accounts(
@@ -164,7 +169,7 @@ async def test_position_of_a_contract_in_one_account(send: FakeSend, portfolio: 
     """An account narrows the question."""
     send.will_answer("/portfolio/{account_id}/position/{conid}", "positions_full")
 
-    (position,) = await portfolio.position(320227571, "DU7000001")
+    (position,) = await portfolio.position(320227571, account_id="DU7000001")
 
     assert position.acct_id == "DU7000001"
     assert send.sent[-1] == "GET /portfolio/DU7000001/position/320227571"
@@ -183,8 +188,8 @@ async def test_ledger_and_summary_are_keyed(send: FakeSend, portfolio: Portfolio
     send.will_answer("/portfolio/{account_id}/ledger", "ledger")
     send.will_answer("/portfolio/{account_id}/summary", "portfolio_summary")
 
-    ledger = await portfolio.ledger("DU7000001")
-    summary = await portfolio.summary("DU7000001")
+    ledger = await portfolio.ledger(account_id="DU7000001")
+    summary = await portfolio.summary(account_id="DU7000001")
 
     assert set(ledger) == {"USD", "BASE"}
     assert summary["netliquidation"].amount == Decimal("251234.5")
@@ -200,8 +205,67 @@ async def test_invalidate_is_a_post(send: FakeSend, portfolio: Portfolio) -> Non
     """Dropping IBKR's cache is an action, so it is not repeated."""
     send.will_answer("/portfolio/{account_id}/positions/invalidate", "positions_invalidated")
 
-    reply = await portfolio.invalidate("DU7000001")
+    reply = await portfolio.invalidate(account_id="DU7000001")
 
     assert reply.message == "success"
     assert send.sent[-1] == "POST /portfolio/DU7000001/positions/invalidate"
     assert not send.last.replayable
+
+
+async def test_everything_is_that_of_the_only_account(send: FakeSend, portfolio: Portfolio) -> None:
+    """Where none is named; the one that is named is taken as it is."""
+    send.will_answer(PAGE, b"[]")
+    send.will_answer("/portfolio/{account_id}/ledger", "ledger")
+    send.will_answer("/portfolio/{account_id}/summary", "portfolio_summary")
+    send.will_answer("/portfolio/{account_id}/positions/invalidate", "positions_invalidated")
+
+    await portfolio.positions()
+    await portfolio.ledger()
+    await portfolio.summary()
+    await portfolio.invalidate()
+    await portfolio.ledger(account_id="DU9")
+
+    assert send.sent[1:] == [
+        "GET /portfolio/DU7000001/positions/0",
+        "GET /portfolio/DU7000001/ledger",
+        "GET /portfolio/DU7000001/summary",
+        "POST /portfolio/DU7000001/positions/invalidate",
+        "GET /portfolio/DU9/ledger",
+    ]
+
+
+@pytest.mark.parametrize("method", ["positions", "ledger", "summary", "invalidate"])
+async def test_nothing_is_sent_when_several_accounts_could_be_meant(
+    send: FakeSend, method: str
+) -> None:
+    """The session says which there are."""
+
+    def several(named: str | None) -> str:
+        raise UsageError("this login has the accounts DU7, DU8: name one")
+
+    portfolio = Portfolio(send, conids=Contracts(send).conids, account=several)
+
+    with pytest.raises(UsageError, match="DU7, DU8"):
+        await getattr(portfolio, method)()
+
+    assert send.requests == []
+
+
+async def test_empty_list_of_accounts_is_not_remembered(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """It means that IBKR has not loaded them."""
+    send.will_answer("/portfolio/accounts", b"[]", "portfolio_accounts")
+    await portfolio.accounts()
+
+    assert len(await portfolio.accounts()) == 1
+
+
+async def test_position_of_a_symbol(send: FakeSend, portfolio: Portfolio) -> None:
+    """It is looked up first."""
+    send.will_answer("/trsrv/stocks", "stocks")
+    send.will_answer("/portfolio/positions/{conid}", "positions_full")
+
+    await portfolio.position("AAPL")
+
+    assert send.sent[-1] == "GET /portfolio/positions/265598"

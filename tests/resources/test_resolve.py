@@ -157,7 +157,9 @@ async def test_foreign_symbol_resolves_when_it_has_one_listing(
         await contracts.resolve("BOTH")
 
 
-@pytest.mark.parametrize("item", ["", "  ", "AAPL,MSFT", 0, -1, True, 1.5, None])
+@pytest.mark.parametrize(
+    "item", ["", "  ", "AAPL,MSFT", "265598", " 700 ", 0, -1, True, 1.5, None, b"AAPL", ["AAPL"]]
+)
 async def test_what_is_neither_symbol_nor_conid_is_refused(
     send: FakeSend, contracts: Contracts, item: Any
 ) -> None:
@@ -190,6 +192,8 @@ async def test_memory_is_bounded(
     send: FakeSend, contracts: Contracts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest contracts are forgotten first; the call that exceeds the bound is complete."""
+    rows = b",".join(b'{"conid":%d,"ticker":"T%d"}' % (conid, conid) for conid in range(1, 6))
+    send.will_answer(SECDEF, b'{"secdef":[' + rows + b"]}")
     monkeypatch.setattr(contracts_module, "_REMEMBERED", 3)
 
     resolved = await contracts.resolve(1, 2, 3, 4, 5)
@@ -198,3 +202,78 @@ async def test_memory_is_bounded(
 
     assert [contract.conid for contract in resolved] == [1, 2, 3, 4, 5]
     assert [dict(request.query)["conids"] for request in send.requests] == ["1,2,3,4,5", "1"]
+
+
+# --- conids --------------------------------------------------------------------------------------
+
+
+class WholeNumber:
+    """A whole number of another library, as numpy's are."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+class HoldsConid:
+    """Any contract that knows its conid."""
+
+    conid = 756733
+
+
+async def test_conids_of_all_kinds_of_contracts(send: FakeSend, contracts: Contracts) -> None:
+    """Only symbols are looked up, all stocks in one request; order and repetitions are kept."""
+    found = await contracts.conids(
+        "MSFT", 42, WholeNumber(43), HoldsConid(), ResolvedContract(Conid(44), "X"), " aapl", "MSFT"
+    )  # type: ignore[arg-type]  # a number by `__index__` only
+
+    assert found == (272093, 42, 43, 756733, 44, 265598, 272093)
+    assert all(type(conid) is int for conid in found)
+    assert send.sent == [f"GET {STOCKS}"]
+    assert await contracts.conids("AAPL") == (265598,)
+    assert len(send.requests) == 1
+
+
+async def test_no_contract_has_no_conid(send: FakeSend, contracts: Contracts) -> None:
+    """And costs nothing."""
+    assert await contracts.conids() == ()
+    assert send.requests == []
+
+
+class KnowsNoConid:
+    """A contract that was not resolved."""
+
+    conid = None
+
+
+@pytest.mark.parametrize("item", ["", "265598", 0, True, 1.5, None, KnowsNoConid()])
+async def test_what_is_no_contract_has_no_conid(
+    send: FakeSend, contracts: Contracts, item: Any
+) -> None:
+    """Nothing is sent for it, nor for the others."""
+    with pytest.raises(UsageError):
+        await contracts.conids("AAPL", item)
+
+    assert send.requests == []
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        NotReadyError(f"GET {SECDEF}", 204, "no content yet"),
+        b'{"secdef":[]}',
+        b'{"secdef":[{"conid":265598}]}',
+    ],
+)
+async def test_name_that_was_not_said_is_not_remembered(
+    send: FakeSend, contracts: Contracts, early: bytes | NotReadyError
+) -> None:
+    """One thin answer must not make a number of a ticker for the client's life."""
+    send.will_answer(SECDEF, early, "secdef")
+    (nameless,) = await contracts.resolve(265598)
+
+    (named,) = await contracts.resolve(265598)
+
+    assert (nameless.symbol, named.symbol) == ("265598", "AAPL")

@@ -11,6 +11,7 @@ import pytest
 from ibkr_async.errors import AuthError
 from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
 from ibkr_async.rest.login import LoginGate
+from support.fake_time import FakeTime
 
 
 class FakeAuth:
@@ -52,16 +53,6 @@ class FakeAuth:
         raise NotImplementedError
 
 
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def no_send(request: HttpRequest) -> HttpReply:
     """Never called: the fake login sends nothing."""
     raise NotImplementedError
@@ -74,15 +65,15 @@ def auth() -> FakeAuth:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeTime:
     """Injected time."""
-    return Clock()
+    return FakeTime()
 
 
 @pytest.fixture
-def gate(auth: FakeAuth, clock: Clock) -> LoginGate:
+def gate(auth: FakeAuth, clock: FakeTime) -> LoginGate:
     """A gate over the fake credentials."""
-    return LoginGate(auth, no_send, clock=clock)
+    return LoginGate(auth, no_send, clock=clock, renew_interval_s=10.0)
 
 
 async def test_forty_callers_cause_one_login(auth: FakeAuth, gate: LoginGate) -> None:
@@ -123,14 +114,14 @@ async def test_failure_is_shared_by_those_who_waited(auth: FakeAuth, gate: Login
 
 
 async def test_failure_is_repeated_only_during_the_pause(
-    auth: FakeAuth, gate: LoginGate, clock: Clock
+    auth: FakeAuth, gate: LoginGate, clock: FakeTime
 ) -> None:
     """Soon after a failure the same error comes back; later the login is tried again."""
     auth.failing = True
     for _ in range(3):
         with pytest.raises(AuthError, match="refused 1"):
             await gate.ensure()
-    clock.now += 2.0
+    clock.at += 2.0
     auth.failing = False
 
     await gate.ensure()
@@ -138,13 +129,15 @@ async def test_failure_is_repeated_only_during_the_pause(
     assert (auth.logins, gate.generation) == (2, 1)
 
 
-async def test_pause_doubles_up_to_a_minute(auth: FakeAuth, gate: LoginGate, clock: Clock) -> None:
+async def test_pause_doubles_up_to_a_minute(
+    auth: FakeAuth, gate: LoginGate, clock: FakeTime
+) -> None:
     """A bad key asked for all night does not hammer the server."""
     auth.failing = True
     for _ in range(3600):
         with pytest.raises(AuthError):
             await gate.ensure()
-        clock.now += 1.0
+        clock.at += 1.0
 
     assert 60 <= auth.logins <= 66
 
@@ -185,13 +178,15 @@ async def test_cancelled_waiter_does_not_disturb_the_login(auth: FakeAuth, gate:
     assert (auth.logins, gate.generation) == (1, 1)
 
 
-async def test_young_renewal_is_not_repeated(auth: FakeAuth, gate: LoginGate, clock: Clock) -> None:
+async def test_young_renewal_is_not_repeated(
+    auth: FakeAuth, gate: LoginGate, clock: FakeTime
+) -> None:
     """A lapsed brokerage session answers 401 too; that must not cause a login per request."""
     await gate.ensure()
 
     assert await gate.renew(gate.generation)
     assert not await gate.renew(gate.generation)
-    clock.now += 10.0
+    clock.at += 10.0
     assert await gate.renew(gate.generation)
     assert auth.logins == 3
 
@@ -204,3 +199,24 @@ async def test_login_that_gives_an_expired_token_is_an_error(
 
     with pytest.raises(AuthError, match="check this computer's clock"):
         await gate.ensure()
+
+
+@pytest.mark.parametrize("failures", [0, 10, 63, 1_024, 10**6])
+async def test_any_number_of_failures_gives_a_pause(
+    auth: FakeAuth, gate: LoginGate, clock: FakeTime, failures: int
+) -> None:
+    """A key that has been refused for months is asked for once a minute, without an overflow."""
+    auth.failing = True
+    # Failing a million times takes minutes: the counter is set as if it had.
+    gate._failures_in_a_row = failures
+    with pytest.raises(AuthError):
+        await gate.ensure()
+    clock.at += min(60.0, 2.0 * 2.0 ** min(failures, 10)) - 0.5
+    with pytest.raises(AuthError):
+        await gate.ensure()
+    attempts = auth.logins
+    clock.at += 0.5
+    with pytest.raises(AuthError):
+        await gate.ensure()
+
+    assert (attempts, auth.logins) == (1, 2)

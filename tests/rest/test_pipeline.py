@@ -23,13 +23,16 @@ from ibkr_async.errors import (
     ServerError,
     TlsError,
     UnauthorizedError,
+    UsageError,
 )
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
 from ibkr_async.rest.pacing import Urgency
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.settings import PacingSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
+from support.fake_time import FakeRandom, FakeTime, fake_world
 
 BASE = "https://api.example/v1/api"
 Answer = HttpReply | IbkrError | Callable[[HttpRequest], Awaitable[HttpReply]]
@@ -50,23 +53,6 @@ def act(path: str = "/iserver/account/{a}/orders", **more: Any) -> RestRequest[A
     """Build something that trades."""
     path_params = {"a": "DU1"} if "{a}" in path else {}
     return RestRequest(method="POST", path=path, path_params=path_params, result=dict, **more)
-
-
-class FakeTime:
-    """A clock that moves only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 50.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        wake = self.now + seconds
-        await anyio.lowlevel.checkpoint()
-        self.now = max(self.now, wake)
 
 
 class FakeAuth:
@@ -139,18 +125,15 @@ class FakeTransport:
 class World:
     """A pipeline between fakes."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, settings: RestSettings | None = None) -> None:
         self.time = FakeTime()
         self.auth = FakeAuth()
         self.transport = FakeTransport()
         self.pipeline = RestPipeline(
             self.auth,
             self.transport,
-            clock=self.time,
-            wall_clock=lambda: 1_795_176_000.0,
-            sleep=self.time.sleep,
-            random=lambda: 1.0,
-            **settings,
+            settings=settings,
+            world=fake_world(self.time, FakeRandom(uniform=1.0)),
         )
 
     def answer(self, *answers: Answer) -> None:
@@ -232,6 +215,52 @@ async def test_timeouts_differ_for_reads_and_actions(world: World) -> None:
         await world.pipeline.send(request)
 
     assert [request.timeout_s for request in world.transport.sent] == [15, 30, 3]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "is_urgent"),
+    [(Urgency.READ, False), (Urgency.ORDER, True), (Urgency.CANCEL, True)],
+)
+async def test_orders_and_cancels_are_told_to_the_transport(
+    world: World, urgency: Urgency, *, is_urgent: bool
+) -> None:
+    """It keeps connections for them."""
+    await world.pipeline.send(act(urgency=urgency))
+
+    assert world.last.is_urgent is is_urgent
+
+
+@pytest.mark.parametrize("path", ["/gw/api/v1/echo/https", "/oauth2/api/v1/token"])
+async def test_some_paths_are_below_the_host(world: World, path: str) -> None:
+    """Account management and OAuth 2 do not live below `/v1/api`; what is signed is what is sent."""
+    await world.pipeline.send(read(path))
+
+    assert world.last.url == f"https://api.example{path}"
+    assert world.auth.signed[-1][1] == world.last.url
+
+
+async def test_patch_is_sent_with_its_body(world: World) -> None:
+    """The verb of account management."""
+    await world.pipeline.send(RestRequest(method="PATCH", path="/x", result=None, body={"a": 1}))
+
+    assert (world.last.method, world.last.content) == ("PATCH", b'{"a":1}')
+
+
+@pytest.mark.parametrize("verb", ["send", "log_in"])
+async def test_another_event_loop_is_refused_before_anything_is_sent(
+    world: World, verb: str
+) -> None:
+    """Its locks and sockets belong to the first one; an order would leave and then fail."""
+    await world.pipeline.send(read())
+    world.auth.needs_login = True
+
+    async def elsewhere() -> None:
+        await (world.pipeline.send(act()) if verb == "send" else world.pipeline.log_in())
+
+    with pytest.raises(UsageError, match="nothing was sent"):
+        await asyncio.to_thread(asyncio.run, elsewhere())
+
+    assert len(world.transport.sent) == 1
 
 
 async def test_every_answer_is_shown_to_auth(world: World) -> None:
@@ -343,7 +372,7 @@ async def test_log_in_can_be_asked_for(world: World) -> None:
 
 async def test_forty_401s_cost_one_login_and_nobody_sees_them() -> None:
     """Forty reads under way when the token expires all succeed after one renewal."""
-    world = World(max_wait_s=1000)
+    world = World(RestSettings(pacing=PacingSettings(max_wait_s=1000)))
     world.auth.needs_login = True
     await world.pipeline.log_in()
     valid = "login 2"
@@ -409,10 +438,10 @@ async def test_login_that_lapses_while_waiting_is_renewed(world: World) -> None:
         await sleep(seconds)
         world.auth.needs_login = True
 
-    world.pipeline._sleep = sleep_and_expire
+    world.time.sleep = sleep_and_expire  # type: ignore[method-assign]  # time that does more
     task = asyncio.create_task(world.pipeline.send(read("/tickle")))
     await asyncio.sleep(0)
-    world.pipeline._sleep = sleep
+    world.time.sleep = sleep  # type: ignore[method-assign]  # as above
     await task
 
     assert world.auth.logins == 1
@@ -464,13 +493,14 @@ async def test_cancelled_waiter_gives_its_slot_back(world: World) -> None:
     async def wait_for_ever(_: float) -> None:
         await never.wait()
 
-    sleep, world.pipeline._sleep = world.pipeline._sleep, wait_for_ever
+    sleep = world.time.sleep
+    world.time.sleep = wait_for_ever  # type: ignore[method-assign]  # time that stands still
     task = asyncio.create_task(world.pipeline.send(read("/tickle")))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    world.pipeline._sleep = sleep
+    world.time.sleep = sleep  # type: ignore[method-assign]  # as above
 
     await world.pipeline.send(read("/tickle"))
     assert world.time.slept == [pytest.approx(1.05)]
@@ -509,7 +539,7 @@ async def test_429_holds_everything_back_but_cancels(
 
     with pytest.raises(RateLimitedError, match=r"120\.0 s away.*do not restart"):
         await world.pipeline.send(read("/y"))
-    world.time.now += 1
+    world.time.at += 1
     await world.pipeline.send(
         RestRequest(method="DELETE", path="/order/1", result=dict, urgency=Urgency.CANCEL)
     )

@@ -30,7 +30,9 @@ from ibkr_async.errors import (
     UnreadableResponseError,
 )
 from ibkr_async.ports import HttpReply, HttpRequest, Method
+from ibkr_async.rest.settings import ConnectionSettings
 from ibkr_async.rest.transport import HttpxTransport, map_failure
+from support.waiting import until
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -165,7 +167,9 @@ def get(url: str, *, method: Method = "GET", timeout_s: float = 5.0, **more: Any
 @pytest.fixture
 async def transport() -> AsyncIterator[HttpxTransport]:
     """A transport that trusts the system's authorities."""
-    transport = HttpxTransport(ssl.create_default_context(), connect_timeout_s=2.0)
+    transport = HttpxTransport(
+        ssl.create_default_context(), ConnectionSettings(connect_timeout_s=2.0)
+    )
     yield transport
     await transport.aclose()
 
@@ -286,7 +290,9 @@ async def test_oversized_body_is_refused(*, packed: bool) -> None:
     sent = gzip.compress(body) if packed else body
     coding = b"Content-Encoding: gzip\r\n" if packed else b""
     head = b"HTTP/1.1 200 OK\r\n" + coding + b"Content-Length: %d\r\n\r\n" % len(sent)
-    transport = HttpxTransport(ssl.create_default_context(), max_body_bytes=100_000)
+    transport = HttpxTransport(
+        ssl.create_default_context(), ConnectionSettings(max_body_bytes=100_000)
+    )
     async with Server(says(head + sent)) as server:
         with pytest.raises(UnreadableResponseError, match="longer than 100,000 bytes"):
             await transport.send(get(server.url + "/x"))
@@ -300,6 +306,63 @@ async def test_connections_are_reused(transport: HttpxTransport) -> None:
         await transport.send(get(server.url + "/x"))
 
     assert server.connections == 1
+
+
+# --- connections of their own ---
+
+
+async def test_orders_and_cancels_leave_while_every_read_hangs() -> None:
+    """Twenty reads that get no answer hold their connections; an order and a cancel have others."""
+    transport = HttpxTransport(
+        ssl.create_default_context(),
+        ConnectionSettings(connect_timeout_s=0.2, max_read_connections=20),
+    )
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hangs = server.heads[-1].startswith(b"GET /hang")
+        await (silence if hangs else OK)(reader, writer)
+
+    async with Server(answer) as server:
+        hung = [
+            asyncio.create_task(transport.send(get(server.url + "/hang", timeout_s=30)))
+            for _ in range(20)
+        ]
+        await until(lambda: len(server.heads) == 20)
+
+        read = await failure(transport, get(server.url + "/x"))
+        order = await transport.send(get(server.url + "/x", method="POST", is_urgent=True))
+        cancel = await transport.send(get(server.url + "/x", method="DELETE", is_urgent=True))
+
+        assert "all connections were busy" in str(read)
+        assert (order.status, cancel.status) == (200, 200)
+        await transport.aclose()
+        await asyncio.gather(*hung, return_exceptions=True)
+
+
+async def test_a_cancel_leaves_while_orders_hang() -> None:
+    """Not even thirty orders that get no answer keep a cancel back."""
+    transport = HttpxTransport(
+        ssl.create_default_context(), ConnectionSettings(connect_timeout_s=2.0)
+    )
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hangs = server.heads[-1].startswith(b"POST")
+        await (silence if hangs else OK)(reader, writer)
+
+    async with Server(answer) as server:
+        orders = [
+            asyncio.create_task(
+                transport.send(get(server.url + "/x", method="POST", is_urgent=True, timeout_s=30))
+            )
+            for _ in range(30)
+        ]
+        await until(lambda: len(server.heads) == 30)
+
+        cancel = await transport.send(get(server.url + "/x", method="DELETE", is_urgent=True))
+
+        assert cancel.status == 200
+        await transport.aclose()
+        await asyncio.gather(*orders, return_exceptions=True)
 
 
 # --- failures ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from ibkr_async.errors import (
     IbkrError,
     ServerError,
     SessionTimeoutError,
+    UsageError,
 )
 from ibkr_async.models.accounts import AccountsReply
 from ibkr_async.models.base import decode
@@ -25,12 +26,17 @@ from ibkr_async.session.events import (
     SessionCompeting,
     SessionEvent,
     SessionLost,
+    SessionMaintenance,
     SessionReady,
     SessionTakenOver,
     SessionTrouble,
 )
 from ibkr_async.session.keeper import SessionKeeper
+from ibkr_async.session.settings import SessionSettings
 from ibkr_async.session.state import SessionFacts, SessionState
+from ibkr_async.world import World
+from support.fake_time import FakeRandom, FakeTime, fake_world
+from support.waiting import until
 
 DOWN = b'{"connected":true,"authenticated":false,"established":false,"competing":false}'
 LOADING = b'{"connected":true,"authenticated":true,"established":false,"competing":false}'
@@ -39,7 +45,8 @@ UP = (
     b'"serverInfo":{"serverName":"Sim1","serverVersion":"Build 1"}}'
 )
 COMPETING = b'{"connected":true,"authenticated":false,"established":false,"competing":true}'
-ACCOUNTS = b'{"accounts":["DU1","DU2"],"selectedAccount":"DU2","isPaper":true}'
+ACCOUNTS = b'{"accounts":["DU2"],"selectedAccount":"DU2","isPaper":true}'
+TWO_ACCOUNTS = b'{"accounts":["DU1","DU2"],"selectedAccount":"DU2","isPaper":true}'
 
 
 class FakeIbkr:
@@ -78,7 +85,7 @@ class FakeIbkr:
     async def logout(self) -> LogoutReply:
         return decode(LogoutReply, self.answer("logout"))
 
-    async def list(self) -> AccountsReply:
+    async def accounts(self) -> AccountsReply:
         return decode(AccountsReply, self.answer("accounts"))
 
 
@@ -87,7 +94,8 @@ class Harness:
 
     def __init__(self, ibkr: FakeIbkr, **options: Any) -> None:
         self.ibkr = ibkr
-        self.now = 1000.0
+        self.time = FakeTime()
+        self.time.sleep = self.pause  # type: ignore[method-assign]  # time that stops when told enough
         self.generation = 1
         self.pauses: list[float] = []
         self.events: list[SessionEvent] = []
@@ -97,17 +105,26 @@ class Harness:
         self.done = anyio.Event()
         self.keeper = SessionKeeper(
             ibkr,  # type: ignore[arg-type]  # the fake has the methods that the keeper uses
-            ibkr,  # type: ignore[arg-type]  # as above
             may_initialise=options.pop("may_initialise", True),
             login_generation=lambda: self.generation,
             on_event=self.events.append,
             on_ready=self.ready_calls.append,
-            clock=lambda: self.now,
-            sleep_until_changed=self.pause,
-            **options,
+            compete=options.pop("compete", False),
+            account_id=options.pop("account_id", None),
+            settings=SessionSettings(),
+            world=options.pop("world", None) or fake_world(self.time, FakeRandom(uniform=1.0)),
         )
 
-    async def pause(self, seconds: float, nudged: anyio.Event) -> None:
+    @property
+    def now(self) -> float:
+        """The time on the monotonic clock."""
+        return self.time.at
+
+    @now.setter
+    def now(self, at: float) -> None:
+        self.time.at = at
+
+    async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.now += seconds
         self.on_pause()
@@ -139,7 +156,7 @@ async def test_brings_the_session_up_and_then_tickles_every_minute() -> None:
     assert harness.pauses[-3:] == [60.0, 60.0, 60.0]
     info = harness.keeper.info
     assert (info.state, info.account_id, info.is_paper) == (SessionState.READY, "DU2", True)
-    assert info.account_ids == ("DU1", "DU2")
+    assert info.account_ids == ("DU2",)
     assert (info.server_name, info.server_version) == ("Sim1", "Build 1")
     assert harness.kinds() == [SessionReady]
     assert harness.ready_calls == [True]
@@ -292,7 +309,7 @@ async def test_ready_names_a_competing_login() -> None:
 
 async def test_unknown_account_is_refused_with_the_list() -> None:
     """An account id that the login does not have is a configuration mistake."""
-    harness = Harness(FakeIbkr(), account_id="U9")
+    harness = Harness(FakeIbkr(accounts=[TWO_ACCOUNTS]), account_id="U9")
     await harness.run(until=lambda: "accounts" in harness.ibkr.calls)
 
     with pytest.raises(ConfigError, match="DU1, DU2"):
@@ -330,15 +347,15 @@ async def test_logout_ends_the_loop() -> None:
 
 
 async def test_nudge_ends_a_pause_early() -> None:
-    """The real pause ends when the keeper is nudged."""
-    keeper = Harness(FakeIbkr()).keeper
-    from ibkr_async.session.keeper import _sleep_until_changed
+    """The real pause of a minute ends when the keeper is nudged."""
+    harness = Harness(FakeIbkr(), world=World())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(harness.keeper.run)
+        await until(lambda: "tickle" in harness.ibkr.calls)
+        harness.keeper.observe(SessionFacts(authenticated=False))
 
-    nudged = anyio.Event()
-    nudged.set()
-    with anyio.fail_after(1):
-        await _sleep_until_changed(3600, nudged)
-    assert keeper.info.state is SessionState.UNKNOWN
+        await until(lambda: harness.ibkr.calls.count("init") == 2)
+        tasks.cancel_scope.cancel()
 
 
 async def test_doubt_asks_for_the_status_at_once_but_not_again_and_again() -> None:
@@ -508,7 +525,7 @@ async def test_failure_that_is_raised_is_not_logged_as_well(
 async def test_foreign_account_is_fatal_at_the_start_only() -> None:
     """An account that vanishes later is trouble, tried again with growing pauses, not a busy loop."""
     foreign = b'{"accounts":["DU9"],"selectedAccount":"DU9","isPaper":true}'
-    harness = Harness(FakeIbkr(accounts=[ACCOUNTS, foreign]), account_id="DU1")
+    harness = Harness(FakeIbkr(accounts=[TWO_ACCOUNTS, foreign]), account_id="DU1")
     await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
     harness.pauses.clear()
     harness.keeper.observe(SessionFacts(authenticated=False))
@@ -518,3 +535,165 @@ async def test_foreign_account_is_fatal_at_the_start_only() -> None:
     assert [type(event) for event in harness.events[-3:]] == [SessionTrouble] * 3
     assert "'DU1' is not among" in harness.events[-1].detail  # type: ignore[union-attr,attr-defined]  # a SessionTrouble
     assert harness.pauses[-3:] == [1.0, 2.0, 4.0]
+
+
+# --- the clocks ----------------------------------------------------------------------------------
+
+
+async def test_wall_clock_that_is_set_back_makes_nobody_deaf() -> None:
+    """Intervals are monotonic: an hour's step back changes neither doubts nor takeovers nor outages."""
+    busy = b'{"session":"abc","iserver":{"authStatus":' + COMPETING + b"}}"
+    up = b'{"session":"abc","iserver":{"authStatus":' + UP + b"}}"
+    harness = Harness(FakeIbkr(tickle=[up, up, busy, up]), compete=True)
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    harness.keeper.doubt()
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 2)
+    harness.time.wall_ahead_s -= 3600.0
+    harness.ibkr.calls.clear()
+
+    harness.keeper.doubt()
+    await harness.run(until=lambda: bool(harness.keeper.info.takeovers))
+
+    assert harness.ibkr.calls[0] == "status"
+    assert harness.ibkr.compete[-1] is True
+
+
+async def test_outage_is_measured_on_the_monotonic_clock() -> None:
+    """A wall clock that jumps ahead makes no maintenance of two seconds."""
+    up = b'{"session":"abc","iserver":{"authStatus":' + UP + b"}}"
+    outage = ServerError("POST /tickle", 503, "down")
+    harness = Harness(FakeIbkr(tickle=[up, outage, outage, up]))
+
+    def step() -> None:
+        harness.time.wall_ahead_s += 3600.0
+
+    harness.on_pause = step
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 4)
+
+    assert SessionMaintenance not in harness.kinds()
+
+
+async def test_what_users_read_is_unix_time() -> None:
+    """Every `at`, the last tickle, and since when it is ready."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    info, wall = harness.keeper.info, harness.time.wall()
+    assert [event.at for event in harness.events] == [wall - 60.0]
+    assert (info.last_tickle, info.ready_since) == (wall - 60.0, wall - 60.0)
+    assert harness.keeper.tickle_age_s == 60.0
+
+
+async def test_age_of_the_tickle_is_not_known_before_the_first() -> None:
+    """And does not follow the wall clock."""
+    harness = Harness(FakeIbkr())
+    assert harness.keeper.tickle_age_s is None
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    harness.time.wall_ahead_s -= 3600.0
+
+    assert harness.keeper.tickle_age_s == 60.0
+
+
+@pytest.mark.parametrize("failures", [0, 10, 63, 64, 1_023, 1_024, 10**6])
+async def test_any_number_of_failures_gives_a_pause(failures: int) -> None:
+    """An outage of months ends in the longest pause, not in an overflow."""
+    down = ServerError("POST /iserver/auth/status", 503, "down")
+    failing = Harness(FakeIbkr(status=[down]))
+    refused = Harness(FakeIbkr(init=[DOWN]))
+    # Failing a million times takes minutes: the counters are set as if it had.
+    failing.keeper._failures = failures
+    refused.keeper._initialised = failures
+
+    await failing.run(until=lambda: len(failing.pauses) == 1)
+    await refused.run(until=lambda: "init" in refused.ibkr.calls)
+
+    assert failing.pauses == [min(300.0, 2.0 ** min(failures, 10))]
+    assert 0 <= refused.pauses[-1] <= 300.0
+
+
+# --- accounts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early", [b'{"accounts":[]}', b'{"accounts":null}', b"{}"])
+@pytest.mark.parametrize("wanted", [None, "DU2"])
+async def test_accounts_that_are_not_loaded_yet_are_asked_for_again(
+    early: bytes, wanted: str | None
+) -> None:
+    """An empty list is no account list: not ready without accounts, and no misconfiguration."""
+    harness = Harness(FakeIbkr(accounts=[early, early, ACCOUNTS]), account_id=wanted)
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert harness.ibkr.calls.count("accounts") == 3
+    assert harness.keeper.info.account_id == "DU2"
+    assert harness.kinds() == [SessionTrouble, SessionTrouble, SessionReady]
+
+
+@pytest.mark.parametrize(
+    ("listed", "account_ids", "account_id"),
+    [
+        (b'"accounts":["DU2"],"selectedAccount":"DU2"', ("DU2",), "DU2"),
+        (b'"accounts":["DU2"],"selectedAccount":"DU9"', ("DU2",), "DU2"),
+        (b'"accounts":["DU7","DU8"],"selectedAccount":"DU8"', ("DU7", "DU8"), ""),
+        (b'"accounts":["All","DU7","DU8"],"selectedAccount":"All"', ("DU7", "DU8"), ""),
+        (b'"accounts":["All","DU7"],"selectedAccount":"All"', ("DU7",), "DU7"),
+        (b'"accounts":["Trend","DU7"],"groups":["Trend"]', ("DU7",), "DU7"),
+        (b'"accounts":["Trend","DU7"],"profiles":[{"name":"Trend"}]', ("DU7",), "DU7"),
+        (b'"accounts":["All"],"selectedAccount":"All"', (), ""),
+    ],
+)
+async def test_only_a_single_account_is_a_default(
+    listed: bytes, account_ids: tuple[str, ...], account_id: str
+) -> None:
+    """Neither a group, nor all accounts together, nor the one that is selected just now."""
+    harness = Harness(FakeIbkr(accounts=[b"{" + listed + b"}"]))
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    info = harness.keeper.info
+    assert (info.account_ids, info.account_id) == (account_ids, account_id)
+
+
+async def test_account_of_the_settings_is_the_default() -> None:
+    """Whatever is selected at IBKR: the one that is named gets the orders."""
+    harness = Harness(FakeIbkr(accounts=[TWO_ACCOUNTS]), account_id="DU1")
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert harness.keeper.info.account_id == "DU1"
+    assert harness.keeper.account() == "DU1"
+    assert harness.keeper.account("DU2") == "DU2"
+
+
+async def test_group_is_no_account_of_the_settings() -> None:
+    """An order would go to everybody in it."""
+    everybody = b'{"accounts":["All","DU7","DU8"],"selectedAccount":"All"}'
+    harness = Harness(FakeIbkr(accounts=[everybody]), account_id="All")
+    await harness.run(until=lambda: "accounts" in harness.ibkr.calls)
+
+    with pytest.raises(ConfigError, match=r"'All' is not among .*DU7, DU8"):
+        await harness.keeper.ready(5)
+
+
+async def test_caller_must_name_one_of_several_accounts() -> None:
+    """The message lists them; before they are known it says so."""
+    harness = Harness(FakeIbkr(accounts=[TWO_ACCOUNTS]))
+    with pytest.raises(UsageError, match="not known yet"):
+        harness.keeper.account()
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    with pytest.raises(UsageError, match="DU1, DU2: name one, as in account_id='DU1'"):
+        harness.keeper.account()
+
+
+async def test_timeout_says_what_failed_last() -> None:
+    """The reason is in the error, not only in the log."""
+    refused = ServerError("POST /iserver/auth/ssodh/init", 500, "failed to generate sso dh token")
+    harness = Harness(FakeIbkr(init=[refused]))
+    await harness.run(until=lambda: "init" in harness.ibkr.calls)
+
+    with pytest.raises(SessionTimeoutError, match="sso dh token") as caught:
+        await harness.keeper.ready(0)
+
+    assert caught.value.__cause__ is refused

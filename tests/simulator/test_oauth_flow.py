@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ibkr_async.auth import OAuth1a
-from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.settings import PacingSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import PRIME, SimulatorKeys
@@ -34,7 +34,11 @@ READ = RestRequest[Any](
 
 def _unpaced(auth: OAuth1a) -> RestPipeline:
     """Build the client's REST core without its speed limit, which this simulator does not have."""
-    return RestPipeline(auth, HttpxTransport(auth.ssl_context), pacer=Pacer(per_second=10_000))
+    return RestPipeline(
+        auth,
+        HttpxTransport(auth.ssl_context),
+        settings=RestSettings(pacing=PacingSettings(per_second=10_000)),
+    )
 
 
 def _private(pem: bytes) -> RSAPrivateKey:

@@ -18,6 +18,7 @@ from typing import Any
 from ibkr_async import Answers, Bracket, Client, Gateway, LimitOrder, Settings
 from ibkr_async.orders.fate import journal as journal_module
 from ibkr_async.rest.pacing import Pacer
+from ibkr_async.rest.settings import PacingSettings
 
 APPLE = 265598
 QUESTION = Answers.allow("o163")
@@ -25,7 +26,7 @@ QUESTION = Answers.allow("o163")
 
 def unpaced(client: Client) -> Client:
     """Take IBKR's limits away: the simulator is ours, and a test must not wait five seconds."""
-    client._parts.pipeline._pacer = Pacer((), per_second=1000)
+    client._parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000))
     return client
 
 

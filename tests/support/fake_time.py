@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from typing import TYPE_CHECKING, TypeVar
+import random
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ibkr_async.world import Clock, Random
 
 T = TypeVar("T")
 
@@ -24,13 +27,13 @@ class FakeTime:
         self.slept: list[float] = []
 
     def monotonic(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.at
 
     now = monotonic
 
     def wall(self) -> float:
-        """Give the time that the wall clock shows."""
+        """Return the time that the wall clock shows."""
         return self.at + self.wall_ahead_s
 
     async def sleep(self, seconds: float) -> None:
@@ -41,30 +44,36 @@ class FakeTime:
 
 
 class FakeRandom:
-    """A `Random` that gives what it is told, and where it is told nothing, real chance."""
+    """A `Random` that gives what it is told, and where it is told nothing, the same in every run."""
 
     def __init__(
         self,
+        seed: int = 1,
         *,
-        uniform: float = 0.0,
+        uniform: float | Callable[[], float] = 0.0,
         bits: Callable[[], int] | None = None,
         text: Callable[[], str] | None = None,
     ) -> None:
+        self._source = random.Random(seed)  # noqa: S311 - repeatable is the point
         self._uniform = uniform
         self._bits = bits
         self._text = text
 
     def uniform(self) -> float:
-        """Give the same number each time."""
-        return self._uniform
+        """Return the number that was told."""
+        return self._uniform() if callable(self._uniform) else self._uniform
 
     def bits(self, count: int) -> int:
-        """Give the lowest bits of the next number."""
-        return secrets.randbits(count) if self._bits is None else self._bits() % (1 << count)
+        """Return the lowest bits of the next number."""
+        return (
+            self._source.getrandbits(count) if self._bits is None else self._bits() % (1 << count)
+        )
 
     def token(self, size: int) -> bytes:
-        """Give bytes that are written as the next text."""
-        return secrets.token_bytes(size) if self._text is None else _Written(self._text().encode())
+        """Return bytes that are written as the next text."""
+        if self._text is None:
+            return self._source.randbytes(size)
+        return _Written(self._text().encode())
 
 
 class _Written(bytes):
@@ -81,7 +90,32 @@ class InlineThreads:
         """Call the function."""
         return function(*args)
 
+    def serial(self, name: str) -> Executor:
+        """Return an executor that does immediately what is submitted."""
+        return _OnTheSpot()
 
-def fake_world(time: FakeTime | None = None, random: FakeRandom | None = None) -> World:
+
+class _OnTheSpot(Executor):
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
+        return future
+
+
+def fake_world(clock: Clock | None = None, random: Random | None = None) -> World:
     """Return a world that stands still; its network is the real one."""
-    return World(clock=time or FakeTime(), random=random or FakeRandom(), threads=InlineThreads())
+    return World(clock=clock or FakeTime(), random=random or FakeRandom(), threads=InlineThreads())
+
+
+def world_with(uniform: Callable[[], float] = lambda: 0.5, clock: Clock | None = None) -> World:
+    """Return the real world, but for chance, and for time if a clock is given."""
+    real = World()
+    return World(
+        clock=clock or real.clock,
+        random=FakeRandom(uniform=uniform),
+        threads=real.threads,
+        network=real.network,
+    )

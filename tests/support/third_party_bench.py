@@ -14,8 +14,10 @@ import msgspec
 from ibkr_async.errors import IbkrError
 from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
 from ibkr_async.rest.pipeline import RestPipeline
+from ibkr_async.rest.settings import RestSettings
 from ibkr_async.thirdparty import THIRD_PARTY_URL, ThirdPartyClient
 from ibkr_async.thirdparty.statuses import ThirdPartyRetry
+from support.fake_time import FakeTime, fake_world
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "thirdparty"
 NOW = 1_795_200_000.0
@@ -110,21 +112,14 @@ class Bench:
     def __init__(self, **options: Any) -> None:
         self.server = ScriptedServer()
         self.auth = ScriptedAuth()
-        self.slept: list[float] = []
-        self.monotonic = 0.0
+        self.time = FakeTime()
+        self.slept = self.time.slept
         self.pipeline = RestPipeline(
             self.auth,
             self.server,
-            retry=ThirdPartyRetry(),
-            clock=lambda: self.monotonic,
-            sleep=self._sleep,
-            random=lambda: 0.0,
+            settings=RestSettings(retry=ThirdPartyRetry()),
+            world=fake_world(self.time),
         )
         self.client = ThirdPartyClient(
             self.auth, pipeline=self.pipeline, clock=lambda: NOW, **options
         )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.monotonic += seconds
-        await anyio.lowlevel.checkpoint()

@@ -16,13 +16,15 @@ from ibkr_async.models.contracts import (
     SecurityDefinition,
     StockListing,
 )
-from ibkr_async.resources.base import check_conids
+from ibkr_async.resources.base import check_conid
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LookupKey: TypeAlias = str | int | ResolvedContract
+    from ibkr_async.types import ContractLike
+
+LookupKey: TypeAlias = str | Conid | ResolvedContract
 """What is resolved: a symbol in capitals, a conid, or a contract that needs no lookup."""
 
 Resolution: TypeAlias = ResolvedContract | ContractError
@@ -31,31 +33,43 @@ Resolution: TypeAlias = ResolvedContract | ContractError
 _CURRENCY_PAIR: Final = re.compile(r"[A-Z]{3}\.[A-Z]{3}")
 
 
-def lookup_key(item: LookupKey) -> LookupKey:
-    """Bring what a caller passed into the form under which it is remembered.
+def lookup_key(item: ContractLike) -> LookupKey:
+    """Return what a caller passed in the form under which it is remembered.
 
+    Digits in quotes may be meant as a conid or as a symbol (700 is Tencent's), so they are refused.
     Errors: `UsageError` for what is neither a symbol, nor a conid, nor a contract.
     """
     if isinstance(item, ResolvedContract):
         return item
     if not isinstance(item, str):
-        return check_conids((item,))[0]
-    symbol = item.strip().upper()
+        return check_conid(getattr(item, "conid", item))
+    symbol = check_symbol(item)
+    if symbol.isdigit():
+        raise UsageError(
+            f"{item!r} is not a conid; write a conid without quotes. If the symbol is meant, "
+            f"ib.contracts.stocks({symbol!r}) lists its conids"
+        )
+    return symbol
+
+
+def check_symbol(text: str) -> str:
+    """Return a symbol in capitals. Errors: `UsageError` for an empty one, or one with a comma."""
+    symbol = text.strip().upper()
     if not symbol or "," in symbol:
         raise UsageError(
-            f"{item!r} is not a symbol; pass each symbol as its own argument, as in "
+            f"{text!r} is not a symbol; pass each symbol as its own argument, as in "
             "resolve('AAPL', 'MSFT')"
         )
     return symbol
 
 
 def is_currency_pair(symbol: str) -> bool:
-    """True for symbols such as `EUR.USD`."""
+    """Tell whether a symbol is one such as `EUR.USD`."""
     return _CURRENCY_PAIR.fullmatch(symbol) is not None
 
 
 def choose_stock(symbol: str, listings: Iterable[StockListing]) -> Resolution:
-    """Choose the only listing in the United States, or else the only listing.
+    """Return the only listing in the United States, or else the only listing.
 
     Shape: `AmbiguousSymbolError` names the listings between which there is no choice.
     """
@@ -79,7 +93,7 @@ def choose_stock(symbol: str, listings: Iterable[StockListing]) -> Resolution:
 
 
 def choose_pair(symbol: str, pairs: Iterable[CurrencyPair]) -> Resolution:
-    """Find a currency pair among those of a currency."""
+    """Return a currency pair from those of a currency."""
     for pair in pairs:
         if pair.symbol == symbol and pair.conid is not None:
             return ResolvedContract(Conid(pair.conid), symbol, f"{symbol}, currency pair")
@@ -87,7 +101,7 @@ def choose_pair(symbol: str, pairs: Iterable[CurrencyPair]) -> Resolution:
 
 
 def describe_conid(conid: int, definitions: Iterable[SecurityDefinition]) -> ResolvedContract:
-    """Give a conid its ticker and name; the conid itself as text where IBKR defines none."""
+    """Return a conid with its ticker and name; the conid itself as text where IBKR says none."""
     for definition in definitions:
         if definition.conid == conid:
             parts = (definition.name, definition.listing_exchange)

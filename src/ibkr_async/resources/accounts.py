@@ -6,14 +6,28 @@ Responsible for building the requests only. Positions and cash by currency are i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from ibkr_async.models.accounts import AccountsReply, AccountSummary, SwitchReply
 from ibkr_async.models.portfolio import PartitionedPnl
 from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
 
+if TYPE_CHECKING:
+    from ibkr_async.resources.base import ChooseAccount, SendRequest
+
+LIST_ACCOUNTS: Final = RestRequest[AccountsReply](
+    method="GET", path="/iserver/accounts", result=AccountsReply, replayable=True
+)
+"""What IBKR wants to be asked once in every session."""
+
 
 class Accounts(Resource):
     """The accounts that can trade in this session."""
+
+    def __init__(self, send: SendRequest, *, account: ChooseAccount) -> None:
+        super().__init__(send)
+        self._account = account
 
     async def list(self) -> AccountsReply:
         """List the accounts and what they may do.
@@ -23,11 +37,7 @@ class Accounts(Resource):
         Errors: `NoBridgeError` without a brokerage session.
         Source: GET /iserver/accounts, "Receive Brokerage Accounts".
         """
-        return await self._send(
-            RestRequest[AccountsReply](
-                method="GET", path="/iserver/accounts", result=AccountsReply, replayable=True
-            )
-        )
+        return await self._send(LIST_ACCOUNTS)
 
     async def switch(self, account_id: str) -> SwitchReply:
         """Select the account that calls without an account refer to.
@@ -46,8 +56,8 @@ class Accounts(Resource):
             )
         )
 
-    async def summary(self, account_id: str) -> AccountSummary:
-        """Read an account's balances and margins.
+    async def summary(self, *, account_id: str | None = None) -> AccountSummary:
+        """Read balances and margins of an account, the session's only one where none is named.
 
         Units: the account's base currency; IBKR rounds to whole units. `ib.portfolio.ledger` has
         cents.
@@ -57,7 +67,7 @@ class Accounts(Resource):
             RestRequest[AccountSummary](
                 method="GET",
                 path="/iserver/account/{account_id}/summary",
-                path_params={"account_id": account_id},
+                path_params={"account_id": self._account(account_id)},
                 result=AccountSummary,
                 replayable=True,
             )

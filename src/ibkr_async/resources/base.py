@@ -1,20 +1,24 @@
-"""What every group of endpoints is given: a way to send one request.
+"""What groups of endpoints are given: a way to send a request, to read contracts, to choose an account.
 
-Responsible for the seam between resources and the REST pipeline; it must never know how a request
-is signed, paced or retried.
+Responsible for the seams between resources, the REST pipeline and the session; it must never know how
+a request is signed, paced or retried.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ibkr_async.errors import UsageError
+from ibkr_async.types import Conid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ibkr_async.ports import Pairs
     from ibkr_async.rest.request import RestRequest, T
+    from ibkr_async.types import ContractLike
 
 
 class SendRequest(Protocol):
@@ -26,6 +30,18 @@ class SendRequest(Protocol):
         Errors: `TransportError`, `ResponseError` and `AuthError`, as they apply to any request.
         """
         ...
+
+
+class ReadConids(Protocol):
+    """Reads contracts, however they are given; `Contracts.conids` is one."""
+
+    async def __call__(self, *contracts: ContractLike) -> tuple[Conid, ...]:
+        """Return the conid of each contract. Errors: `ContractError`, `UsageError`."""
+        ...
+
+
+ChooseAccount: TypeAlias = Callable[[str | None], str]
+"""Returns the account that was named, or else the session's only one; `UsageError` when there is none."""
 
 
 class Resource:
@@ -47,15 +63,27 @@ def pairs(**parameters: str | int | bool | None) -> Pairs:
     )
 
 
-def check_conids(conids: Iterable[int]) -> tuple[int, ...]:
-    """Refuse what cannot be a contract id, and drop repetitions, keeping the order.
+def check_conid(value: object) -> Conid:
+    """Return a contract id, whatever kind of whole number it is.
 
-    Errors: `UsageError` for anything but positive whole numbers, and for none at all.
+    Errors: `UsageError` for anything but a positive whole number.
     """
-    checked = tuple(dict.fromkeys(conids))
-    for conid in checked:
-        if type(conid) is not int or conid <= 0:  # a bool is an int, and no conid
-            raise UsageError(f"{conid!r} is not a conid; a conid is a positive whole number")
+    try:
+        # A bool is an int, and no conid.
+        conid = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]  # it says
+    except TypeError:
+        conid = 0
+    if conid <= 0:
+        raise UsageError(f"{value!r} is not a conid; a conid is a positive whole number")
+    return Conid(conid)
+
+
+def check_conids(conids: Iterable[object]) -> tuple[Conid, ...]:
+    """Return contract ids in their order, without repetitions.
+
+    Errors: `UsageError` for what is none, and for none at all.
+    """
+    checked = tuple(dict.fromkeys(map(check_conid, conids)))
     if not checked:
         raise UsageError("no conid was given; pass at least one")
     return checked

@@ -27,6 +27,7 @@ from ibkr_async.models.contracts import (
 from ibkr_async.resources._symbols import (
     LookupKey,
     Resolution,
+    check_symbol,
     choose_pair,
     choose_stock,
     describe_conid,
@@ -35,7 +36,7 @@ from ibkr_async.resources._symbols import (
 )
 from ibkr_async.resources.base import Resource, check_conids, pairs
 from ibkr_async.rest.request import RestRequest
-from ibkr_async.types import DecimalLike, to_decimal
+from ibkr_async.types import Conid, ContractLike, DecimalLike, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,23 +58,35 @@ class Contracts(Resource):
 
     # --- from symbols to contracts ---
 
-    async def resolve(
-        self, *symbols_or_conids: str | int | ResolvedContract
-    ) -> list[ResolvedContract]:
-        """Turn symbols and conids into contracts.
+    async def conids(self, *contracts: ContractLike) -> tuple[Conid, ...]:
+        """Return the conid of each contract, however it is given: as symbol, conid or contract.
+
+        It is how every method reads its contracts. Only symbols are looked up, as in `resolve`.
+        Shape: one conid for each argument, in the same order.
+        Errors: those of `resolve`.
+        Pacing: none without symbols; what was found is remembered.
+        """
+        keys = [lookup_key(contract) for contract in contracts]
+        symbols = [key for key in keys if isinstance(key, str)]
+        found = dict(zip(symbols, await self.resolve(*symbols), strict=True)) if symbols else {}
+        resolved = [found[key] if isinstance(key, str) else key for key in keys]
+        return tuple(one.conid if isinstance(one, ResolvedContract) else one for one in resolved)
+
+    async def resolve(self, *contracts: ContractLike) -> list[ResolvedContract]:
+        """Return contracts for symbols and conids.
 
         A symbol means the stock's only listing in the United States, or else its only listing;
         `EUR.USD` means the currency pair. Futures and options are given by conid. A conid is taken
         as it is and looked up only for its ticker; a contract is passed through.
         Shape: one contract for each argument, in the same order.
         Errors: `UnknownSymbolError`; `AmbiguousSymbolError` with the candidates; `UsageError` for
-        what is neither a symbol nor a conid.
+        what is neither a symbol nor a conid, digits in quotes among them.
         Source: GET /trsrv/stocks, /iserver/currency/pairs and /trsrv/secdef.
         Pacing: one request for all stocks, one or two for each currency, one for 200 conids; what
         was found is remembered and not asked for again.
         Concurrency: calls wait for each other, so that two of them never ask the same.
         """
-        keys = [lookup_key(item) for item in symbols_or_conids]
+        keys = [lookup_key(contract) for contract in contracts]
         async with self._resolving:
             answers: dict[LookupKey, Resolution] = {}
             for key in keys:
@@ -84,19 +97,19 @@ class Contracts(Resource):
             new = await self._look_up([key for key in dict.fromkeys(keys) if key not in answers])
             self._remember(new)
         answers |= new
-        contracts: list[ResolvedContract] = []
+        found: list[ResolvedContract] = []
         for key in keys:
             answer = answers[key]
             if isinstance(answer, ContractError):
                 raise answer
-            contracts.append(answer)
-        return contracts
+            found.append(answer)
+        return found
 
     async def _look_up(self, keys: list[LookupKey]) -> dict[LookupKey, Resolution]:
         symbols = [key for key in keys if isinstance(key, str)]
         currency_pairs = [symbol for symbol in symbols if is_currency_pair(symbol)]
         stocks = [symbol for symbol in symbols if not is_currency_pair(symbol)]
-        conids = [key for key in keys if isinstance(key, int)]
+        conids: list[Conid] = [key for key in keys if isinstance(key, int)]
         answers: dict[LookupKey, Resolution] = {}
         if stocks:
             listings = await self.stocks(*stocks)
@@ -121,7 +134,7 @@ class Contracts(Resource):
                     break
         return answers
 
-    async def _definitions_if_any(self, conids: list[int]) -> list[SecurityDefinition]:
+    async def _definitions_if_any(self, conids: list[Conid]) -> list[SecurityDefinition]:
         try:
             return await self.definitions(*conids)
         except NotReadyError:
@@ -130,7 +143,8 @@ class Contracts(Resource):
 
     def _remember(self, answers: dict[LookupKey, Resolution]) -> None:
         for key, answer in answers.items():
-            if isinstance(answer, ResolvedContract):
+            # A conid without a name was left out or thin this once: it is asked for again.
+            if isinstance(answer, ResolvedContract) and answer.symbol != str(answer.conid):
                 self._known[key] = answer
         for oldest in list(self._known)[:-_REMEMBERED]:
             del self._known[oldest]
@@ -215,15 +229,15 @@ class Contracts(Resource):
 
     # --- what a conid is ---
 
-    async def definitions(self, *conids: int) -> list[SecurityDefinition]:
-        """Look up what conids are.
+    async def definitions(self, *contracts: ContractLike) -> list[SecurityDefinition]:
+        """Look up what contracts are.
 
-        Shape: one row for each conid that IBKR knows, in IBKR's order; the others are missing.
+        Shape: one row for each contract that IBKR knows, in IBKR's order; the others are missing.
         Errors: `NotReadyError` when IBKR answers "no content".
         Source: GET /trsrv/secdef, "Security Definition by Contract ID".
         Pacing: one request for each 200 conids.
         """
-        checked = check_conids(conids)
+        checked = check_conids(await self.conids(*contracts))
         rows: list[SecurityDefinition] = []
         for start in range(0, len(checked), _CONIDS_PER_REQUEST):
             chunk = checked[start : start + _CONIDS_PER_REQUEST]
@@ -239,23 +253,23 @@ class Contracts(Resource):
             rows.extend(answer.secdef or ())
         return rows
 
-    async def info(self, conid: int) -> ContractInfo:
+    async def info(self, contract: ContractLike) -> ContractInfo:
         """Read one contract in detail.
 
         Source: GET /iserver/contract/{conid}/info, "Contract Information by Contract ID".
         """
-        return await self._contract_info(conid, "/iserver/contract/{conid}/info")
+        return await self._contract_info(contract, "/iserver/contract/{conid}/info")
 
-    async def info_and_rules(self, conid: int) -> ContractInfo:
+    async def info_and_rules(self, contract: ContractLike) -> ContractInfo:
         """Read one contract in detail together with what an order for it may look like.
 
         Shape: `rules` holds the rules of a buy order; `rules.error` says why it cannot be traded.
         Source: GET /iserver/contract/{conid}/info-and-rules, "Contract information and rules".
         """
-        return await self._contract_info(conid, "/iserver/contract/{conid}/info-and-rules")
+        return await self._contract_info(contract, "/iserver/contract/{conid}/info-and-rules")
 
-    async def _contract_info(self, conid: int, path: str) -> ContractInfo:
-        check_conids((conid,))
+    async def _contract_info(self, contract: ContractLike, path: str) -> ContractInfo:
+        (conid,) = await self.conids(contract)
         return await self._send(
             RestRequest[ContractInfo](
                 method="GET",
@@ -267,14 +281,14 @@ class Contracts(Resource):
         )
 
     async def rules(
-        self, conid: int, *, is_buy: bool = True, exchange: str | None = None
+        self, contract: ContractLike, *, is_buy: bool = True, exchange: str | None = None
     ) -> ContractRules:
         """Read what an order for a contract may look like: types, times in force, tick sizes.
 
         Errors: `RefusedError` with IBKR's reason when the contract cannot be traded.
         Source: POST /iserver/contract/rules, "Search Contract Rules".
         """
-        check_conids((conid,))
+        (conid,) = await self.conids(contract)
         body: dict[str, int | bool | str] = {"conid": conid, "isBuy": is_buy}
         if exchange is not None:
             body["exchange"] = exchange
@@ -288,14 +302,16 @@ class Contracts(Resource):
             )
         )
 
-    async def schedule(self, conid: int, exchange: str | None = None) -> TradingSchedule:
+    async def schedule(
+        self, contract: ContractLike, *, exchange: str | None = None
+    ) -> TradingSchedule:
         """Read the trading hours of the coming days.
 
         Units: instants are Unix seconds (`opens_at` and `closes_at` are datetimes); days are those
         of the exchange's time zone.
         Source: GET /contract/trading-schedule, "Trading Schedule".
         """
-        check_conids((conid,))
+        (conid,) = await self.conids(contract)
         return await self._send(
             RestRequest[TradingSchedule](
                 method="GET",
@@ -309,7 +325,12 @@ class Contracts(Resource):
     # --- derivatives ---
 
     async def strikes(
-        self, conid: int, month: str, sec_type: str = "OPT", exchange: str | None = None
+        self,
+        contract: ContractLike,
+        month: str,
+        sec_type: str = "OPT",
+        *,
+        exchange: str | None = None,
     ) -> OptionStrikes:
         """List the strikes of an underlying's options in one expiry month, such as `MAY26`.
 
@@ -317,7 +338,7 @@ class Contracts(Resource):
         underlying's symbol first in each session, or there are no options in that month.
         Source: GET /iserver/secdef/strikes, "Search Strikes by Underlying Contract ID".
         """
-        check_conids((conid,))
+        (conid,) = await self.conids(contract)
         request = RestRequest[OptionStrikes](
             method="GET",
             path="/iserver/secdef/strikes",
@@ -338,7 +359,7 @@ class Contracts(Resource):
 
     async def derivatives(
         self,
-        conid: int,
+        contract: ContractLike,
         sec_type: str,
         *,
         month: str | None = None,
@@ -354,7 +375,7 @@ class Contracts(Resource):
         Errors: `ServerError` when `search` was not called for the underlying in this session.
         Source: GET /iserver/secdef/info, "Search SecDef information by conid".
         """
-        check_conids((conid,))
+        (conid,) = await self.conids(contract)
         if right not in {None, "C", "P"}:
             raise UsageError(f"right {right!r} is neither 'C' nor 'P'")
         strike_text = None if strike is None else format(to_decimal(strike), "f")
@@ -384,7 +405,7 @@ def _symbols(symbols: Iterable[str]) -> list[str]:
 
     Errors: `UsageError` for none at all, an empty one, or one with a comma.
     """
-    keys = [str(lookup_key(str(symbol))) for symbol in symbols]
+    keys = [check_symbol(str(symbol)) for symbol in symbols]
     if not keys:
         raise UsageError("no symbol was given; pass at least one")
     return list(dict.fromkeys(keys))

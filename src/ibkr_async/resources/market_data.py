@@ -20,12 +20,15 @@ from ibkr_async.models.market_data import (
 from ibkr_async.models.times import format_compact_utc
 from ibkr_async.resources.base import Resource, check_conids, pairs
 from ibkr_async.rest.request import RestRequest
+from ibkr_async.types import Conid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from ibkr_async.resources.base import SendRequest
+    from ibkr_async.resources.base import ReadConids, SendRequest
+    from ibkr_async.types import ContractLike
+    from ibkr_async.world import World
 
 _MOST_CONIDS: Final = 100
 _MOST_FIELDS: Final = 50
@@ -38,30 +41,32 @@ HistorySource = Literal["Trades", "Last", "Midpoint", "Bid_Ask"]
 class MarketData(Resource):
     """Snapshots and history over REST."""
 
-    def __init__(self, send: SendRequest, sleep: Callable[[float], Awaitable[object]]) -> None:
+    def __init__(self, send: SendRequest, *, conids: ReadConids, world: World) -> None:
         super().__init__(send)
-        self._sleep = sleep
+        self._conids = conids
+        self._clock = world.clock
 
     async def snapshot(
-        self, conids: Iterable[int], fields: Iterable[str] = QUOTE, *, wait_s: float = 3.0
-    ) -> dict[int, MarketDataUpdate]:
+        self, *contracts: ContractLike, fields: Iterable[str] = QUOTE, wait_s: float = 3.0
+    ) -> dict[Conid, MarketDataUpdate]:
         """Read the present values of fields (names or tags) of up to 100 contracts.
 
         IBKR only starts collecting at the first request, so the same request is repeated every
         second until every value has come, for `wait_s` at most; 0 asks once.
         Shape: by conid, in the order given; a conid for which IBKR sent no row is missing, and a
         value that never came is None. Nothing at all may mean that no market-data line is left.
-        Errors: `UnknownFieldError`; `UsageError` above 100 conids or 50 fields.
+        Errors: `UnknownFieldError`; `UsageError` above 100 contracts or 50 fields; those of
+        `ib.contracts.resolve` for symbols.
         Source: GET /iserver/marketdata/snapshot, "Live Market Data Snapshot".
         Pacing: 10 per second. Side effects at the broker: each contract takes a market-data line
         until `unsubscribe`.
         """
-        wanted = check_conids(conids)
         tags = resolve_fields(fields)
-        _check_at_most(len(wanted), _MOST_CONIDS, "conids")
         _check_at_most(len(tags), _MOST_FIELDS, "fields")
         if not tags:
             raise UsageError("no field was given; leave `fields` out for those of a quote")
+        wanted = check_conids(await self._conids(*contracts))
+        _check_at_most(len(wanted), _MOST_CONIDS, "conids")
         request = RestRequest[list[dict[str, Any]]](
             method="GET",
             path="/iserver/marketdata/snapshot",
@@ -69,23 +74,24 @@ class MarketData(Resource):
             result=list[dict[str, Any]],
             replayable=True,
         )
-        rows: dict[int, MarketDataUpdate] = {}
+        rows: dict[Conid, MarketDataUpdate] = {}
         for look in range(1 + ceil(wait_s / _POLL_S)):
             if look:
-                await self._sleep(_POLL_S)
+                await self._clock.sleep(_POLL_S)
             answer = await self._send(request)
             for update in read_snapshot(answer):
-                if update.conid in rows:
-                    rows[update.conid].merge(update)
-                elif update.conid in wanted:
-                    rows[update.conid] = update
+                conid = Conid(update.conid or 0)
+                if conid in rows:
+                    rows[conid].merge(update)
+                elif conid in wanted:
+                    rows[conid] = update
             if all(conid in rows and _has_all(rows[conid], tags) for conid in wanted):
                 break
         return {conid: rows[conid] for conid in wanted if conid in rows}
 
     async def history(
         self,
-        conid: int,
+        contract: ContractLike,
         period: str,
         bar: str,
         *,
@@ -106,10 +112,10 @@ class MarketData(Resource):
         Source: GET /iserver/marketdata/history, "Historical Market Data".
         Pacing: 5 at a time, 50 per minute.
         """
-        check_conids((conid,))
         check_period_and_bar(period, bar)
         if until is not None and until.tzinfo is None:
             raise UsageError("until has no time zone; use datetime(..., tzinfo=UTC)")
+        (conid,) = await self._conids(contract)
         return await self._send(
             RestRequest[HistoryReply](
                 method="GET",
@@ -129,14 +135,14 @@ class MarketData(Resource):
             )
         )
 
-    async def unsubscribe(self, conid: int) -> bool:
+    async def unsubscribe(self, contract: ContractLike) -> bool:
         """Stop collecting a contract's snapshot data and give its market-data line back.
 
         Shape: True when IBKR confirmed it.
         Errors: `ServerError` when nothing was open for the contract.
         Source: POST /iserver/marketdata/unsubscribe, "Unsubscribe (Single)".
         """
-        check_conids((conid,))
+        (conid,) = await self._conids(contract)
         answer = await self._send(
             RestRequest[dict[str, Any]](
                 method="POST",

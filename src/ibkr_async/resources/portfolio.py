@@ -16,22 +16,28 @@ from ibkr_async.models.portfolio import (
     Position,
     SummaryEntry,
 )
-from ibkr_async.resources.base import Resource, check_conids
+from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
 
 if TYPE_CHECKING:
-    from ibkr_async.resources.base import SendRequest
+    from ibkr_async.resources.base import ChooseAccount, ReadConids, SendRequest
+    from ibkr_async.types import ContractLike
 
 _PAGE_SIZE = 100
 """Rows on a full page of positions, where the rows themselves do not say."""
 
 
 class Portfolio(Resource):
-    """Positions, cash and figures of each account."""
+    """Positions, cash and figures of each account.
 
-    def __init__(self, send: SendRequest) -> None:
+    Where no `account_id` is given, the session's only account is meant.
+    """
+
+    def __init__(self, send: SendRequest, *, conids: ReadConids, account: ChooseAccount) -> None:
         super().__init__(send)
-        self._accounts: tuple[PortfolioAccount, ...] | None = None
+        self._conids = conids
+        self._account = account
+        self._accounts: tuple[PortfolioAccount, ...] = ()
         self._reading_accounts = asyncio.Lock()
 
     async def accounts(self, *, refresh: bool = False) -> tuple[PortfolioAccount, ...]:
@@ -39,12 +45,12 @@ class Portfolio(Resource):
 
         IBKR answers everything else here emptily or from an old state until this was read, so every
         other method reads it first, once per client.
-        Shape: the first answer is kept; `refresh` asks again.
+        Shape: the first answer with accounts is kept; `refresh` asks again.
         Source: GET /portfolio/accounts, "Portfolio Accounts". Pacing: 1 per 5 seconds.
         Concurrency: simultaneous first calls share one request.
         """
         async with self._reading_accounts:
-            if self._accounts is None or refresh:
+            if not self._accounts or refresh:
                 self._accounts = await self._send(
                     RestRequest[tuple[PortfolioAccount, ...]](
                         method="GET",
@@ -57,9 +63,9 @@ class Portfolio(Resource):
 
     def forget(self) -> None:
         """Drop the kept accounts: a new session at IBKR has to be warmed up again."""
-        self._accounts = None
+        self._accounts = ()
 
-    async def positions(self, account_id: str) -> list[Position]:
+    async def positions(self, *, account_id: str | None = None) -> list[Position]:
         """Read all positions of an account.
 
         Shape: pages are joined in IBKR's order; empty when there are none. A page whose rows are
@@ -69,6 +75,7 @@ class Portfolio(Resource):
         `invalidate` first when a fill has just happened.
         Source: GET /portfolio/{accountId}/positions/{pageId}, "Positions".
         """
+        account_id = self._account(account_id)
         await self.accounts()
         found: dict[tuple[int | None, str | None], Position] = {}
         page = 0
@@ -84,14 +91,16 @@ class Portfolio(Resource):
                 return list(found.values())
             page += 1
 
-    async def position(self, conid: int, account_id: str | None = None) -> list[Position]:
-        """Read the positions in one contract, over all accounts or in one.
+    async def position(
+        self, contract: ContractLike, *, account_id: str | None = None
+    ) -> list[Position]:
+        """Read the positions in one contract, in one account or, where none is named, in all.
 
         Shape: one row per account (and advisor model) that holds it; empty when none does.
         Source: GET /portfolio/positions/{conid}, "Positions by Conid", and
         GET /portfolio/{accountId}/position/{conid}.
         """
-        check_conids((conid,))
+        (conid,) = await self._conids(contract)
         await self.accounts()
         if account_id is not None:
             rows = await self._send(
@@ -118,13 +127,14 @@ class Portfolio(Resource):
             return [row for rows in answer.values() for row in rows]
         return list(answer)
 
-    async def ledger(self, account_id: str) -> dict[str, LedgerEntry]:
+    async def ledger(self, *, account_id: str | None = None) -> dict[str, LedgerEntry]:
         """Read an account's cash and values by currency.
 
         Shape: keyed by currency, with `BASE` for the total in the base currency.
         Units: each entry's own currency; cash is exact.
         Source: GET /portfolio/{accountId}/ledger, "Account Ledger".
         """
+        account_id = self._account(account_id)
         await self.accounts()
         return await self._send(
             RestRequest[dict[str, LedgerEntry]](
@@ -136,13 +146,14 @@ class Portfolio(Resource):
             )
         )
 
-    async def summary(self, account_id: str) -> dict[str, SummaryEntry]:
+    async def summary(self, *, account_id: str | None = None) -> dict[str, SummaryEntry]:
         """Read all figures of an account, about 135 of them.
 
         Shape: keyed by IBKR's lower-case names, such as `netliquidation`; the endings `-c` and `-s`
         mean the commodities and securities segments.
         Source: GET /portfolio/{accountId}/summary, "Portfolio Summary".
         """
+        account_id = self._account(account_id)
         await self.accounts()
         return await self._send(
             RestRequest[dict[str, SummaryEntry]](
@@ -154,12 +165,13 @@ class Portfolio(Resource):
             )
         )
 
-    async def invalidate(self, account_id: str) -> InvalidateReply:
+    async def invalidate(self, *, account_id: str | None = None) -> InvalidateReply:
         """Have IBKR drop its cached positions of an account, so that the next read is fresh.
 
         Source: POST /portfolio/{accountId}/positions/invalidate, "Invalidate Backend Portfolio
         Cache".
         """
+        account_id = self._account(account_id)
         await self.accounts()
         return await self._send(
             RestRequest[InvalidateReply](

@@ -6,9 +6,15 @@ decided by `session.keeper`; users normally never call them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ibkr_async.models.session import AuthStatusReply, LogoutReply, SsoValidation, TickleReply
+from ibkr_async.resources.accounts import LIST_ACCOUNTS
 from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
+
+if TYPE_CHECKING:
+    from ibkr_async.models.accounts import AccountsReply
 
 
 class SessionEndpoints(Resource):
@@ -49,6 +55,10 @@ class SessionEndpoints(Resource):
                 body={"publish": publish, "compete": compete},
             )
         )
+
+    async def accounts(self) -> AccountsReply:
+        """List the accounts, as `Accounts.list` does."""
+        return await self._send(LIST_ACCOUNTS)
 
     async def tickle(self) -> TickleReply:
         """Keep the session alive, and learn its id and state.

@@ -16,9 +16,8 @@ from ibkr_async.backoff import capped
 from ibkr_async.errors import AuthError, IbkrError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ibkr_async.ports import Auth, Send
+    from ibkr_async.world import Clock
 
 _log = logging.getLogger("ibkr_async.rest")
 
@@ -40,12 +39,12 @@ class LoginGate:
         auth: Auth,
         send: Send,
         *,
-        clock: Callable[[], float],
-        renew_interval_s: float = 10.0,
+        clock: Clock,
+        renew_interval_s: float,
     ) -> None:
         self._auth = auth
         self._send = send
-        self._clock = clock
+        self._now = clock.monotonic
         self._renew_interval_s = renew_interval_s
         self._lock = anyio.Lock()
         self._generation = 0
@@ -84,17 +83,17 @@ class LoginGate:
         async with self._lock:
             if self._generation != seen_generation:
                 return True
-            if self._clock() - self._renewed_at < self._renew_interval_s:
+            if self._now() - self._renewed_at < self._renew_interval_s:
                 return False
             self._auth.forget()
             await self._log_in(attempts_seen)
-            self._renewed_at = self._clock()
+            self._renewed_at = self._now()
             return True
 
     async def _log_in(self, attempts_seen: int) -> None:
         """Log in, unless the attempt that this caller waited for has just failed."""
         if self._failure is not None and (
-            self._attempts != attempts_seen or self._clock() < self._quiet_until
+            self._attempts != attempts_seen or self._now() < self._quiet_until
         ):
             # One instance is raised for several waiters, as asyncio.Future does; without its old
             # traceback, which would grow and keep the frames of the login alive.
@@ -112,7 +111,7 @@ class LoginGate:
             self._failures_in_a_row += 1
             self._failure = error
             pause_s = capped(_FIRST_PAUSE_S, self._failures_in_a_row - 1, _LONGEST_PAUSE_S)
-            self._quiet_until = self._clock() + pause_s
+            self._quiet_until = self._now() + pause_s
             raise
         self._attempts += 1
         self._failures_in_a_row = 0

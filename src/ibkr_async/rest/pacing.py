@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from ibkr_async.rest.settings import PacingSettings
+
 _INSTANT_S: Final = 1e-6
 """Less than any clock here resolves: a wait this short is over."""
 
@@ -211,17 +213,16 @@ class Pacer:
     def __init__(
         self,
         table: tuple[Rule, ...] = PACING,
-        *,
-        per_second: int = 10,
-        for_orders: int = 2,
-        for_cancels: int = 2,
+        settings: PacingSettings | None = None,
     ) -> None:
-        """Of all `per_second`, some are kept for orders and cancels, some for cancels alone."""
+        """Keep the global limit of `settings` and the limits of `table`."""
+        settings = settings or PacingSettings()
+        for_orders, for_cancels = settings.for_orders, settings.for_cancels
         tracks: list[_Track] = []
         total = 0
         self._global: dict[Urgency, _Meter] = {}
         for urgency, who, share, burst in (
-            (Urgency.READ, "reads", per_second - for_orders - for_cancels, 2),
+            (Urgency.READ, "reads", settings.per_second - for_orders - for_cancels, 2),
             # Two more at once: an order is a ticket and a reply.
             (Urgency.ORDER, "reads and orders", for_orders, 2),
             (Urgency.CANCEL, "all requests", for_cancels, 1),
@@ -257,7 +258,7 @@ class Pacer:
         return booking
 
     def start(self, booking: Booking, now: float) -> float:
-        """Say for how many seconds to wait still; 0 means "send now", and counts it as sent.
+        """Return for how many seconds to wait still; 0 means "send now", and counts it as sent.
 
         Call it again after waiting: a 429 in the meantime moves the booking, possibly by minutes.
         """

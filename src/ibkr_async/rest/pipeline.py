@@ -7,9 +7,7 @@ request twice that is not marked replayable, and never send one that was signed 
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import AbstractAsyncContextManager, nullcontext
-from random import random as random_fraction
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,17 +15,17 @@ import anyio
 import msgspec
 
 from ibkr_async.errors import ClosedError, IbkrError, RateLimitedError, UnauthorizedError
+from ibkr_async.home import Home
 from ibkr_async.models import base as _base
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest, Pairs, Transport
 from ibkr_async.rest.decode import decode_reply, retry_after_s
 from ibkr_async.rest.login import LoginGate
 from ibkr_async.rest.pacing import Booking, Pacer, Urgency
-from ibkr_async.rest.retry import RetryPolicy
+from ibkr_async.rest.settings import RestSettings
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from ibkr_async.ports import Auth
     from ibkr_async.rest.request import RestRequest
 
@@ -65,34 +63,25 @@ class RestPipeline:
         auth: Auth,
         transport: Transport,
         *,
-        # parts
+        settings: RestSettings | None = None,
         pacer: Pacer | None = None,
-        retry: RetryPolicy | None = None,
-        # timing
-        read_timeout_s: float = 15.0,
-        action_timeout_s: float = 30.0,
-        max_wait_s: float = 30.0,
-        renew_interval_s: float = 10.0,
-        # surroundings
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        random: Callable[[], float] = random_fraction,
+        home: Home | None = None,
+        world: World | None = None,
     ) -> None:
+        """Join the parts. `pacer` stands in for one with IBKR's limits, where those do not hold."""
         self.stats = RestStats()
         self._auth = auth
         self._transport = transport
-        self._pacer = pacer or Pacer()
-        self._retry = retry or RetryPolicy()
-        self._read_timeout_s = read_timeout_s
-        self._action_timeout_s = action_timeout_s
-        self._max_wait_s = max_wait_s
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self._sleep = sleep
-        self._random = random
+        self._settings = settings = settings or RestSettings()
+        self._pacer = pacer or Pacer(settings=settings.pacing)
+        self._home = home or Home()
+        self._world = world = world or World()
+        self._clock = world.clock
         self._gate = LoginGate(
-            auth, self._send_login, clock=clock, renew_interval_s=renew_interval_s
+            auth,
+            self._send_login,
+            clock=world.clock,
+            renew_interval_s=settings.renew_interval_s,
         )
         self._concurrency: dict[str, anyio.Semaphore] = {}
         self._is_closed = False
@@ -112,9 +101,10 @@ class RestPipeline:
 
         Errors: `ResponseError` and `TransportError` families; `AuthError` when logging in fails;
         `RateLimitedError` without anything sent when the slot is further away than `max_wait_s`;
-        `ClosedError` after `aclose`.
+        `ClosedError` after `aclose`; `UsageError` from another event loop or thread.
         Cancellation: a slot not yet used goes back; a request under way may have been received.
         """
+        self._home.check()
         self._check_open()
         async with self._place_under_way(request):
             return await self._send_until_settled(request)
@@ -124,6 +114,7 @@ class RestPipeline:
 
         Errors: `AuthError`; `TransportError` when the login could not be sent.
         """
+        self._home.check()
         self._check_open()
         await self._gate.ensure()
 
@@ -146,7 +137,7 @@ class RestPipeline:
             tries += 1
             try:
                 reply = await self._transmit(signed, booking)
-                return decode_reply(request, reply, now=self._wall_clock())
+                return decode_reply(request, reply, now=self._clock.wall())
             except UnauthorizedError:
                 # One renewal and one repetition for a read; for anything else only the renewal,
                 # so that the caller's next call works.
@@ -154,11 +145,13 @@ class RestPipeline:
                     raise
                 renewed = True
             except IbkrError as error:
-                pause_s = self._retry.delay(request, error, tries, self._random())
-                if pause_s is None or pause_s > self._max_wait_s:
+                pause_s = self._settings.retry.delay(
+                    request, error, tries, self._world.random.uniform()
+                )
+                if pause_s is None or pause_s > self._settings.pacing.max_wait_s:
                     raise
                 _log.debug("%s: trying again in %.1f s after: %s", request.label, pause_s, error)
-                await self._sleep(pause_s)
+                await self._clock.sleep(pause_s)
             self.stats.retries += 1
             self._check_open()
 
@@ -175,24 +168,27 @@ class RestPipeline:
         self, key: str, label: str, urgency: Urgency = Urgency.READ
     ) -> Booking:
         """Sleep until every limit allows one more request, or refuse to sleep that long."""
-        asked_at = now = self._clock()
+        asked_at = now = self._clock.monotonic()
         booking = self._pacer.reserve(key, now, urgency)
         try:
             while (wait_s := self._pacer.start(booking, now)) > 0:
-                if now + wait_s - asked_at > self._max_wait_s:
+                if now + wait_s - asked_at > self._settings.pacing.max_wait_s:
                     self.stats.refused_waits += 1
                     raise self._too_long(label, booking.rule, wait_s)
-                await self._sleep(wait_s)
+                await self._clock.sleep(wait_s)
                 self._check_open()
-                now = self._clock()
+                now = self._clock.monotonic()
         finally:
             self._pacer.release(booking)  # does nothing once it has started
-            self.stats.waited_s += self._clock() - asked_at
+            self.stats.waited_s += self._clock.monotonic() - asked_at
         return booking
 
     def _sign(self, request: RestRequest[Any]) -> HttpRequest:
         """Write the request out and sign it; every attempt gets its own nonce and timestamp."""
-        url = self._auth.base_url + request.expanded_path
+        root = self._auth.base_url
+        if request.is_at_host_root:
+            root = root.removesuffix(urlsplit(root).path)
+        url = root + request.expanded_path
         headers = {"user-agent": USER_AGENT, "accept": "application/json"}
         content = b""
         if request.form is not None:
@@ -202,7 +198,9 @@ class RestPipeline:
             headers["content-type"] = "application/json"
             content = b"{}" if request.body is None else _base.encode(request.body)
         headers.update(self._auth.sign(request.method, url, request.query, request.form or ()))
-        default_s = self._read_timeout_s if request.replayable else self._action_timeout_s
+        default_s = (
+            self._settings.read_timeout_s if request.replayable else self._settings.action_timeout_s
+        )
         return HttpRequest(
             method=request.method,
             url=f"{url}?{_encode_pairs(request.query)}" if request.query else url,
@@ -210,25 +208,26 @@ class RestPipeline:
             content=content,
             timeout_s=default_s if request.timeout_s is None else request.timeout_s,
             label=request.label,
+            is_urgent=request.urgency is not Urgency.READ,
         )
 
     async def _transmit(self, signed: HttpRequest, booking: Booking) -> HttpReply:
         """Send, count, and tell auth and pacer what the answer says about login and limits."""
         self._check_open()
         self.stats.requests += 1
-        started = self._clock()
+        started = self._clock.monotonic()
         try:
             reply = await self._transport.send(signed)
         except IbkrError as error:
             _log.debug("%s -> %s", signed.label, type(error).__name__)
             raise
-        now = self._clock()
+        now = self._clock.monotonic()
         self._auth.absorb(reply)
         self.stats.by_status[reply.status] = self.stats.by_status.get(reply.status, 0) + 1
         _log.debug("%s -> %d in %.0f ms", signed.label, reply.status, (now - started) * 1000)
         if reply.status == _TOO_MANY_REQUESTS:
             was_boxed = self._pacer.is_boxed
-            asked_s = retry_after_s(reply.headers, self._wall_clock())
+            asked_s = retry_after_s(reply.headers, self._clock.wall())
             self._pacer.penalise(booking, now, asked_s)
             if not was_boxed:
                 _log.info("429 for %s: requests are held back, cancels go on", signed.label)
@@ -266,7 +265,7 @@ class RestPipeline:
         return self._concurrency.setdefault(key, anyio.Semaphore(places))
 
     def _too_long(self, label: str, rule: str, wait_s: float) -> RateLimitedError:
-        patience = f"call again then, or allow waits longer than max_wait_s={self._max_wait_s:g}"
+        patience = f"call again then, or allow waits longer than max_wait_s={self._settings.pacing.max_wait_s:g}"
         return RateLimitedError(
             label,
             _TOO_MANY_REQUESTS,

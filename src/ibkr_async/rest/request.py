@@ -7,7 +7,7 @@ decoding; what crosses the transport seam is in `ports`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -18,19 +18,22 @@ from ibkr_async.rest.pacing import Urgency
 
 T = TypeVar("T")
 
+_AT_HOST_ROOT: Final = ("/gw/", "/oauth2/")
+
 
 class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """One call of an endpoint: everything that is known before it is signed."""
 
     method: Method
     path: str
-    """Template below the base URL, such as `/iserver/account/{account_id}/orders`."""
+    """Template below the base URL, such as `/iserver/account/{account_id}/orders`; below `/gw` and
+    `/oauth2` the root is the host itself."""
     result: type[T] | Any
     """What a success is decoded into; None for "the body does not matter"."""
     path_params: Mapping[str, str | int] = msgspec.field(default_factory=dict[str, str | int])
     query: Pairs = ()
     body: Any = None
-    """A msgspec struct, dict or list that is sent as JSON; None sends `{}` on POST, PUT and DELETE."""
+    """A msgspec struct, dict or list that is sent as JSON; None sends `{}` unless it is a GET."""
     form: Pairs | None = None
     """Form fields instead of a JSON body. Form fields are signed, JSON is not."""
     replayable: bool = False
@@ -65,3 +68,8 @@ class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
                 raise UsageError(f"{self.method} {self.path}: {name} cannot be {text!r}")
             segments[name] = quote(text, safe="")
         return self.path.format_map(segments)
+
+    @property
+    def is_at_host_root(self) -> bool:
+        """True when the path does not lie below `/v1/api`."""
+        return self.path.startswith(_AT_HOST_ROOT)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ibkr_async.backoff import capped
 from ibkr_async.errors import (
     IbkrError,
@@ -19,12 +17,13 @@ from ibkr_async.errors import (
     TlsError,
     TransportError,
 )
+from ibkr_async.knobs import Knobs
 
 if TYPE_CHECKING:
     from ibkr_async.rest.request import RestRequest
 
 
-class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+class RetryPolicy(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a read that failed is made again."""
 
     max_tries: int = 3
@@ -41,7 +40,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def delay(
         self, request: RestRequest[Any], error: IbkrError, tries: int, jitter: float
     ) -> float | None:
-        """Say for how many seconds to wait before the next try; None means "give up".
+        """Return for how many seconds to wait before the next try; None means "give up".
 
         `tries` counts the tries made; `jitter` is a random number from 0 to 1. Pauses are spread
         over their whole range (full jitter), so that a thousand bots do not return together.

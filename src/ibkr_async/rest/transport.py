@@ -12,7 +12,7 @@ import logging
 import re
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 import httpcore
@@ -29,13 +29,11 @@ from ibkr_async.errors import (
     UnreadableResponseError,
 )
 from ibkr_async.ports import HttpReply, HttpRequest
+from ibkr_async.rest.settings import ConnectionSettings
 from ibkr_async.world import RealNetwork, World
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-
-MAX_BODY_BYTES: Final = 16 * 1024 * 1024
-"""A larger answer is refused; the longest known, /iserver/scanner/params, has about 2 MB."""
 
 _CLOSE_S: Final = 2.0
 
@@ -73,6 +71,14 @@ _SET_COOKIE: Final = re.compile(
 _NO_COOKIES: Final = _CookieFilter()
 
 
+class _Clients(NamedTuple):
+    """Two sets of connections, so that hung reads take none from an order or a cancel."""
+
+    reads: httpx.AsyncClient
+    orders: httpx.AsyncClient
+    """Orders and cancels. It has no bound of its own: pacing decides how many are under way."""
+
+
 class HttpxTransport:
     """Sends requests over pooled HTTP/1.1 connections.
 
@@ -83,28 +89,14 @@ class HttpxTransport:
     def __init__(
         self,
         ssl_context: ssl.SSLContext | Callable[[], ssl.SSLContext],
+        settings: ConnectionSettings | None = None,
         *,
-        # timing
-        connect_timeout_s: float = 5.0,
-        idle_s: float = 30.0,
-        # limits
-        max_connections: int = 20,
-        max_body_bytes: int = MAX_BODY_BYTES,
-        # surroundings
         world: World | None = None,
     ) -> None:
-        self._world = world or World()
         self._ssl_context = ssl_context
-        self._connect_timeout_s = connect_timeout_s
-        self._max_body_bytes = max_body_bytes
-        self._limits = httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            # An idle connection that the server has just dropped makes an order's fate unknown,
-            # so none is kept for long.
-            keepalive_expiry=idle_s,
-        )
-        self._client: httpx.AsyncClient | None = None
+        self._settings = settings or ConnectionSettings()
+        self._world = world or World()
+        self._clients: _Clients | None = None
         self._opening = anyio.Lock()
         self._is_closed = False
 
@@ -116,7 +108,8 @@ class HttpxTransport:
         `ClosedError` after `aclose`.
         Cancellation: passes through; the connection is dropped, not reused.
         """
-        client = self._client or await self._open()
+        clients = self._clients or await self._open()
+        client = clients.orders if request.is_urgent else clients.reads
         # httpx limits each read, not their sum: a server that trickles could hold us for ever.
         with anyio.move_on_after(request.timeout_s):
             try:
@@ -133,37 +126,45 @@ class HttpxTransport:
         """Close all connections; requests under way end with `ConnectionBrokenError`. Idempotent."""
         self._is_closed = True
         async with self._opening:
-            client, self._client = self._client, None
-        if client is not None:
-            with anyio.move_on_after(_CLOSE_S, shield=True):
-                await client.aclose()
+            clients, self._clients = self._clients, None
+        with anyio.move_on_after(_CLOSE_S, shield=True):
+            async with anyio.create_task_group() as tasks:
+                for client in clients or ():
+                    tasks.start_soon(client.aclose)
 
-    async def _open(self) -> httpx.AsyncClient:
+    async def _open(self) -> _Clients:
         async with self._opening:
             if self._is_closed:
                 raise ClosedError("client")
-            if self._client is None:
+            if self._clients is None:
                 context = self._ssl_context
                 if not isinstance(context, ssl.SSLContext):
                     context = await self._world.threads.run(context)
-                self._client = self._build_client(context)
-            return self._client
+                logging.getLogger("httpcore.http11").addFilter(_NO_COOKIES)
+                self._clients = _Clients(
+                    reads=self._build_client(context, self._settings.max_read_connections),
+                    orders=self._build_client(context, None),
+                )
+            return self._clients
 
-    def _build_client(self, context: ssl.SSLContext) -> httpx.AsyncClient:
-        logging.getLogger("httpcore.http11").addFilter(_NO_COOKIES)
+    def _build_client(
+        self, context: ssl.SSLContext, max_connections: int | None
+    ) -> httpx.AsyncClient:
         world = self._world
+        limits = httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=self._settings.idle_s,
+        )
+        real = isinstance(world.network, RealNetwork)
         return httpx.AsyncClient(
             verify=context,
-            transport=(
-                None
-                if isinstance(world.network, RealNetwork)
-                else _Bridged(world, self._limits, context)
-            ),
+            transport=None if real else _Bridged(world, limits, context),
             trust_env=False,
             follow_redirects=False,
             http1=True,
             http2=False,
-            limits=self._limits,
+            limits=limits,
             # A jar that no domain may write to: cookies belong to `auth`, which signs them in.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
@@ -176,7 +177,7 @@ class HttpxTransport:
             # Bodiless requests without it get 411 from IBKR's edge, and httpx leaves it out of
             # some of them. Source: protocol section 4.
             headers["content-length"] = str(len(request.content))
-        connect_s = min(self._connect_timeout_s, request.timeout_s)
+        connect_s = min(self._settings.connect_timeout_s, request.timeout_s)
         # Built by hand and not by the client, which would merge in URL, headers, cookies and timeouts
         # of its own: 60 µs, a tenth of the whole call.
         message = httpx.Request(
@@ -199,11 +200,11 @@ class HttpxTransport:
             content = bytearray()
             async for chunk in response.aiter_bytes():
                 content += chunk
-                if len(content) > self._max_body_bytes:
+                if len(content) > self._settings.max_body_bytes:
                     raise UnreadableResponseError(
                         request.label,
                         response.status_code,
-                        f"the answer is longer than {self._max_body_bytes:,} bytes",
+                        f"the answer is longer than {self._settings.max_body_bytes:,} bytes",
                     )
         finally:
             await response.aclose()

@@ -9,7 +9,7 @@ keeper must never place an order, and never fight another login unless the user 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -22,8 +22,10 @@ from ibkr_async.errors import (
     ConfigError,
     ConnectFailedError,
     IbkrError,
+    NotReadyError,
     SessionTimeoutError,
     TlsError,
+    UsageError,
 )
 from ibkr_async.session.events import (
     LoginRenewed,
@@ -38,34 +40,21 @@ from ibkr_async.session.events import (
 from ibkr_async.session.state import SessionFacts, SessionState, Step, next_step
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Iterable
 
     from ibkr_async.models.accounts import AccountsReply
     from ibkr_async.models.session import AuthStatusReply
-    from ibkr_async.resources.accounts import Accounts
     from ibkr_async.resources.session import SessionEndpoints
+    from ibkr_async.session.settings import SessionSettings
+    from ibkr_async.world import World
 
 logger = logging.getLogger("ibkr_async.session")
 
-TAKEOVER_INTERVAL_S = 600.0
-"""With `compete=True` at most one takeover in this time: two clients that both compete would
-otherwise push each other out for ever."""
+_STARTING_FAILURES = (AuthError, ConfigError, TlsError, ConnectFailedError)
+"""Failures that end the *first* attempt: they are mistakes far more often than weather."""
 
-RETRY_CAP_S = 300.0
-"""Longest pause between attempts to bring the session up: fewer than 30 in a nightly reset."""
-
-SESSION_VALUE_FRESH_S = 1.0
-"""So young an answer to a tickle also serves the next socket: IBKR allows one tickle a second."""
-
-MAINTENANCE_AFTER_S = 60.0
-"""A session that was up and stays down for so long is taken for a reset at IBKR."""
-
-DOUBT_INTERVAL_S = 5.0
-"""A caller that meets a 401 again and again does not cause a status request for each."""
-
-STARTING_FAILURES = (AuthError, ConfigError, TlsError, ConnectFailedError)
-"""Failures that end the *first* attempt at once: they are mistakes far more often than weather."""
-
+_ALL_ACCOUNTS = "All"
+"""How IBKR lists all accounts of an advisor together."""
 
 _AT_REST = frozenset({Step.TICKLE, Step.STAND_BACK})
 
@@ -76,7 +65,8 @@ class _SocketSession(msgspec.Struct, frozen=True, kw_only=True):
     value: str = ""
     login: int = -1
     """Generation of the login under which it was given."""
-    at: float = 0.0
+    told_at: float = float("-inf")
+    """When, on the monotonic clock."""
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +74,10 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     state: SessionState = SessionState.UNKNOWN
     account_id: str = ""
-    """The account that is used where none is named; empty before the accounts are loaded."""
+    """The account that is used where none is named: the one that the settings name, or else the only
+    one. Empty when there are several, and before the accounts are loaded."""
     account_ids: tuple[str, ...] = ()
+    """The accounts that can trade; groups of an advisor are not among them."""
     is_paper: bool | None = None
     """None means that IBKR has not said; orders are then guarded as on a live account."""
     server_name: str = ""
@@ -109,35 +101,35 @@ class SessionKeeper:
     def __init__(
         self,
         endpoints: SessionEndpoints,
-        accounts: Accounts,
         *,
+        # the login
         may_initialise: bool,
         login_generation: Callable[[], int],
+        # what the user wishes
+        compete: bool,
+        account_id: str | None,
+        settings: SessionSettings,
+        # who is told
         on_event: Callable[[SessionEvent], None],
         on_ready: Callable[[bool], None],
-        clock: Callable[[], float],
-        sleep_until_changed: Callable[[float, anyio.Event], Awaitable[None]] | None = None,
-        tickle_interval_s: float = 60.0,
-        compete: bool = False,
-        account_id: str = "",
+        # surroundings
+        world: World,
     ) -> None:
         self.info = SessionInfo()
         self._endpoints = endpoints
-        self._accounts = accounts
         self._may_initialise = may_initialise
         self._login_generation = login_generation
         self._on_event = on_event
         self._on_ready = on_ready
-        self._clock = clock
-        self._sleep_until_changed = sleep_until_changed or _sleep_until_changed
-        self._tickle_interval_s = tickle_interval_s
+        self._clock = world.clock
+        self._settings = settings
         self._compete = compete
         self._wanted_account_id = account_id
         self._facts = SessionFacts()
         self._accounts_loaded = False
         self._failures = 0
         self._initialised = 0
-        self._last_takeover: float | None = None
+        self._last_takeover = float("-inf")
         self._taking_over = False
         self._generation = 0
         self._doubts = False
@@ -146,7 +138,8 @@ class SessionKeeper:
         self._down_since: float | None = None
         """Since when a session that was up is down; None while it is up."""
         self._in_maintenance = False
-        self._last_trouble = ""
+        self._trouble: IbkrError | None = None
+        """What failed last, while it fails."""
         self._logged_out = False
         self._closed = False
         self._socket_session = _SocketSession()
@@ -157,15 +150,20 @@ class SessionKeeper:
 
     # --- what others ask -------------------------------------------------------------------------
 
-    async def ready(self, timeout_s: float, *, fail_fast: bool = False) -> SessionInfo:
+    async def ready(
+        self, timeout_s: float | None = None, *, fail_fast: bool = False
+    ) -> SessionInfo:
         """Wait until the brokerage session is established and the accounts are loaded.
 
-        `fail_fast` raises a competing session at once instead of waiting it out.
+        `timeout_s` is the setting `ready_timeout_s` where it is not given. `fail_fast` raises a
+        competing session immediately instead of waiting it out.
 
         Errors: `CompetingSessionError`; `SessionTimeoutError` after `timeout_s`; `ClosedError` once
         it was logged out or the client closed; before the session was ever ready also what stopped
         it: `AuthError`, `ConfigError`, `TlsError`, `ConnectFailedError`.
         """
+        if timeout_s is None:
+            timeout_s = self._settings.ready_timeout_s
         with anyio.move_on_after(timeout_s):
             while self.info.state is not SessionState.READY:
                 self.check_open()
@@ -177,7 +175,30 @@ class SessionKeeper:
             return self.info
         if self.info.state is SessionState.COMPETING:
             raise CompetingSessionError
-        raise SessionTimeoutError(timeout_s, self.info.state, self.info.message)
+        words = self.info.message or str(self._trouble or "")
+        raise SessionTimeoutError(timeout_s, self.info.state, words) from self._trouble
+
+    def account(self, named: str | None = None) -> str:
+        """Return the account that is meant: the one that is named, or else the session's only one.
+
+        Errors: `UsageError` that lists the accounts when there is no default.
+        """
+        meant = named or self.info.account_id
+        if not meant:
+            listed = ", ".join(self.info.account_ids)
+            raise UsageError(
+                f"this login has the accounts {listed}: name one, as in "
+                f"account_id={self.info.account_ids[0]!r}"
+                if listed
+                else "the accounts are not known yet: await ib.ready(), or name one with account_id="
+            )
+        return meant
+
+    @property
+    def tickle_age_s(self) -> float | None:
+        """Seconds since the last tickle that was answered; None before the first."""
+        told_at = self._socket_session.told_at
+        return None if told_at == float("-inf") else self._clock.monotonic() - told_at
 
     async def socket_session(self) -> str:
         """Fetch the value that binds a new socket to this session.
@@ -188,8 +209,8 @@ class SessionKeeper:
         """
         self.check_open()
         known = self._socket_session
-        age_s = self._clock() - known.at
-        if known.login != self._login_generation() or not 0 <= age_s < SESSION_VALUE_FRESH_S:
+        age_s = self._clock.monotonic() - known.told_at
+        if known.login != self._login_generation() or age_s >= self._settings.value_fresh_s:
             await self._tickle()
         return self._socket_session.value
 
@@ -237,10 +258,11 @@ class SessionKeeper:
     def doubt(self) -> None:
         """Look at the session soon: an answer suggested that it has lapsed.
 
-        The state stays as it is until IBKR has been asked. At most once in `DOUBT_INTERVAL_S`.
+        The state stays as it is until IBKR has been asked. At most once in `doubt_interval_s`.
         """
-        if self._clock() - self._doubted_at >= DOUBT_INTERVAL_S:
-            self._doubted_at = self._clock()
+        now = self._clock.monotonic()
+        if now - self._doubted_at >= self._settings.doubt_interval_s:
+            self._doubted_at = now
             self._doubts = True
             self._nudged.set()
 
@@ -252,11 +274,18 @@ class SessionKeeper:
             self._nudged = anyio.Event()
             try:
                 pause_s = await self._take_step()
-                self._failures = 0
+                self._failures, self._trouble = 0, None
             except IbkrError as error:
                 pause_s = self._note_failure(error)
             self._watch_outage()
-            await self._sleep_until_changed(pause_s, self._nudged)
+            await self._rest(pause_s)
+
+    async def _rest(self, pause_s: float) -> None:
+        """Wait so many seconds, or until nudged."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when, self._nudged, tasks.cancel_scope)
+            await self._clock.sleep(pause_s)
+            tasks.cancel_scope.cancel()
 
     async def _take_step(self) -> float:
         """Do what the tables say and return how long to rest, in seconds."""
@@ -272,11 +301,11 @@ class SessionKeeper:
             await self._initialise()
             return self._rest_before_next_try()
         if step is Step.LOAD_ACCOUNTS:
-            self._note_accounts(await self._accounts.list())
+            self._note_accounts(await self._endpoints.accounts())
             return 0.0
         await self._tickle()
         # The tickle may have told that the session is lost, or free again.
-        return self._tickle_interval_s if self._next_step() in _AT_REST else 0.0
+        return self._settings.tickle_interval_s if self._next_step() in _AT_REST else 0.0
 
     def _next_step(self) -> Step:
         return next_step(
@@ -293,15 +322,18 @@ class SessionKeeper:
             self._initialised = 0
             return 0.0
         if state is SessionState.COMPETING:
-            return 0.0 if self._may_take_over() else self._tickle_interval_s
+            return 0.0 if self._may_take_over() else self._settings.tickle_interval_s
         self._initialised += 1
-        return 0.0 if self._initialised == 1 else capped(1.0, self._initialised - 2, RETRY_CAP_S)
+        return 0.0 if self._initialised == 1 else self._growing_pause(self._initialised - 2)
+
+    def _growing_pause(self, attempt: int) -> float:
+        return capped(self._settings.first_retry_s, attempt, self._settings.retry_cap_s)
 
     async def _initialise(self) -> None:
         """Ask for the brokerage session. A 200 with `authenticated:false` is a failure."""
         taking_over = self._facts.state is SessionState.COMPETING
         if taking_over:
-            self._last_takeover = self._clock()
+            self._last_takeover = self._clock.monotonic()
         self._taking_over = taking_over
         try:
             # First without `compete` even if the user allows it: that would take over unnoticed.
@@ -311,7 +343,7 @@ class SessionKeeper:
             self._announce_change()
         if taking_over and reply.authenticated and not reply.competing:
             self.info = msgspec.structs.replace(self.info, takeovers=self.info.takeovers + 1)
-            self._on_event(SessionTakenOver(at=self._clock()))
+            self._on_event(SessionTakenOver(at=self._clock.wall()))
         # What the answer leaves out is known: after a login the old flags say nothing any more.
         self._facts = SessionFacts()
         self._learn_reply(reply)
@@ -323,11 +355,12 @@ class SessionKeeper:
             if self._socket_session is not served:
                 return
             reply = await self._endpoints.tickle()
-            at = self._clock()
             self._socket_session = _SocketSession(
-                value=reply.session or "", login=self._login_generation(), at=at
+                value=reply.session or "",
+                login=self._login_generation(),
+                told_at=self._clock.monotonic(),
             )
-            self.info = msgspec.structs.replace(self.info, last_tickle=at)
+            self.info = msgspec.structs.replace(self.info, last_tickle=self._clock.wall())
             if reply.iserver is not None and reply.iserver.auth_status is not None:
                 self._learn_reply(reply.iserver.auth_status)
 
@@ -338,11 +371,8 @@ class SessionKeeper:
         return competing and not self._taking_over and not self._may_take_over()
 
     def _may_take_over(self) -> bool:
-        long_past = (
-            self._last_takeover is None
-            or self._clock() - self._last_takeover >= TAKEOVER_INTERVAL_S
-        )
-        return self._compete and long_past
+        since_s = self._clock.monotonic() - self._last_takeover
+        return self._compete and since_s >= self._settings.takeover_interval_s
 
     def _watch_outage(self) -> None:
         """Say once for each outage that it lasts, as the nightly reset does."""
@@ -351,16 +381,18 @@ class SessionKeeper:
             return
         if not self._started or self.info.state is SessionState.COMPETING:
             return
-        at = self._clock()
+        now = self._clock.monotonic()
         if self._down_since is None:
-            self._down_since = at
-        down_s = at - self._down_since
-        if down_s >= MAINTENANCE_AFTER_S and not self._in_maintenance:
+            self._down_since = now
+        down_s = now - self._down_since
+        if down_s >= self._settings.maintenance_after_s and not self._in_maintenance:
             self._in_maintenance = True
             logger.warning("session down for %.0f s, as in a reset at IBKR", down_s)
             self._on_event(
                 SessionMaintenance(
-                    at=at, down_s=down_s, detail=self.info.message or self._last_trouble
+                    at=self._clock.wall(),
+                    down_s=down_s,
+                    detail=self.info.message or str(self._trouble or ""),
                 )
             )
 
@@ -371,7 +403,7 @@ class SessionKeeper:
             renewed, self._generation = self._generation > 0, generation
             if renewed:
                 self._facts = SessionFacts()
-                self._on_event(LoginRenewed(at=self._clock()))
+                self._on_event(LoginRenewed(at=self._clock.wall()))
 
     # --- what was learnt -------------------------------------------------------------------------
 
@@ -400,7 +432,15 @@ class SessionKeeper:
         self._publish()
 
     def _note_accounts(self, reply: AccountsReply) -> None:
-        account_ids = tuple(reply.accounts or ())
+        """Take in the accounts, of which only a single one is a default.
+
+        Whatever stands for several accounts is none: an order to it could trade for everybody.
+        """
+        if not reply.accounts:
+            # So it answers while it loads them.
+            raise NotReadyError("GET /iserver/accounts", 200, "no account is listed yet")
+        several = {_ALL_ACCOUNTS, *_names(reply.groups), *_names(reply.profiles)}
+        account_ids = tuple(one for one in reply.accounts if one not in several)
         wanted = self._wanted_account_id
         if wanted and wanted not in account_ids:
             listed = ", ".join(account_ids) or "none"
@@ -412,7 +452,7 @@ class SessionKeeper:
         self.info = msgspec.structs.replace(
             self.info,
             account_ids=account_ids,
-            account_id=wanted or reply.selected_account or (account_ids[0] if account_ids else ""),
+            account_id=wanted or (account_ids[0] if len(account_ids) == 1 else ""),
             is_paper=reply.is_paper,
         )
         self._publish()
@@ -424,7 +464,7 @@ class SessionKeeper:
             state = SessionState.CLOSED
         if state is SessionState.READY and not self._accounts_loaded:
             state = SessionState.LOADING
-        before, at = self.info.state, self._clock()
+        before, at = self.info.state, self._clock.wall()
         self.info = msgspec.structs.replace(
             self.info,
             state=state,
@@ -435,7 +475,7 @@ class SessionKeeper:
             return
         if state is SessionState.READY:
             self._started, self._fatal = True, None
-            logger.info("session ready: account %s", self.info.account_id)
+            logger.info("session ready: account %s", ", ".join(self.info.account_ids))
             self._on_event(
                 SessionReady(at=at, account_id=self.info.account_id, is_paper=self.info.is_paper)
             )
@@ -453,14 +493,14 @@ class SessionKeeper:
     def _note_failure(self, error: IbkrError) -> float:
         """Remember a failed step and return the pause before the next, in seconds."""
         self._failures += 1
-        self._last_trouble = str(error)
-        pause_s = capped(1.0, self._failures - 1, RETRY_CAP_S)
-        if not self._started and isinstance(error, STARTING_FAILURES):
+        self._trouble = error
+        pause_s = self._growing_pause(self._failures - 1)
+        if not self._started and isinstance(error, _STARTING_FAILURES):
             self._fatal = error  # raised by `ready`, so neither logged nor published as well
             self._announce_change()
             return pause_s
         logger.warning("session: %s (next try in %g s)", error, pause_s)
-        self._on_event(SessionTrouble(at=self._clock(), detail=str(error), retry_in_s=pause_s))
+        self._on_event(SessionTrouble(at=self._clock.wall(), detail=str(error), retry_in_s=pause_s))
         return pause_s
 
     def _announce_change(self) -> None:
@@ -468,6 +508,12 @@ class SessionKeeper:
         changed.set()
 
 
-async def _sleep_until_changed(pause_s: float, nudged: anyio.Event) -> None:
-    with anyio.move_on_after(pause_s):
-        await nudged.wait()
+async def _cancel_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+def _names(entries: Iterable[Any] | None) -> set[str]:
+    """Return the names of groups or profiles, which come as texts or as objects with a name."""
+    texts = (one.get("name") if isinstance(one, dict) else one for one in entries or ())
+    return {text for text in texts if isinstance(text, str)}

@@ -15,6 +15,7 @@ from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, OrderGuar
 from ibkr_async.models.base import convert
 from ibkr_async.resources.base import check_conids, pairs
 from ibkr_async.rest.pipeline import RestPipeline
+from ibkr_async.rest.settings import RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.thirdparty import rules, values
 from ibkr_async.thirdparty.answers import (
@@ -96,7 +97,9 @@ class ThirdPartyClient:
                 "both the same root, as in OAuth1a(..., base_url=THIRD_PARTY_URL)"
             )
         self._pipeline = pipeline or RestPipeline(
-            auth, HttpxTransport(auth.ssl_context), retry=ThirdPartyRetry()
+            auth,
+            HttpxTransport(auth.ssl_context),
+            settings=RestSettings(retry=ThirdPartyRetry()),
         )
         self._calls = Calls(self._send, form_bodies=form_bodies)
         self._order_calls = OrderCalls(self._calls, look_timeout_s=look_timeout_s)

@@ -14,6 +14,7 @@ from ibkr_async import Client, Settings
 from ibkr_async.cli.oauth.causes import explain
 from ibkr_async.cli.oauth.report import masked
 from ibkr_async.errors import IbkrError, StreamConnectError
+from ibkr_async.models.session import TickleReply
 from ibkr_async.stream.socket.connection import SocketSettings, dial
 
 if TYPE_CHECKING:
@@ -43,12 +44,16 @@ async def check_session(report: Report, auth: OAuth1a, world: World, *, compete:
                 f"{info.server_version or 'server version not stated'}",
             )
             with report.step("socket"):
-                session = await ib.session.socket_session()
-                await _check_socket(report, auth, session, world)
+                await _check_socket(report, auth, await _socket_session(ib), world)
     except IbkrError as error:
         row = explain(error)
         report.fail("brokerage session", str(error), cause=row.cause, cure=row.cure)
         report.skip("socket", "there is no session to bind it to")
+
+
+async def _socket_session(ib: Client) -> str:
+    """Fetch the value that binds a socket to the session."""
+    return (await ib.request("POST", "/tickle", result=TickleReply)).session or ""
 
 
 async def _check_socket(report: Report, auth: OAuth1a, session: str, world: World) -> None:

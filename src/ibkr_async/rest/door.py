@@ -1,0 +1,124 @@
+"""The public door to endpoints that have no method yet: checks a raw call and makes a request of it.
+
+Responsible for what may pass. It must never let anything through that places, changes, confirms or
+cancels an order or exercises an option: that has guards of its own. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
+from urllib.parse import unquote
+
+from ibkr_async.errors import UsageError
+from ibkr_async.ports import Method
+from ibkr_async.rest.request import RestRequest
+from ibkr_async.types import DecimalLike, to_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
+    from ibkr_async.ports import Pairs
+    from ibkr_async.rest.request import T
+
+QueryValue: TypeAlias = "str | int | float | Decimal | bool | None"
+Query: TypeAlias = "Mapping[str, QueryValue] | Iterable[tuple[str, QueryValue]]"
+"""Parameters by name, or pairs where a name comes twice. None leaves a parameter out."""
+
+_SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
+_TRADING: Final = frozenset({"order", "orders", "reply", "exercise", "notification", "questions"})
+"""Segments of paths that change orders, answer questions about them, or decide which are asked."""
+_PREVIEW: Final = ["orders", "whatif"]
+"""End of a path that only asks what an order would cost."""
+_BASE_PATHS: Final = ("/v1/api/", "/v1/portal/")
+
+
+def open_request(
+    method: str,
+    path: str,
+    *,
+    query: Query | None,
+    body: Any,
+    result: type[T] | Any,
+    replayable: bool,
+) -> RestRequest[T]:
+    """Return the request of a raw call.
+
+    Errors: `UsageError` for an unknown method; for a path that is not one below the REST root, or holds
+    a query; for anything that trades.
+    """
+    if method not in get_args(Method):
+        raise UsageError(f"{method!r} is not one of {', '.join(get_args(Method))}")
+    if method == "GET" and body is not None:
+        raise UsageError(f"GET {path}: a read has no body; use query=")
+    segments = _segments(method, path)
+    if segments[-2:] == _PREVIEW:
+        del segments[-2:]
+    if method != "GET" and _TRADING.intersection(segments):
+        raise UsageError(
+            f"{method} {path} can change an order, and this door has no guards: use ib.orders, such as "
+            "ib.orders.submit, modify or cancel, or ib.stream.exercise_options"
+        )
+    return RestRequest(
+        method=method,  # type: ignore[arg-type]  # checked above against the literals
+        path=path,
+        result=result,
+        query=_pairs(query or ()),
+        body=body,
+        replayable=replayable,
+    )
+
+
+def _segments(method: str, path: str) -> list[str]:
+    """Return the segments of a path as a lenient server may read them, in small letters."""
+    problem = ""
+    if not path.startswith("/") or path.startswith("//"):
+        problem = "it begins with one slash, as in '/iserver/accounts'; the host is the login's"
+    elif "?" in path or "#" in path:
+        problem = "parameters belong into query="
+    elif path.startswith(_BASE_PATHS):
+        problem = "leave the root out: '/iserver/accounts', not '/v1/api/iserver/accounts'"
+    else:
+        written = path.removeprefix("/").split("/")
+        segments = [_decoded(segment) for segment in written]
+        if all(map(_SEGMENT.fullmatch, written)) and not any(map(_is_odd, segments)):
+            return [_name(segment).casefold() for segment in segments]
+        problem = "every segment must be there, percent-encoded, and neither '.' nor '..'"
+    raise UsageError(f"{method} {path!r} is not a path: {problem}")
+
+
+def _decoded(segment: str) -> str:
+    while (once := unquote(segment)) != segment:
+        segment = once
+    return segment
+
+
+def _name(segment: str) -> str:
+    """Return a segment without what some servers take for its parameters."""
+    return re.split("[;:]", segment, maxsplit=1)[0].strip()
+
+
+def _is_odd(segment: str) -> bool:
+    name = _name(segment)
+    return name in {"", ".", ".."} or "/" in name or "\\" in name or not name.isprintable()
+
+
+def _pairs(query: Query) -> Pairs:
+    """Return the parameters as text: booleans as `true` and `false`, numbers without an exponent."""
+    named = query.items() if isinstance(query, Mapping) else query
+    return tuple((name, _text(name, value)) for name, value in named if value is not None)
+
+
+def _text(name: str, value: str | DecimalLike) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        return format(to_decimal(value), "f")
+    except ValueError:
+        raise UsageError(
+            f"query parameter {name}={value!r} is neither text, number nor bool"
+        ) from None
