@@ -12,7 +12,7 @@ double that (660 ns), because absent slots cost time too. The rarer tags are the
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -27,7 +27,7 @@ from ibkr_async.models.fields import (
     resolve_fields,
     tag_of,
 )
-from ibkr_async.models.scalars import read_float, read_size, read_text
+from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +44,9 @@ __all__ = [
     "read_snapshot",
     "resolve_fields",
 ]
+
+_QUOTED: Final = frozenset({"84", "86"})
+"""Bid and ask, which are read beside their sizes."""
 
 Wire: TypeAlias = str | int | float | None
 """A value as sent: text nearly always; None when the frame did not carry it."""
@@ -157,7 +160,9 @@ class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=Tru
         tag = tag_of(name)
         field = FIELDS.get(tag)
         value = self._sent(tag)
-        return read_text(value) if field is None else field.read(value)
+        if field is None:
+            return read_text(value)
+        return getattr(self, field.name) if tag in _QUOTED else field.read(value)
 
     def merge(self, newer: MarketDataUpdate) -> None:
         """Take over everything that a newer frame of the same contract carried.
@@ -186,13 +191,16 @@ class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=Tru
 
     @property
     def bid(self) -> float | None:
-        """Best price at which somebody buys."""
-        return read_float(self.bid_wire)
+        """Best price at which somebody buys.
+
+        None also for IBKR's "no quote", -1 in the same frame as a size of 0.
+        """
+        return read_quoted(self.bid_wire, self.bid_size_wire)
 
     @property
     def ask(self) -> float | None:
-        """Best price at which somebody sells."""
-        return read_float(self.ask_wire)
+        """Best price at which somebody sells; None as for `bid`."""
+        return read_quoted(self.ask_wire, self.ask_size_wire)
 
     @property
     def last(self) -> float | None:

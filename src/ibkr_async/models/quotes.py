@@ -7,6 +7,7 @@ one that no later delta replaced.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from ibkr_async.models.availability import Availability
 from ibkr_async.models.base import parse_json, parse_price
 from ibkr_async.models.fields import FIELDS, tag_of
 from ibkr_async.models.market_data import without_slots
-from ibkr_async.models.scalars import read_float, read_size, read_text
+from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:
@@ -81,13 +82,33 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     @property
     def bid(self) -> float | None:
-        """Best price at which somebody buys."""
-        return read_float(self.wire.get("84"))
+        """Best price at which somebody buys; None also for IBKR's "no quote", -1 with a size of 0."""
+        return read_quoted(self.wire.get("84"), self.wire.get("88"))
 
     @property
     def ask(self) -> float | None:
-        """Best price at which somebody sells."""
-        return read_float(self.wire.get("86"))
+        """Best price at which somebody sells; None as for `bid`."""
+        return read_quoted(self.wire.get("86"), self.wire.get("85"))
+
+    @property
+    def mid(self) -> float | None:
+        """Middle between bid and ask; None while a side is missing, and when both are -1."""
+        sides = self._sides()
+        return None if sides is None else float((sides[0] + sides[1]) / 2)
+
+    @property
+    def spread(self) -> float | None:
+        """Ask less bid, to the digit; None as for `mid`."""
+        sides = self._sides()
+        return None if sides is None else float(sides[1] - sides[0])
+
+    def _sides(self) -> tuple[Decimal, Decimal] | None:
+        """Return bid and ask; None unless the market has both. -1 on both sides is IBKR's "none"."""
+        bid, ask = self.bid, self.ask
+        if bid is None or ask is None or bid == ask == -1:
+            return None
+        # As decimals: 182.26 - 182.24 is 0.01999999999998181 in floats.
+        return Decimal(repr(bid)), Decimal(repr(ask))
 
     @property
     def last(self) -> float | None:
