@@ -22,6 +22,7 @@ NOTHING: Final = frozenset(
 """Texts by which IBKR says that there is no value."""
 _NO_TEXT: Final = NOTHING - {"NA"}
 """The same for text fields: NA is a ticker symbol, of two companies."""
+_FIRST_UNSET: Final = 2147483647.0
 _UNSET: Final = frozenset({2**31 - 1, 2**63 - 1, 2**63, 9_223_372_036_854_776_000})
 """Whole numbers by which IBKR says "not set": the largest of 32 and of 64 bits, the latter also as the
 float that it becomes and as that float's shortest text. The largest double, 1.8e308, is the third.
@@ -75,8 +76,8 @@ def parse_float(text: str | None) -> float | None:
         except ValueError:
             pass
         else:
-            # The largest 32-bit number is the smallest that can mean "not set".
-            return value if 0.0 <= value < 2147483647.0 else _known_float(value)
+            # Nearly all are: the question costs half of asking whether it is one of the set.
+            return value if 0.0 <= value < _FIRST_UNSET else _known_float(value)
     number = parse_decimal(text)
     return None if number is None else float(number)
 
