@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from ibkr_async.models.availability import Availability
-from ibkr_async.models.base import Price, parse_json, parse_price
+from ibkr_async.models.base import Price, parse_json, parse_price, says_it_all
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.fields import (
     FIELDS,
     FIELDS_BY_NAME,
@@ -30,7 +31,7 @@ from ibkr_async.models.fields import (
 from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "FIELDS",
@@ -52,7 +53,7 @@ Wire: TypeAlias = str | int | float | None
 """A value as sent: text nearly always; None when the frame did not carry it."""
 
 
-class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
+class MarketDataUpdate(Fact, msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     """One `smd` frame or snapshot row: the fields that it carried, and only those.
 
     `update.bid` reads the value as a number, `update.bid_wire` is what was sent. None means that the
@@ -182,10 +183,24 @@ class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=Tru
         name = _slot_by_key().get(tag)
         return self.extra.get(tag) if name is None else getattr(self, name)
 
-    def __repr__(self) -> str:
-        fields = [f"conid={self.conid}"]
-        fields += [f"{name}={self.get(name)!r}" for name in self.changed]
-        return f"MarketDataUpdate({', '.join(fields)})"
+    def _said(self) -> Iterator[tuple[str, Any]]:
+        """Yield only what the frame carried; `extra` is as in `Model`."""
+        extra: dict[str, Any] = {}
+        names = _slot_by_key()
+        for key, sent in self.wire.items():
+            field = FIELDS.get(key)
+            if field is None and key not in names:
+                extra[key] = sent
+                continue
+            value = sent if field is None else self.get(key)
+            yield names[key] if field is None else field.name, value
+            if not says_it_all(value, sent):
+                extra[key] = sent
+        if extra:
+            yield "extra", extra
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("conid", self.conid), *((name, self.get(name)) for name in self.changed)]
 
     # --- read on access ---
 

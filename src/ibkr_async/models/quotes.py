@@ -6,7 +6,7 @@ one that no later delta replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ import msgspec
 
 from ibkr_async.models.availability import Availability
 from ibkr_async.models.base import parse_json, parse_price
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.fields import FIELDS, tag_of
 from ibkr_async.models.market_data import without_slots
 from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
@@ -30,11 +31,11 @@ _SMALL_L: Final = ord("l")
 _SHOWN: Final = """
     conid symbol bid ask last bid_size ask_size last_size volume volume_exact high low open close
     prior_close change change_pct mark_price availability last_is_close halted updated_at_ms
-    received_at extra
+    received_at
 """.split()  # noqa: SIM905 - a list would take a line for each name
 
 
-class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
+class Quote(Fact, msgspec.Struct, frozen=True, eq=False, gc=False):
     """Everything that is known of one contract's market now.
 
     None means that IBKR has not sent the value: it is not zero. Prices are in the contract's
@@ -224,13 +225,17 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
             return value
         return field.read(self.wire.get(tag))
 
-    def _values(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _SHOWN}
+    def _said(self) -> Iterator[tuple[str, Any]]:
+        for name in _SHOWN:
+            value = getattr(self, name)
+            yield name, value.raw if isinstance(value, Availability) else value
+        if extra := self.extra:
+            yield "extra", extra
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Quote):
             return NotImplemented
-        return self._values() == other._values()
+        return dict(self._said()) == dict(other._said())
 
     __hash__ = None  # type: ignore[assignment]  # equal quotes may have been sent differently
 
@@ -248,13 +253,8 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
             parts.append(f"[{self.availability}]")
         return " ".join(parts)
 
-    def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{name}={value!r}"
-            for name, value in self._values().items()
-            if value is not None and value is not False and value not in ("", {})
-        )
-        return f"Quote({shown})"
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [pair for pair in super().__rich_repr__() if pair[1] is not False]
 
 
 def _sent_in(update: MarketDataUpdate) -> dict[str, Any]:
