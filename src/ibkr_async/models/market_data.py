@@ -145,7 +145,7 @@ class MarketDataUpdate(Fact, msgspec.Struct, gc=False, kw_only=True, omit_defaul
         return self._sent(tag_of(name)) is not None
 
     def text(self, name: str) -> str | None:
-        """Give the value of a field, by name or tag, as text as it was sent.
+        """Return the value of a field, by name or tag, as text as it was sent.
 
         Errors: `UnknownFieldError`.
         """
@@ -348,6 +348,6 @@ def _slot_by_key() -> dict[str, str]:
 
 
 def without_slots(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what an update has no slot for, out of everything that was sent."""
+    """Return what an update has no slot for, out of everything that was sent."""
     slots = _slot_by_key()
     return {key: value for key, value in row.items() if key not in slots and value is not None}

@@ -62,7 +62,7 @@ class PriceLadder(Fact, msgspec.Struct, frozen=True):
     """Newest row of each index, in the order of the ladder."""
 
     def apply(self, row: LadderRow) -> PriceLadder:
-        """Give the ladder with one row replaced; a row without an index changes nothing."""
+        """Return the ladder with one row replaced; a row without an index changes nothing."""
         if row.row is None:
             return self
         rows = {**self.rows, row.row: row}
