@@ -126,7 +126,7 @@ def _payloads(topic: Topic) -> Sequence[Any]:
 
 
 def _fields(kind: Any) -> list[tuple[str, str, str]]:
-    """Give (attribute, wire key, meaning) of every field that is sent."""
+    """Return (attribute, wire key, meaning) of every field that is sent."""
     meanings = _meanings(kind)
     return [
         (field.name.removesuffix("_wire"), field.encode_name, meanings[field.name])

@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 
 import ibkr_async
-
-SOURCE = Path(__file__).parents[1] / "src" / "ibkr_async"
-MODULES = {
-    ".".join(("ibkr_async", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
-        ".__init__"
-    ): path
-    for path in sorted(SOURCE.rglob("*.py"))
-}
+from support.source_tree import MODULES, home_of, imports_in, tree_of
 
 IMPURE = {
     "anyio",
@@ -139,27 +132,6 @@ EXCEPTIONS = {
 }
 
 
-def imports_of(path: Path, module: str) -> list[tuple[str, bool]]:
-    """Every absolute name that a file imports, and whether that is for type checkers only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, id(node) in typing_only) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import"
-            found += [
-                (f"{node.module}.{alias.name}", id(node) in typing_only) for alias in node.names
-            ]
-    return found
-
-
 def inner_name(name: str) -> str:
     """`ibkr_async.rest.pacing.Pacer` -> `rest.pacing.Pacer`."""
     return name.removeprefix("ibkr_async").removeprefix(".")
@@ -185,7 +157,7 @@ def test_module_imports_only_what_its_layer_allows(module: str, path: Path) -> N
     level = level_of(name)
 
     assert level is not None, f"{module} has no place in the layer table"
-    for imported, _ in imports_of(path, module):
+    for imported, _ in imports_in(tree_of(path)):
         if not imported.startswith("ibkr_async"):
             continue
         target = inner_name(imported)
@@ -206,7 +178,7 @@ def test_pure_module_imports_nothing_that_does_io(module: str, path: Path) -> No
         return
     impure = {
         imported
-        for imported, typing_only in imports_of(path, module)
+        for imported, typing_only in imports_in(tree_of(path))
         if imported.split(".")[0] in IMPURE and not typing_only
     }
 
@@ -230,7 +202,7 @@ def test_library_is_imported_in_its_one_place(library: str, allowed: set[str]) -
     users = {
         module
         for module, path in MODULES.items()
-        if any(name.split(".")[0] == library for name, _ in imports_of(path, module))
+        if any(name.split(".")[0] == library for name, _ in imports_in(tree_of(path)))
     }
 
     assert users <= allowed
@@ -242,7 +214,7 @@ def test_simulator_shares_nothing_but_models_types_and_world() -> None:
         (inner_name(module), inner_name(imported))
         for module, path in MODULES.items()
         if module.startswith("ibkr_async.simulator")
-        for imported, _ in imports_of(path, module)
+        for imported, _ in imports_in(tree_of(path))
         if imported.startswith("ibkr_async")
         and inner_name(imported).split(".")[0] not in {"simulator", "models", "types", "world"}
     }
@@ -255,11 +227,11 @@ def test_modules_import_without_cycles() -> None:
     graph: dict[str, set[str]] = {}
     for module, path in MODULES.items():
         targets: set[str] = set()
-        for imported, typing_only in imports_of(path, module):
+        for imported, typing_only in imports_in(tree_of(path)):
             if typing_only or not imported.startswith("ibkr_async"):
                 continue
-            target = imported if imported in MODULES else imported.rpartition(".")[0]
-            if target in MODULES and target != module:
+            target = home_of(imported)
+            if target is not None and target != module:
                 targets.add(target)
         graph[module] = targets
     done: set[str] = set()
@@ -281,7 +253,7 @@ def test_importing_the_package_has_no_side_effects() -> None:
     offenders = [
         f"{module}:{node.lineno}"
         for module, path in MODULES.items()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in tree_of(path).body
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     ]
 

@@ -11,7 +11,10 @@
 | `Settings` | everything that can be set, with safe defaults |
 | `ibkr_async.errors` | the exception tree; `IbkrError` is its root |
 | `ibkr_async.events` | what `ib.events()` yields |
-| `ibkr_async.models` | the structs of every answer and message |
+| `ibkr_async.feeds` | what `ib.quotes`, `ib.bars`, `ib.ladder` and `ib.stream` give |
+| `ibkr_async.orders` | handles, states and events of orders, and their parts |
+| `ibkr_async.models` | every answer and message, with `to_dict()` and `to_json()` |
+| `ibkr_async.types` | ids, and enums of the words that IBKR uses |
 | `ibkr_async.simulator` | a small broker on your machine, for tests (extra: `sim`) |
 """
 
@@ -52,6 +55,8 @@ from ibkr_async.orders import (
     TrailingStopLimitOrder,
     TrailingStopOrder,
 )
+from ibkr_async.session.keeper import SessionInfo
+from ibkr_async.session.state import SessionState
 from ibkr_async.types import OrderStatus, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
@@ -86,6 +91,8 @@ __all__ = [
     "OrderUnknownError",
     "Quote",
     "RelativeOrder",
+    "SessionInfo",
+    "SessionState",
     "Settings",
     "Side",
     "StopLimitOrder",

@@ -50,7 +50,7 @@ No message or attribute carries a secret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,27 @@ if TYPE_CHECKING:
 
 
 class IbkrError(Exception):
-    """Root of everything that this library raises on purpose."""
+    """Root of everything that this library raises on purpose.
+
+    All of them can be pickled and copied, with everything but their cause and traceback.
+    """
+
+    @property
+    def without_advice(self) -> str:
+        """What happened, without what to do about it: to be told inside another error."""
+        return str(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls the class with `args`, which constructors with keywords refuse.
+        return _bare, (type(self), self.args), vars(self)
+
+
+_ErrorT = TypeVar("_ErrorT", bound=IbkrError)
+
+
+def _bare(kind: type[_ErrorT], args: tuple[Any, ...]) -> _ErrorT:
+    """Make an error without calling its constructor; its attributes come from the pickle."""
+    return kind.__new__(kind, *args)
 
 
 # --- misuse --------------------------------------------------------------------------------------
@@ -169,13 +189,18 @@ class TransportError(IbkrError):
         self.detail = detail
         self.may_have_reached_server = may_have_reached_server
 
-    def __str__(self) -> str:
+    @property
+    def without_advice(self) -> str:
+        """What happened, and whether the server can have acted on it."""
         reached = (
             "the server may have received it"
             if self.may_have_reached_server
             else "nothing reached the server"
         )
-        return f"{self.request}: {self.detail}; {reached}; {self.advice}"
+        return f"{self.request}: {self.detail}; {reached}"
+
+    def __str__(self) -> str:
+        return f"{self.without_advice}; {self.advice}"
 
 
 class ConnectFailedError(TransportError):
@@ -226,9 +251,14 @@ class ResponseError(IbkrError):
         """The first 2,000 characters of the answer."""
         self._advice = advice or self.advice
 
+    @property
+    def without_advice(self) -> str:
+        """What happened: the request, the status and the server's own words."""
+        return f"{self.request}: {self.status} {self.detail}"
+
     def __str__(self) -> str:
         tail = f"; {self._advice}" if self._advice else ""
-        return f"{self.request}: {self.status} {self.detail}{tail}"
+        return f"{self.without_advice}{tail}"
 
 
 class BadRequestError(ResponseError):
@@ -580,7 +610,7 @@ class OrderUnknownError(OrderError):
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Say whether the very same *read* may succeed if it is simply made again later.
+    """Tell whether the very same *read* may succeed if it is simply made again later.
 
     Never an answer for orders: a submit that failed is `OrderUnknownError`, which is not retryable.
     """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from ibkr_async.models.fact import Fact
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
+
+class Health(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """The state of a client at one moment."""
 
     session: str

@@ -74,7 +74,7 @@ class Threads(Protocol):
         ...
 
 
-class Listener(Protocol):
+class TakenPort(Protocol):
     """A port that is taken. Nothing is accepted before `serve`."""
 
     @property
@@ -115,7 +115,7 @@ class Network(Protocol):
         """
         ...
 
-    def listen(self, host: str, port: int) -> Listener:
+    def listen(self, host: str, port: int) -> TakenPort:
         """Take an IPv4 port; 0 takes a free one. Errors: `OSError` when it is taken."""
         ...
 
@@ -180,7 +180,7 @@ class RealNetwork:
             make, host, port, ssl=tls, server_hostname=server_name if tls else None
         )
 
-    def listen(self, host: str, port: int) -> Listener:
+    def listen(self, host: str, port: int) -> TakenPort:
         """Bind a listening socket."""
         return _RealListener(socket.create_server((host, port), family=socket.AF_INET))
 

@@ -255,6 +255,57 @@ def test_quote_reads_any_field_by_name() -> None:
     assert quote.get("vega") is None
 
 
+def test_bid_of_minus_one_for_nothing_is_no_bid() -> None:
+    """IBKR's "no quote" is not a price, wherever it is read; a combination may cost -1."""
+    nobody = update_of(t84="-1", t88="0", t86="-1", t85="0")
+    combination = Quote.empty(8314).apply(update_of(t84="-1", t88="5", t86="-0.5", t85="2"))
+    quote = Quote.empty(8314).apply(nobody)
+
+    for shown in (nobody, quote):
+        assert (shown.bid, shown.ask) == (None, None)
+        assert (shown.get("bid"), shown.get("86")) == (None, None)
+        assert (shown.bid_size, shown.ask_size) == (0.0, 0.0)
+    assert (combination.bid, combination.ask) == (-1.0, -0.5)
+    assert (combination.mid, combination.spread) == (-0.75, 0.5)
+
+
+def test_size_that_comes_later_takes_the_bid_away() -> None:
+    """A delta carries what changed: price and size of one side may stand in two frames."""
+    quote = Quote.empty(8314).apply(update_of(t84="-1")).apply(update_of(t88="0"))
+
+    assert quote.bid is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "mid", "spread"),
+    [
+        ({"t84": "182.24", "t86": "182.26"}, 182.25, 0.02),
+        ({"t84": "0.1", "t86": "0.3"}, 0.2, 0.2),
+        ({"t84": "5", "t86": "5"}, 5.0, 0.0),
+        ({"t84": "182.24"}, None, None),
+        ({"t86": "182.26"}, None, None),
+        ({"t84": "182.24", "t86": "N/A"}, None, None),
+        ({"t84": "-1", "t86": "-1"}, None, None),
+        ({"t84": "-1", "t88": "0", "t86": "182.26"}, None, None),
+    ],
+)
+def test_mid_and_spread_need_both_sides(
+    tags: dict[str, str], mid: float | None, spread: float | None
+) -> None:
+    """To the digit, and never out of a side that is not there."""
+    quote = Quote.empty(8314).apply(update_of(**tags))
+
+    assert (quote.mid, quote.spread) == (mid, spread)
+
+
+def test_symbol_that_says_nothing_leaves_the_name_that_was_given() -> None:
+    """Recorded for an index without data: `"55":"-"`."""
+    update = update_of(t55="-", t31="N/A")
+
+    assert update.symbol is None
+    assert Quote.empty(8314, "VIX").apply(update).symbol == "VIX"
+
+
 def test_update_of_another_contract_is_refused() -> None:
     """Two contracts are never mixed."""
     with pytest.raises(ValueError, match="8314 does not belong to 1"):

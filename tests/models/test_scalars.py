@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.models.scalars import (
+    Dec,
     Price,
     bounded_decimal,
     parse_decimal,
@@ -18,6 +19,7 @@ from ibkr_async.models.scalars import (
     read_bool,
     read_float,
     read_int,
+    read_quoted,
     read_scalar,
     read_size,
     read_text,
@@ -173,12 +175,38 @@ def test_measurements_are_read_from_any_json_number(value: Any, number: float | 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("", ""), ("N/A", "N/A"), (5, "5"), (True, "true"), (False, "false"), (Decimal("1.0"), "1.0"),
+    [("", None), ("N/A", None), ("-", None), ("None", None), ("NA", "NA"), (" ", " "), (5, "5"), (True, "true"), (False, "false"), (Decimal("1.0"), "1.0"),
      (0.5, "0.5"), (None, None), ([], None), (Decimal("1e99999"), None)],
 )  # fmt: skip
 def test_text_is_kept_as_sent(value: Any, text: str | None) -> None:
-    """Text is not interpreted, and a number becomes its digits."""
+    """Text is kept unless it says nothing, and a number becomes its digits. NA is a ticker symbol."""
     assert read_text(value) == text
+
+
+@pytest.mark.parametrize(
+    "number", [2**31 - 1, 2**63 - 1, 1.7976931348623157e308, -1.7976931348623157e308]
+)
+def test_number_that_means_not_set_is_none_in_every_kind_of_field(number: float) -> None:
+    """As a number, as a fraction and as text, measured and owed."""
+    for value in (number, float(number), Decimal(number), Decimal(repr(number)), str(number)):
+        assert read_float(value) is None
+        assert read_size(value) is None
+        assert read_scalar(Dec, value) is None
+        assert read_int(value) is None
+
+
+@pytest.mark.parametrize(
+    ("price", "size", "quoted"),
+    [
+        ("-1", "0", None), (-1, 0, None), ("-1.0", "0.00", None), ("-1", "5", -1.0),
+        ("-1", None, -1.0), ("-0.5", "0", -0.5), ("0", "0", 0.0), ("12", "0", 12.0), (None, "0", None),
+    ],
+)  # fmt: skip
+def test_minus_one_for_a_size_of_zero_is_no_quote(
+    price: Any, size: Any, quoted: float | None
+) -> None:
+    """A combination can be bought for less than nothing, so -1 alone is a price."""
+    assert read_quoted(price, size) == quoted
 
 
 def test_foreign_annotation_is_refused() -> None:

@@ -29,7 +29,7 @@ from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.write.groups import Bracket
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
-from ibkr_async.rest.pacing import Urgency
+from ibkr_async.rest.request import Urgency
 from ibkr_async.types import Side
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime

@@ -592,6 +592,20 @@ def test_every_failure_of_a_yes_is_unknown(failure: IbkrError) -> None:
     assert "yes to question o163" in str(error)
 
 
+def test_unknown_outcome_gives_no_advice_but_its_own() -> None:
+    """A lost reply id says "correct the request"; a trader who did would place the order twice."""
+    lost = BadRequestError("POST /iserver/reply/r1", 400, "reply id not found: 'r1'")
+    dialogue = start(ALLOW)
+    dialogue.receive(rows("question"))
+
+    dialogue.failed(lost)
+
+    assert "correct the request" in str(lost)
+    assert "reply id not found: 'r1'" in str(error_of(dialogue))
+    assert "correct the request" not in str(error_of(dialogue))
+    assert "before placing it again" in str(error_of(dialogue))
+
+
 @pytest.mark.parametrize("failure", [*NOTHING_SENT, *PROOF, *IN_DOUBT], ids=repr)
 def test_every_failure_of_a_no_leaves_the_question_refused(failure: IbkrError) -> None:
     """The outcome does not hang on it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ibkr_async.models.base import decode
-from ibkr_async.rest.pacing import Urgency
+from ibkr_async.rest.request import Urgency
 
 if TYPE_CHECKING:
     from ibkr_async.resources.base import ChooseAccount

@@ -7,8 +7,7 @@ import pytest
 
 from ibkr_async.errors import UsageError
 from ibkr_async.rest.door import open_request
-from ibkr_async.rest.pacing import Urgency
-from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.request import RestRequest, Urgency
 
 
 def open_it(method: str, path: str, **more: Any) -> RestRequest[Any]:

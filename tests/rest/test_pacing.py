@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ibkr_async.rest.pacing import PACING, PROBE_S, Booking, Pacer, Rule, Urgency
+from ibkr_async.rest.pacing import PACING, PROBE_S, Booking, Pacer, Rule
+from ibkr_async.rest.request import Urgency
 
 CANCEL = "/iserver/account/{account_id}/order/{order_id}"
 ORDER = "/iserver/account/{account_id}/orders"

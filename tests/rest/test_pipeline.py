@@ -27,9 +27,8 @@ from ibkr_async.errors import (
 )
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
-from ibkr_async.rest.pacing import Urgency
 from ibkr_async.rest.pipeline import RestPipeline
-from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.request import RestRequest, Urgency
 from ibkr_async.rest.settings import PacingSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from support.fake_time import FakeRandom, FakeTime, fake_world

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ibkr_async.auth._secret import Secret
 from ibkr_async.auth.flow import AccessGrant, OAuthFlow, RequestToken
 from ibkr_async.auth.gateway import Gateway
 from ibkr_async.auth.oauth1a.login import OAuth1a
@@ -16,6 +17,7 @@ __all__ = [
     "OAuth2",
     "OAuthFlow",
     "RequestToken",
+    "Secret",
     "Send",
     "SocketTarget",
 ]

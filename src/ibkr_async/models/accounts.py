@@ -68,6 +68,8 @@ class AllowedFeatures(Model, frozen=True, rename="camel"):
 class AccountsReply(Model, frozen=True, rename="camel"):
     """The accounts of this login, and what they may do. Source: `GET /iserver/accounts`."""
 
+    PRIVATE = frozenset({"session_id"})
+
     accounts: tuple[str, ...] | None = None
     """Ids of the accounts that can trade."""
     acct_props: dict[str, AccountProperties] | None = None
@@ -92,12 +94,6 @@ class AccountsReply(Model, frozen=True, rename="camel"):
     """Free-trial account."""
     is_paper: Bool = None
     """Paper trading; None means that the server did not say, which is not the same as live."""
-
-    def __repr__(self) -> str:
-        return (
-            f"AccountsReply(accounts={self.accounts}, selected_account={self.selected_account!r}, "
-            f"is_paper={self.is_paper})"
-        )
 
 
 class SwitchReply(Model, frozen=True, rename="camel"):

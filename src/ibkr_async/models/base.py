@@ -22,15 +22,14 @@ Give every field a default: an absent key is then `None` rather than an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
-from math import isfinite
 from types import MappingProxyType
-from typing import Any, Final, TypeGuard, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, dataclass_transform
 
 import msgspec
 
+from ibkr_async.models.fact import Fact, is_array, is_object, write_json
 from ibkr_async.models.scalars import (
     NOTHING,
     Bool,
@@ -39,7 +38,6 @@ from ibkr_async.models.scalars import (
     Int,
     Price,
     Str,
-    bounded_decimal,
     parse_decimal,
     parse_float,
     parse_price,
@@ -47,6 +45,9 @@ from ibkr_async.models.scalars import (
     read_scalar,
     says_more_than_number,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "Bool",
@@ -66,6 +67,7 @@ __all__ = [
     "parse_json",
     "parse_price",
     "parse_size",
+    "says_it_all",
     "to_wire",
 ]
 
@@ -78,7 +80,7 @@ _EXTRA: Final = "_extra"
 # msgspec hands `frozen` down to subclasses; the decorator says so to type checkers, which would
 # otherwise ask for it again in every model.
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+class Model(Fact, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """Base of all answers: immutable, lenient, and complete through `extra`."""
 
     @property
@@ -91,6 +93,15 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=
         """
         extra: Mapping[str, Any] = self.__dict__.get(_EXTRA, _EMPTY)
         return extra
+
+    # msgspec copies and pickles the fields only, and `extra` would be lost.
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return _restored, (type(self), fields, dict(self.extra))
 
 
 def decode(type_: type[T] | Any, data: bytes | str) -> T:
@@ -154,17 +165,7 @@ def encode(value: Any) -> bytes:
     Shape: struct fields that are None or UNSET are left out; `Decimal("1E+2")` is written 100.
     Errors: `ValueError` for a number that is not finite, which JSON cannot say.
     """
-    return msgspec.json.encode(_plain_numbers(to_wire(value)))
-
-
-def is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Tell a JSON object from other JSON values, also to a type checker."""
-    return isinstance(value, Mapping)
-
-
-def is_array(value: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
-    """Tell a JSON array from other JSON values, also to a type checker."""
-    return isinstance(value, list | tuple)
+    return write_json(to_wire(value))
 
 
 @cache
@@ -182,20 +183,11 @@ def _names(type_: type[msgspec.Struct]) -> dict[str, str]:
     return {key: name for name, key in _wire_keys(type_).items()}
 
 
-def _plain_numbers(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError(f"{value} cannot be written as a JSON number")
-        # Beyond the bound the exponent stays: written out it could be a megabyte of zeros.
-        plain = str(value) if bounded_decimal(value) is None else format(value, "f")
-        return msgspec.Raw(plain.encode())
-    if isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"{value} cannot be written as a JSON number")
-    if is_object(value):
-        return {key: _plain_numbers(item) for key, item in value.items()}
-    if is_array(value):
-        return [_plain_numbers(item) for item in value]
-    return value
+def _restored(type_: type[Model], fields: dict[str, Any], extra: dict[str, Any]) -> Model:
+    model = type_(**fields)
+    if extra:
+        vars(model)[_EXTRA] = extra
+    return model
 
 
 def _attach_extra(value: Any, wire: Any) -> None:
@@ -222,7 +214,7 @@ def _attach_to_model(model: Model, wire: Mapping[str, Any]) -> None:
         value = getattr(model, name)
         if value is sent:  # most are texts, kept as they are: spare them the questions
             continue
-        if not _says_it_all(value, sent):
+        if not says_it_all(value, sent):
             extra[key] = sent
         if isinstance(sent, dict | list):
             _attach_extra(value, sent)
@@ -230,7 +222,8 @@ def _attach_to_model(model: Model, wire: Mapping[str, Any]) -> None:
         vars(model)[_EXTRA] = extra
 
 
-def _says_it_all(value: Any, sent: Any) -> bool:
+def says_it_all(value: Any, sent: Any) -> bool:
+    """Tell whether a value that was read says everything that the value on the wire says."""
     if value is None:
         return sent is None or (isinstance(sent, str) and sent.strip() in NOTHING)
     if isinstance(sent, str) and isinstance(value, float | int | Decimal):

@@ -14,6 +14,7 @@ import msgspec
 
 from ibkr_async.models.base import Bool, Dec, Int, Model, Str
 from ibkr_async.models.contract_rules import ContractRules, IncrementRule
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.times import from_epoch_s, parse_day
 from ibkr_async.types import Conid
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
 
-class ResolvedContract(msgspec.Struct, frozen=True):
+class ResolvedContract(Fact, msgspec.Struct, frozen=True):
     """A contract that a symbol or conid was resolved to. Ours, not IBKR's."""
 
     conid: Conid

@@ -138,7 +138,7 @@ class HistoryReply(Model, frozen=True, rename="camel"):
         return parse_compact_utc(self.start_time)
 
     def shares(self, bar: Bar) -> float | None:
-        """Give a bar's volume in shares (or contracts): volume times volume factor.
+        """Return a bar's volume in shares (or contracts): volume times volume factor.
 
         Shape: None when either was not sent; guessing a factor would be wrong by 40 or 100.
         """

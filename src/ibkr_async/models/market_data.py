@@ -12,12 +12,13 @@ double that (660 ns), because absent slots cost time too. The rarer tags are the
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from ibkr_async.models.availability import Availability
-from ibkr_async.models.base import Price, parse_json, parse_price
+from ibkr_async.models.base import Price, parse_json, parse_price, says_it_all
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.fields import (
     FIELDS,
     FIELDS_BY_NAME,
@@ -27,10 +28,10 @@ from ibkr_async.models.fields import (
     resolve_fields,
     tag_of,
 )
-from ibkr_async.models.scalars import read_float, read_size, read_text
+from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "FIELDS",
@@ -45,11 +46,14 @@ __all__ = [
     "resolve_fields",
 ]
 
+_QUOTED: Final = frozenset({"84", "86"})
+"""Bid and ask, which are read beside their sizes."""
+
 Wire: TypeAlias = str | int | float | None
 """A value as sent: text nearly always; None when the frame did not carry it."""
 
 
-class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
+class MarketDataUpdate(Fact, msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     """One `smd` frame or snapshot row: the fields that it carried, and only those.
 
     `update.bid` reads the value as a number, `update.bid_wire` is what was sent. None means that the
@@ -141,7 +145,7 @@ class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=Tru
         return self._sent(tag_of(name)) is not None
 
     def text(self, name: str) -> str | None:
-        """Give the value of a field, by name or tag, as text as it was sent.
+        """Return the value of a field, by name or tag, as text as it was sent.
 
         Errors: `UnknownFieldError`.
         """
@@ -157,7 +161,9 @@ class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=Tru
         tag = tag_of(name)
         field = FIELDS.get(tag)
         value = self._sent(tag)
-        return read_text(value) if field is None else field.read(value)
+        if field is None:
+            return read_text(value)
+        return getattr(self, field.name) if tag in _QUOTED else field.read(value)
 
     def merge(self, newer: MarketDataUpdate) -> None:
         """Take over everything that a newer frame of the same contract carried.
@@ -177,22 +183,39 @@ class MarketDataUpdate(msgspec.Struct, gc=False, kw_only=True, omit_defaults=Tru
         name = _slot_by_key().get(tag)
         return self.extra.get(tag) if name is None else getattr(self, name)
 
-    def __repr__(self) -> str:
-        fields = [f"conid={self.conid}"]
-        fields += [f"{name}={self.get(name)!r}" for name in self.changed]
-        return f"MarketDataUpdate({', '.join(fields)})"
+    def _said(self) -> Iterator[tuple[str, Any]]:
+        """Yield only what the frame carried; `extra` is as in `Model`."""
+        extra: dict[str, Any] = {}
+        names = _slot_by_key()
+        for key, sent in self.wire.items():
+            field = FIELDS.get(key)
+            if field is None and key not in names:
+                extra[key] = sent
+                continue
+            value = sent if field is None else self.get(key)
+            yield names[key] if field is None else field.name, value
+            if not says_it_all(value, sent):
+                extra[key] = sent
+        if extra:
+            yield "extra", extra
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("conid", self.conid), *((name, self.get(name)) for name in self.changed)]
 
     # --- read on access ---
 
     @property
     def bid(self) -> float | None:
-        """Best price at which somebody buys."""
-        return read_float(self.bid_wire)
+        """Best price at which somebody buys.
+
+        None also for IBKR's "no quote", -1 in the same frame as a size of 0.
+        """
+        return read_quoted(self.bid_wire, self.bid_size_wire)
 
     @property
     def ask(self) -> float | None:
-        """Best price at which somebody sells."""
-        return read_float(self.ask_wire)
+        """Best price at which somebody sells; None as for `bid`."""
+        return read_quoted(self.ask_wire, self.ask_size_wire)
 
     @property
     def last(self) -> float | None:
@@ -325,6 +348,6 @@ def _slot_by_key() -> dict[str, str]:
 
 
 def without_slots(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what an update has no slot for, out of everything that was sent."""
+    """Return what an update has no slot for, out of everything that was sent."""
     slots = _slot_by_key()
     return {key: value for key, value in row.items() if key not in slots and value is not None}

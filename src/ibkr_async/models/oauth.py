@@ -12,15 +12,16 @@ from ibkr_async.models.base import Bool, Float, Model, Str
 class RequestTokenReply(Model, frozen=True):
     """Start of the third-party flow. Source: `POST /oauth/request_token`."""
 
+    PRIVATE = frozenset({"oauth_token"})
+
     oauth_token: Str = None
     """The request token: good for one authorisation."""
-
-    def __repr__(self) -> str:
-        return "RequestTokenReply(***)"
 
 
 class AccessTokenReply(Model, frozen=True):
     """End of the third-party flow. Source: `POST /oauth/access_token`."""
+
+    PRIVATE = frozenset({"oauth_token", "oauth_token_secret"})
 
     oauth_token: Str = None
     """The access token; it does not expire."""
@@ -31,12 +32,11 @@ class AccessTokenReply(Model, frozen=True):
     is_true: Bool = None
     """The name that IBKR's own schema gives `is_paper`; its example and its answers do not."""
 
-    def __repr__(self) -> str:
-        return f"AccessTokenReply(is_paper={self.is_paper})"
-
 
 class BearerReply(Model, frozen=True):
     """A bearer token. Source: `POST /oauth2/api/v1/token`, `POST /gw/api/v1/sso-sessions`."""
+
+    PRIVATE = frozenset({"access_token"})
 
     access_token: Str = None
     """Of the program in the first answer, of the user's session in the second."""
@@ -48,9 +48,3 @@ class BearerReply(Model, frozen=True):
     """Seconds until the token lapses; only in the first answer."""
     active: Bool = None
     """The session can be used; only in the second answer."""
-
-    def __repr__(self) -> str:
-        return (
-            f"BearerReply(token_type={self.token_type!r}, scope={self.scope!r}, "
-            f"expires_in={self.expires_in}, active={self.active})"
-        )

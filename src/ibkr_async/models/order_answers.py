@@ -165,7 +165,7 @@ _LISTS: Final = ("message", "messageIds", "messageOptions", "options")
 
 
 def _with_lists(row: dict[str, Any]) -> dict[str, Any]:
-    """Give the list fields their form: a lone text becomes a list of one, null an absent key."""
+    """Bring the list fields into form: a lone text becomes a list of one, null an absent key."""
     lists = {
         key: [value] if isinstance(value, str) else value
         for key in _LISTS

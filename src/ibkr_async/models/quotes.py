@@ -6,7 +6,8 @@ one that no later delta replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,9 +15,10 @@ import msgspec
 
 from ibkr_async.models.availability import Availability
 from ibkr_async.models.base import parse_json, parse_price
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.fields import FIELDS, tag_of
 from ibkr_async.models.market_data import without_slots
-from ibkr_async.models.scalars import read_float, read_size, read_text
+from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:
@@ -29,11 +31,11 @@ _SMALL_L: Final = ord("l")
 _SHOWN: Final = """
     conid symbol bid ask last bid_size ask_size last_size volume volume_exact high low open close
     prior_close change change_pct mark_price availability last_is_close halted updated_at_ms
-    received_at extra
+    received_at
 """.split()  # noqa: SIM905 - a list would take a line for each name
 
 
-class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
+class Quote(Fact, msgspec.Struct, frozen=True, eq=False, gc=False):
     """Everything that is known of one contract's market now.
 
     None means that IBKR has not sent the value: it is not zero. Prices are in the contract's
@@ -81,13 +83,33 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     @property
     def bid(self) -> float | None:
-        """Best price at which somebody buys."""
-        return read_float(self.wire.get("84"))
+        """Best price at which somebody buys; None also for IBKR's "no quote", -1 with a size of 0."""
+        return read_quoted(self.wire.get("84"), self.wire.get("88"))
 
     @property
     def ask(self) -> float | None:
-        """Best price at which somebody sells."""
-        return read_float(self.wire.get("86"))
+        """Best price at which somebody sells; None as for `bid`."""
+        return read_quoted(self.wire.get("86"), self.wire.get("85"))
+
+    @property
+    def mid(self) -> float | None:
+        """Middle between bid and ask; None while a side is missing, and when both are -1."""
+        sides = self._sides()
+        return None if sides is None else float((sides[0] + sides[1]) / 2)
+
+    @property
+    def spread(self) -> float | None:
+        """Ask less bid, to the digit; None as for `mid`."""
+        sides = self._sides()
+        return None if sides is None else float(sides[1] - sides[0])
+
+    def _sides(self) -> tuple[Decimal, Decimal] | None:
+        """Return bid and ask; None unless the market has both. -1 on both sides is IBKR's "none"."""
+        bid, ask = self.bid, self.ask
+        if bid is None or ask is None or bid == ask == -1:
+            return None
+        # As decimals: 182.26 - 182.24 is 0.01999999999998181 in floats.
+        return Decimal(repr(bid)), Decimal(repr(ask))
 
     @property
     def last(self) -> float | None:
@@ -203,13 +225,17 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
             return value
         return field.read(self.wire.get(tag))
 
-    def _values(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _SHOWN}
+    def _said(self) -> Iterator[tuple[str, Any]]:
+        for name in _SHOWN:
+            value = getattr(self, name)
+            yield name, value.raw if isinstance(value, Availability) else value
+        if extra := self.extra:
+            yield "extra", extra
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Quote):
             return NotImplemented
-        return self._values() == other._values()
+        return dict(self._said()) == dict(other._said())
 
     __hash__ = None  # type: ignore[assignment]  # equal quotes may have been sent differently
 
@@ -227,13 +253,8 @@ class Quote(msgspec.Struct, frozen=True, eq=False, gc=False):
             parts.append(f"[{self.availability}]")
         return " ".join(parts)
 
-    def __repr__(self) -> str:
-        shown = ", ".join(
-            f"{name}={value!r}"
-            for name, value in self._values().items()
-            if value is not None and value is not False and value not in ("", {})
-        )
-        return f"Quote({shown})"
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [pair for pair in super().__rich_repr__() if pair[1] is not False]
 
 
 def _sent_in(update: MarketDataUpdate) -> dict[str, Any]:

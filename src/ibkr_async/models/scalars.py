@@ -6,24 +6,32 @@ value: what is not understood is `None`, and `_base.decode` keeps the original i
 
 What is understood: a number, a quoted number, thousands separators (`1,300`), exponents (`1.22E7`),
 a `K M B T` suffix (`24.2M`), a `C` or `H` price prefix (`C190.1`), a percent sign (`0.54%`) and a
-trailing currency (`994,831 USD`). What says "nothing": null, `""`, `-`, `N/A`, `None` and the like.
+trailing currency (`994,831 USD`). What says "nothing": null, `""`, `-`, `N/A`, `None` and the like,
+and the largest 32-bit, 64-bit and floating numbers, which are IBKR's "not set".
 """
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 NOTHING: Final = frozenset(
     {"", "-", "--", "N/A", "n/a", "NA", "None", "none", "null", "NaN", "nan"}
 )
 """Texts by which IBKR says that there is no value."""
+_NO_TEXT: Final = NOTHING - {"NA"}
+"""The same for text fields: NA is a ticker symbol, of two companies."""
+_FIRST_UNSET: Final = 2147483647.0
+_UNSET: Final = frozenset({2**31 - 1, 2**63 - 1, 2**63, 9_223_372_036_854_776_000})
+"""Whole numbers by which IBKR says "not set": the largest of 32 and of 64 bits, the latter also as the
+float that it becomes and as that float's shortest text. The largest double, 1.8e308, is the third.
+"""
 
 _SUFFIX_EXPONENT: Final = {"K": 3, "M": 6, "B": 9, "T": 12}
 _LARGEST_EXPONENT: Final = 60
 """No price, size or amount is near 1e60; a larger one is noise that would cost memory to write out."""
+_LARGEST_FLOAT: Final = 10.0 ** (_LARGEST_EXPONENT + 1)
 
 _NUMBER: Final = re.compile(
     r"(?P<prefix>[CH])?"
@@ -52,7 +60,8 @@ class Price(NamedTuple):
 def parse_float(text: str | None) -> float | None:
     """Read a number out of IBKR's text.
 
-    Shape: None when the text says nothing, is not understood, or the number is not finite.
+    Shape: None when the text says nothing, is not understood, or the number is "not set", beyond
+    1e60 or not finite.
     Units: those of the field; `0.54%` gives 0.54.
     """
     # 130 ns for "189.60" and 200 for "C189.60"; the first character is looked at because a failed
@@ -67,9 +76,10 @@ def parse_float(text: str | None) -> float | None:
         except ValueError:
             pass
         else:
-            return value if isfinite(value) else None
+            # Nearly all are: the question costs half of asking whether it is one of the set.
+            return value if 0.0 <= value < _FIRST_UNSET else _known_float(value)
     number = parse_decimal(text)
-    return None if number is None else _to_finite_float(number)
+    return None if number is None else float(number)
 
 
 def parse_size(text: str | None) -> float | None:
@@ -88,14 +98,14 @@ def parse_size(text: str | None) -> float | None:
         except ValueError:
             pass
         else:
-            return value if isfinite(value) else None
+            return _known_float(value)
     return parse_float(text)
 
 
 def parse_decimal(text: str | None) -> Decimal | None:
     """Read a number with exactly its digits.
 
-    Shape: None when the text says nothing or is not understood, and beyond 1e60.
+    Shape: None when the text says nothing or is not understood, and for "not set" and beyond 1e60.
     """
     match = _match(text)
     if match is None:
@@ -104,7 +114,7 @@ def parse_decimal(text: str | None) -> Decimal | None:
     suffix = match["suffix"]
     # Through text, which is exact: arithmetic would round to the 28 digits of Decimal's context.
     exponent = f"e{_SUFFIX_EXPONENT[suffix]}" if suffix else match["exponent"] or ""
-    return bounded_decimal(Decimal(digits + exponent))
+    return _known_decimal(Decimal(digits + exponent))
 
 
 def parse_price(text: str | None) -> Price:
@@ -125,7 +135,7 @@ def says_more_than_number(text: str) -> bool:
 
 
 def bounded_decimal(number: Decimal) -> Decimal | None:
-    """Give the number back if it is finite and of a size that can be written out in full."""
+    """Return the number if it is finite and of a size that can be written out in full, else None."""
     if not number.is_finite():
         return None
     if number and abs(number.adjusted()) > _LARGEST_EXPONENT:
@@ -141,12 +151,14 @@ def _match(text: str | None) -> re.Match[str] | None:
     return _NUMBER.fullmatch(text.strip())
 
 
-def _to_finite_float(number: Decimal | int) -> float | None:
-    try:
-        value = float(number)
-    except OverflowError:
-        return None
-    return value if isfinite(value) else None
+def _known_decimal(number: Decimal) -> Decimal | None:
+    return None if number in _UNSET else bounded_decimal(number)
+
+
+def _known_float(number: float) -> float | None:
+    # Neither comparison holds for NaN.
+    known = -_LARGEST_FLOAT < number < _LARGEST_FLOAT and number not in _UNSET
+    return number if known else None
 
 
 # --- field annotations ---------------------------------------------------------------------------
@@ -179,7 +191,7 @@ else:
         """A statement: `bool | None`. None means that none was made, never false."""
 
     class Str(metaclass=_AcceptsAnything):
-        """Text as sent (`""` stays `""`); a number becomes its text: `str | None`."""
+        """Text as sent, None when it says nothing; a number becomes its text: `str | None`."""
 
 
 def read_float(value: Any) -> float | None:
@@ -188,7 +200,19 @@ def read_float(value: Any) -> float | None:
         return parse_float(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
         return None
-    return _to_finite_float(value)  # type: ignore[arg-type]  # float is accepted as well
+    try:
+        return _known_float(float(value))
+    except OverflowError:
+        return None
+
+
+def read_quoted(price: Any, size: Any) -> float | None:
+    """Read a bid or an ask beside its size: -1 for a size of 0 is how IBKR says "no quote".
+
+    Shape: as `read_float`. A combination can cost -1, so without its size -1 stays a price.
+    """
+    value = read_float(price)
+    return None if value == -1 and read_size(size) == 0 else value
 
 
 def read_size(value: Any) -> float | None:
@@ -201,13 +225,13 @@ def _read_decimal(value: Any) -> Decimal | None:
         return parse_decimal(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
         return None
-    return bounded_decimal(Decimal(repr(value)) if isinstance(value, float) else Decimal(value))
+    return _known_decimal(Decimal(repr(value)) if isinstance(value, float) else Decimal(value))
 
 
 def read_int(value: Any) -> int | None:
     """Read a JSON value as `Int` does; 5.5 is not understood."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return None if value in _UNSET else value
     number = _read_decimal(value)
     if number is None or number != number.to_integral_value():
         return None
@@ -240,7 +264,7 @@ def read_bool(value: Any) -> bool | None:
 def read_text(value: Any) -> str | None:
     """Read a JSON value as `Str` does; an object or array is not text."""
     if isinstance(value, str):
-        return value
+        return None if value in _NO_TEXT else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

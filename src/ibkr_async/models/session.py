@@ -27,6 +27,8 @@ class AuthStatusReply(Model, frozen=True, rename="camel"):
     Source: `POST /iserver/auth/status` and `POST /iserver/auth/ssodh/init`.
     """
 
+    PRIVATE = frozenset({"mac", "hardware_info"})
+
     authenticated: Bool = None
     """The login passed."""
     established: Bool = None
@@ -46,13 +48,6 @@ class AuthStatusReply(Model, frozen=True, rename="camel"):
     fail: Str = None
     """Why logging in failed; usually empty."""
 
-    def __repr__(self) -> str:
-        return (
-            f"AuthStatusReply(authenticated={self.authenticated}, established={self.established}, "
-            f"competing={self.competing}, connected={self.connected}, message={self.message!r}, "
-            f"fail={self.fail!r})"
-        )
-
 
 class HistoryFarmStatus(Model, frozen=True):
     """State of the historical-data connection, as `/tickle` reports it."""
@@ -71,6 +66,8 @@ class BrokerageStatus(Model, frozen=True, rename="camel"):
 class TickleReply(Model, frozen=True, rename="camel"):
     """What keeping the session alive returns. Source: `POST /tickle`."""
 
+    PRIVATE = frozenset({"session", "user_id"})
+
     session: Str = None
     """Value of the cookie that binds the socket to this session. Secret: never shown."""
     sso_expires: Int = None
@@ -88,9 +85,6 @@ class TickleReply(Model, frozen=True, rename="camel"):
     def auth_status(self) -> AuthStatusReply | None:
         """State of the brokerage session; None when the answer said nothing about it."""
         return self.iserver.auth_status if self.iserver else None
-
-    def __repr__(self) -> str:
-        return f"TickleReply(sso_expires={self.sso_expires}, auth_status={self.auth_status!r})"
 
 
 class SsoFeatures(Model, frozen=True, rename="camel"):
@@ -114,6 +108,8 @@ class SsoFeatures(Model, frozen=True, rename="camel"):
 
 class SsoValidation(Model, frozen=True):
     """The portal login behind a gateway or OAuth 2 session. Source: `GET /sso/validate`."""
+
+    PRIVATE = frozenset({"user_id", "user_name", "credential", "ip", "paper_user_name"})
 
     user_id: Int = msgspec.field(default=None, name="USER_ID")
     """Number of the user."""
@@ -155,12 +151,6 @@ class SsoValidation(Model, frozen=True):
         """True for a paper login, False for a live one, None when the answer did not say."""
         return {1: False, 2: True}.get(self.login_type or 0)
 
-    def __repr__(self) -> str:
-        return (
-            f"SsoValidation(result={self.result}, login_type={self.login_type}, "
-            f"expires={self.expires}, region={self.region!r})"
-        )
-
 
 class LogoutReply(Model, frozen=True):
     """What logging out returns. Source: `POST /logout`."""
@@ -172,12 +162,11 @@ class LogoutReply(Model, frozen=True):
 class LiveSessionTokenReply(Model, frozen=True):
     """The server's half of the live session token. Source: `POST /oauth/live_session_token`."""
 
+    PRIVATE = frozenset({"diffie_hellman_response", "live_session_token_signature"})
+
     diffie_hellman_response: Str = None
     """The server's Diffie-Hellman value, hexadecimal."""
     live_session_token_signature: Str = None
     """Proof of the token: hexadecimal HMAC-SHA1 of the consumer key."""
     live_session_token_expiration: Int = None
     """When the token lapses, Unix milliseconds."""
-
-    def __repr__(self) -> str:
-        return f"LiveSessionTokenReply(expiration={self.live_session_token_expiration})"

@@ -41,7 +41,7 @@ def write_dh_pem(params: DhParams) -> bytes:
 
 
 def is_canonical(data: bytes) -> bool:
-    """Say whether a file that `read_dh_pem` reads is the only right spelling of its numbers.
+    """Tell whether a file that `read_dh_pem` reads is the only right spelling of its numbers.
 
     IBKR's portal wants the leading zero byte of a prime whose top bit is set, and no other.
     Errors: `ValueError` as `read_dh_pem`; it names a missing sign byte.
@@ -59,7 +59,7 @@ def is_canonical(data: bytes) -> bool:
 
 
 def is_safe_prime(prime: int) -> bool:
-    """Say whether `prime` and `(prime - 1) / 2` are prime, as far as twelve witnesses can tell.
+    """Tell whether `prime` and `(prime - 1) / 2` are prime, as far as twelve witnesses can tell.
 
     A number that was built to deceive could pass; this is to find damage, not attacks. 0.3 s for
     2048 bits.

@@ -20,7 +20,7 @@ def labels(pem: bytes) -> list[str]:
 
 
 def describe(pem: bytes) -> str:
-    """Say in a few words what a file holds, for messages: `a block 'PRIVATE KEY'`."""
+    """Return in a few words what a file holds, for messages: `a block 'PRIVATE KEY'`."""
     if not pem.strip():
         return "an empty file"
     found = labels(pem)

@@ -77,7 +77,7 @@ def token_proof(live_session_token: bytes, consumer_key: str) -> str:
 
 
 def verify_proof(live_session_token: bytes, consumer_key: str, signature_hex: str) -> bool:
-    """Say whether the server knows this live session token; the comparison takes constant time."""
+    """Tell whether the server knows this live session token; the comparison takes constant time."""
     expected = token_proof(live_session_token, consumer_key).encode("ascii")
     return hmac.compare_digest(expected, signature_hex.lower().encode("utf-8", "replace"))
 

@@ -28,8 +28,7 @@ from ibkr_async.models.orders import (
     read_cancel_reply,
 )
 from ibkr_async.resources.base import Resource, pairs
-from ibkr_async.rest.pacing import Urgency
-from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.request import RestRequest, Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

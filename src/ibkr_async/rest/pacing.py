@@ -26,9 +26,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Final
 
+from ibkr_async.rest.request import Urgency
 from ibkr_async.rest.settings import PacingSettings
 
 _INSTANT_S: Final = 1e-6
@@ -45,17 +45,6 @@ BOX_MEMORY_S: Final = 600.0
 
 LONGEST_HOLD_S: Final = 3600.0
 """A `Retry-After` beyond this is read as this."""
-
-
-class Urgency(Enum):
-    """Which shares of the global limit a request may use."""
-
-    READ = auto()
-    """What all may use."""
-    ORDER = auto()
-    """That, and the share of orders."""
-    CANCEL = auto()
-    """Everything; and not even a 429 stops it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest, Pairs, Transport
 from ibkr_async.rest.decode import decode_reply, retry_after_s
 from ibkr_async.rest.login import LoginGate
-from ibkr_async.rest.pacing import Booking, Pacer, Urgency
+from ibkr_async.rest.pacing import Booking, Pacer
+from ibkr_async.rest.request import Urgency
 from ibkr_async.rest.settings import RestSettings
 from ibkr_async.world import World
 

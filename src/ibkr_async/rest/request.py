@@ -7,6 +7,7 @@ decoding; what crosses the transport seam is in `ports`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
@@ -14,11 +15,21 @@ import msgspec
 
 from ibkr_async.errors import UsageError
 from ibkr_async.ports import Method, Pairs
-from ibkr_async.rest.pacing import Urgency
 
 T = TypeVar("T")
 
 _AT_HOST_ROOT: Final = ("/gw/", "/oauth2/")
+
+
+class Urgency(Enum):
+    """Which shares of the global limit a request may use."""
+
+    READ = auto()
+    """What all may use."""
+    ORDER = auto()
+    """That, and the share of orders."""
+    CANCEL = auto()
+    """Everything; and not even a 429 stops it."""
 
 
 class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

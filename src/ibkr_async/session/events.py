@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from ibkr_async.models.fact import Fact
 
-class SessionEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+
+class SessionEvent(Fact, msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something happened to the session."""
 
     at: float

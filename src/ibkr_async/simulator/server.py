@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from ibkr_async.world import Clock, Listener, Network
+    from ibkr_async.world import Clock, Network, TakenPort
 
 BANNER = "ibkr_async-simulator"
 """The `Server` header: a client can tell that this is not IBKR."""
@@ -39,7 +39,7 @@ _GRACE_S = 1.0
 _POLL_S = 0.02
 
 
-def bind_loopback(network: Network, host: str, port: int) -> Listener:
+def bind_loopback(network: Network, host: str, port: int) -> TakenPort:
     """Take the port to listen on; port 0 takes a free one.
 
     Errors: `ValueError` for a host that is not loopback, or an impossible port; `OSError` when the
@@ -92,7 +92,7 @@ class _SocketConnection(_Connection, WebSocketsSansIOProtocol):
 class _Server(uvicorn.Server):
     """A server that is started and stopped by its owner instead of by signals."""
 
-    def __init__(self, config: uvicorn.Config, listener: Listener, clock: Clock) -> None:
+    def __init__(self, config: uvicorn.Config, listener: TakenPort, clock: Clock) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
         self.leave = asyncio.Event()
@@ -145,7 +145,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(
     app: ASGIApp,
-    listener: Listener,
+    listener: TakenPort,
     clock: Clock,
     *,
     certificate: Path | None = None,

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
     from ibkr_async.simulator.replay import Recording
-    from ibkr_async.world import Listener
+    from ibkr_async.world import TakenPort
 
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 _EXPONENT_BITS = 256
@@ -155,7 +155,7 @@ class Simulator(StreamLevers):
             listener.close()
 
     async def _serve(
-        self, listener: Listener, keys: SimulatorKeys, directory: Path, ready: asyncio.Event
+        self, listener: TakenPort, keys: SimulatorKeys, directory: Path, ready: asyncio.Event
     ) -> None:
         self._address = f"127.0.0.1:{listener.port}"
         self._keys = keys

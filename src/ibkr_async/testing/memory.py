@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
 
-    from ibkr_async.world import Listener
+    from ibkr_async.world import TakenPort
 
 ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
@@ -61,7 +61,7 @@ class MemoryNetwork:
         near.begin(protocol)
         return near, protocol
 
-    def listen(self, host: str, port: int) -> Listener:
+    def listen(self, host: str, port: int) -> TakenPort:
         """Take a port."""
         if port == 0:
             port = next(self._free_ports)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from ibkr_async.models.base import Bool, Float, Int, Model, Str
+from ibkr_async.models.fact import Fact
 from ibkr_async.thirdparty.answers import Row, TemporalityCode
 from ibkr_async.thirdparty.fix import Temporality
 
@@ -85,7 +86,7 @@ class ExchangeComponents(Row):
         return {bit: name for bit, name in named if bit is not None and name}
 
 
-class QuoteSide(msgspec.Struct, frozen=True, kw_only=True):
+class QuoteSide(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """Bid, offer or last trade with its exchanges."""
 
     price: float | None = None
@@ -102,7 +103,7 @@ class QuoteSide(msgspec.Struct, frozen=True, kw_only=True):
     """Time of a trade, as sent; None for bid and offer."""
 
 
-class ThirdPartyQuote(msgspec.Struct, frozen=True, kw_only=True):
+class ThirdPartyQuote(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot whose sides know their exchanges."""
 
     conid: int | None

@@ -131,7 +131,7 @@ class OrderCalls:
             return  # said twice: the account is not there yet, so nothing can have been done
         raise OrderUnknownError(
             customer_order_id,
-            f"{what}: {error}",
+            f"{what}: {error.without_advice}",
             looked_at or ("the account, which is not visible yet",),
             live_order_ids=(customer_order_id,) if is_alive else (),
             advice=(
@@ -161,7 +161,7 @@ class OrderCalls:
             except AccountsNotVisibleError:
                 return None, False
             except IbkrError as error:
-                return (f"the orders and trades (failed: {error})",), False
+                return (f"the orders and trades (failed: {error.without_advice})",), False
             if any(trade.customer_order_id == customer_order_id for trade in trades):
                 return ("the orders (not there)", "the trades (it has traded)"), True
             return ("the orders and trades (not there, which proves nothing yet)",), False

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ibkr_async.errors import ResponseError, UnreadableResponseError
-from ibkr_async.rest.pacing import Urgency
-from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.request import RestRequest, Urgency
 from ibkr_async.thirdparty.answers import read_rows
 from ibkr_async.thirdparty.requests import form_fields
 from ibkr_async.thirdparty.statuses import explained

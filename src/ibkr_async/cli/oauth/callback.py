@@ -16,7 +16,7 @@ from ibkr_async.errors import AuthError, UsageError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ibkr_async.world import Listener, World
+    from ibkr_async.world import TakenPort, World
 
 _STEP: Final = "authorisation"
 _MAX_LINE: Final = 8192
@@ -34,7 +34,7 @@ class CallbackListener:
         self._token = request_token
         self._network = world.network
         self._port = port
-        self._listener: Listener | None = None
+        self._listener: TakenPort | None = None
         self._verifier: asyncio.Future[str] | None = None
 
     async def __aenter__(self) -> Self:

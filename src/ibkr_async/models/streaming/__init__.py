@@ -225,6 +225,6 @@ def _object(row: Any) -> Mapping[str, Any]:
 
 
 def _respell(row: Mapping[str, Any], spellings: Mapping[str, str]) -> Mapping[str, Any]:
-    """Give a row its usual keys where IBKR used another spelling; a usual key is never replaced."""
+    """Write a row with its usual keys where IBKR used another spelling; a usual key is never replaced."""
     found = {odd: usual for odd, usual in spellings.items() if odd in row and usual not in row}
     return {found.get(key, key): value for key, value in row.items()} if found else row

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.times import from_epoch_ms
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 BarOrigin = Literal["history", "quotes"]
 
 
-class PriceBar(msgspec.Struct, frozen=True, kw_only=True):
+class PriceBar(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """Open, high, low and close of one span of time. Prices in the contract's currency."""
 
     conid: int

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import msgspec
 
 from ibkr_async.models.base import Bool, Float, Int, Model, Str, parse_float
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.history import HistoryReply
 
 
@@ -50,7 +51,7 @@ class LadderRow(Model):
         return parse_float((self.price_text or "").rpartition("@")[0].strip())
 
 
-class PriceLadder(msgspec.Struct, frozen=True):
+class PriceLadder(Fact, msgspec.Struct, frozen=True):
     """The whole ladder, folded from its rows: what is wanted and offered at each price.
 
     Each frame changes some rows and says nothing of the others. IBKR does not document that; after
@@ -61,7 +62,7 @@ class PriceLadder(msgspec.Struct, frozen=True):
     """Newest row of each index, in the order of the ladder."""
 
     def apply(self, row: LadderRow) -> PriceLadder:
-        """Give the ladder with one row replaced; a row without an index changes nothing."""
+        """Return the ladder with one row replaced; a row without an index changes nothing."""
         if row.row is None:
             return self
         rows = {**self.rows, row.row: row}

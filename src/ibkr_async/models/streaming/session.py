@@ -18,6 +18,8 @@ from ibkr_async.models.order_answers import PromptQuestion
 class SystemMessage(Model):
     """The greeting (`success`) or a heartbeat (`hb`, every 10 seconds). Topic `system`."""
 
+    PRIVATE = frozenset({"success"})
+
     topic: Str = None
     """`system`."""
     success: Str = None
@@ -34,17 +36,14 @@ class SystemMessage(Model):
         """True for the frame after which subscriptions are heard."""
         return self.success is not None
 
-    def __repr__(self) -> str:
-        return (
-            f"SystemMessage(is_greeting={self.is_greeting}, hb={self.hb}, is_paper={self.is_paper})"
-        )
-
 
 class AuthStatus(Model, rename="camel"):
     """State of the brokerage session, often piecemeal. Topic `sts`.
 
     A field that is None was not sent: that is no statement, neither true nor false.
     """
+
+    PRIVATE = frozenset({"username"})
 
     authenticated: Bool = None
     """The login passed."""
@@ -65,13 +64,6 @@ class AuthStatus(Model, rename="camel"):
     username: Str = None
     """Who is logged in. Kept out of the repr."""
 
-    def __repr__(self) -> str:
-        return (
-            f"AuthStatus(authenticated={self.authenticated}, established={self.established}, "
-            f"competing={self.competing}, connected={self.connected}, message={self.message!r}, "
-            f"fail={self.fail!r})"
-        )
-
 
 class AccountsMessage(AccountsReply, rename="camel"):
     """The accounts of this login, as in `GET /iserver/accounts`. Topic `act`.
@@ -83,6 +75,8 @@ class AccountsMessage(AccountsReply, rename="camel"):
 class TicReply(Model, rename="camel"):
     """Answer to `tic`; IBKR sends up to four copies. Topic `tic`."""
 
+    PRIVATE = frozenset({"id"})
+
     topic: Str = None
     """`tic`."""
     alive: Bool = None
@@ -91,9 +85,6 @@ class TicReply(Model, rename="camel"):
     """Session id. It authorises, and is kept out of the repr."""
     last_accessed: Int = None
     """When the session was last used, Unix milliseconds."""
-
-    def __repr__(self) -> str:
-        return f"TicReply(alive={self.alive}, last_accessed={self.last_accessed})"
 
 
 class ErrorFrame(Model):

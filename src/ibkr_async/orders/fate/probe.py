@@ -150,7 +150,7 @@ class _Look:
         try:
             found = await self._reads.live(force=self._force, account_id=self._account_id)
         except IbkrError as error:
-            self.seen.append(f"the live orders (failed: {error})")
+            self.seen.append(f"the live orders (failed: {error.without_advice})")
             return
         seen = self._evidence.take_live_rows(found.orders)
         self.seen.append(f"the live orders ({seen or _NOT_THERE})")
@@ -160,7 +160,7 @@ class _Look:
             try:
                 reply = await self._reads.status(order_id)
             except IbkrError as error:
-                self.seen.append(f"the status of order {order_id} (failed: {error})")
+                self.seen.append(f"the status of order {order_id} (failed: {error.without_advice})")
             else:
                 seen = self._evidence.take_status(reply, order_id)
                 self.seen.append(f"the status ({seen})")
@@ -171,6 +171,6 @@ class _Look:
         try:
             trades = await self._reads.trades()
         except IbkrError as error:
-            self.seen.append(f"the trades (failed: {error})")
+            self.seen.append(f"the trades (failed: {error.without_advice})")
             return
         self.seen.append(f"the trades ({self._evidence.take_trades(trades) or _NOT_THERE})")

@@ -11,12 +11,13 @@ from typing import TypeAlias
 
 import msgspec
 
+from ibkr_async.models.fact import Fact
 from ibkr_async.types import TERMINAL_STATUSES, AccountId, ClientOrderId, Conid, OrderId
 
 _NOTHING = Decimal(0)
 
 
-class Execution(msgspec.Struct, frozen=True, kw_only=True):
+class Execution(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """One fill, merged from every row that IBKR sent about it."""
 
     execution_id: str
@@ -41,7 +42,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """When, Unix milliseconds."""
 
 
-class OrderState(msgspec.Struct, frozen=True, kw_only=True):
+class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """One order as far as it is known. `filled` never falls, and a terminal status is final.
 
     The one exception: a `Cancelled` order that IBKR says has filled all the same becomes `Filled`.
@@ -130,7 +131,7 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True):
 # --- events --------------------------------------------------------------------------------------
 
 
-class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderEvent(Fact, msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something happened to an order."""
 
     at: float

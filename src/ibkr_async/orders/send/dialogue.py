@@ -198,13 +198,14 @@ class SubmitDialogue:
             self._open.clear()
             self._go_on_declining()
         elif isinstance(self.step, SendReply):
-            self._end_unknown(f"yes to question {_names(self.step.question)}: {error}", error)
+            asked = _names(self.step.question)
+            self._end_unknown(f"yes to question {asked}: {error.without_advice}", error)
         elif nothing_was_sent(error):
             self.step = Failed(error)
         elif _is_proven_refusal(error) and not self._shows_reuse(str(error)):
             self.step = Failed(OrderRejectedError(self.coid, str(error)), error)
         else:
-            self._end_unknown(str(error), error)
+            self._end_unknown(error.without_advice, error)
 
     def decide(self, verdict: Verdict) -> None:
         """Take the decision on the question that `AskUser` names."""

@@ -226,7 +226,8 @@ class Dispatch:
         except IbkrError as error:
             if not confirmed or nothing_was_sent(error):
                 raise
-            raise OrderUnknownError(coid, f"yes to reply id {reply_id}: {error}") from error
+            detail = f"yes to reply id {reply_id}: {error.without_advice}"
+            raise OrderUnknownError(coid, detail) from error
         except BaseException:
             if confirmed:
                 warn_unknown(coid, f"given up while yes to reply id {reply_id} was being sent")

@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from ibkr_async.models.fact import Fact
 from ibkr_async.models.streaming import AuthStatus
 
 
-class StreamEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class StreamEvent(Fact, msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Something happened to the stream."""
 
     at: float
