@@ -78,7 +78,7 @@ class _Listener:
         self._port = port
         self._listeners = listeners
         self.make: Callable[[], asyncio.BaseProtocol] | None = None
-        """Gives each connection its protocol; None until the port is served."""
+        """Makes for each connection its protocol; None until the port is served."""
         self.tls: ssl.SSLContext | None = None
 
     @property
