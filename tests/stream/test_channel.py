@@ -164,8 +164,11 @@ EVENTS: Final[dict[tuple[ChannelState, ChannelState], list[tuple[Callable[[], St
     (RENEWING, DOUBTED): [(renewing, "wait 11"), (renewing, "refuse")],
     (RENEWING, ABANDONED): [(renewing_bars, "leave")],
     (LIVE, WANTED): [(live, "driver.lose"), (live, "session_goes")],
-    (LIVE, REQUESTED): [(lambda: live(confirm_timeout_s=100.0), "fall_silent")],
-    (LIVE, RENEWING): [(live, "wait 480"), (lambda: live("smh+1"), "join")],
+    (LIVE, RENEWING): [
+        (live, "wait 480"),
+        (lambda: live(confirm_timeout_s=100.0), "fall_silent"),
+        (lambda: live("smh+1"), "join"),
+    ],
     (LIVE, DOUBTED): [(live, "refuse")],
     (DOUBTED, WANTED): [(doubted, "driver.lose"), (doubted, "session_goes")],
     (DOUBTED, REQUESTED): [(doubted, "wait 30")],

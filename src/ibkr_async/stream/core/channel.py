@@ -10,7 +10,7 @@ server, however many listen. A `Room` is what several channels share where IBKR 
     WANTED                requested
     REQUESTED    lost     asked again               first frame   no answer, refused  given up
     RENEWING     lost                  asked again  first frame   no answer, refused  given up
-    LIVE         lost     fell silent  renewed                    refused             given up
+    LIVE         lost                  asked again                refused             given up
     DOUBTED      lost     asked again               first frame                       given up
     ABANDONED
 
@@ -57,7 +57,7 @@ class Wish(msgspec.Struct, frozen=True):
     target: str = ""
     arguments: Arguments = msgspec.field(default_factory=lambda: NO_ARGUMENTS)
     waits: bool = False
-    """True to wait for room where IBKR serves only so many; else there must be room at once."""
+    """True to wait for room where IBKR serves only so many; else there must be room immediately."""
 
     @property
     def key(self) -> str:
@@ -65,7 +65,7 @@ class Wish(msgspec.Struct, frozen=True):
         return self.topic.key_of(self.target, self.arguments)
 
     def for_target(self, target: int | str) -> Wish:
-        """Give the same wish for another contract or account."""
+        """Return the same wish for another contract or account."""
         return msgspec.structs.replace(self, target=str(target))
 
 
@@ -118,7 +118,7 @@ class ChannelState(Enum):
     REQUESTED = auto()
     """Requested; its first frame is waited for."""
     RENEWING = auto()
-    """Requested anew while its data flows; the first frame after that is waited for."""
+    """Live and requested anew, as its time runs out or it fell silent; its first frame is waited for."""
     LIVE = auto()
     """Its data flows."""
     DOUBTED = auto()
@@ -134,8 +134,7 @@ NEXT_STATES: Final[Mapping[ChannelState, AbstractSet[ChannelState]]] = {
     | {ChannelState.REQUESTED, ChannelState.LIVE, ChannelState.DOUBTED},
     ChannelState.RENEWING: _LOST_OR_GIVEN_UP
     | {ChannelState.RENEWING, ChannelState.LIVE, ChannelState.DOUBTED},
-    ChannelState.LIVE: _LOST_OR_GIVEN_UP
-    | {ChannelState.REQUESTED, ChannelState.RENEWING, ChannelState.DOUBTED},
+    ChannelState.LIVE: _LOST_OR_GIVEN_UP | {ChannelState.RENEWING, ChannelState.DOUBTED},
     ChannelState.DOUBTED: _LOST_OR_GIVEN_UP | {ChannelState.REQUESTED, ChannelState.LIVE},
     ChannelState.ABANDONED: frozenset(),
 }
@@ -325,7 +324,7 @@ def _conid_of(topic: Topic, target: str) -> int:
 
 
 def _put_to(puts: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
-    """Give one call for all; with a single listener, as usual, its own: a loop would cost 15 ns."""
+    """Return one call for all; with a single listener, as usual, its own: a loop would cost 15 ns."""
     if len(puts) == 1:
         return puts[0]
 
@@ -337,7 +336,7 @@ def _put_to(puts: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
 
 
 def _put_for(listener: Listener, wish: Wish, everything: Arguments) -> Callable[[Any], None]:
-    """Give what delivers to one listener; if it wants less than is sent, filter."""
+    """Return what delivers to one listener; if it wants less than is sent, filter."""
     buffer = listener.buffer
     if not wish.topic.fast:
         return _put_rows(buffer, wish, everything)
