@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from ibkr_async.stream.core import channel as module
-from ibkr_async.stream.core.channel import NEXT_STATES, Channel, ChannelState, Listener
+from ibkr_async.stream.core import channel_state as module
+from ibkr_async.stream.core.channel import Channel, Listener
+from ibkr_async.stream.core.channel_state import NEXT_STATES, ChannelState
 from ibkr_async.stream.core.settings import CoreSettings
 from ibkr_async.stream.core.topics import TOPICS
 from stream.core_driver import Driver, make_buffer, smd, wish

@@ -3,7 +3,7 @@
 Responsible for moving each channel along and for saying so. It decides what to request and when;
 what arrives and whether the connection lives is `protocol`'s business. Pure.
 
-Which way a channel can go is the table in `channel`. What is said on the way: `Confirmed`, `Resumed` or
+Which way a channel can go is the table in `channel_state`. What is said on the way: `Confirmed`, `Resumed` or
 `Renewed` with the first frame after a request, whichever says most; `Gap` when data that flowed stops;
 `SubscriptionFailed` when it has never flowed and is refused or not answered.
 
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from ibkr_async.errors import SubscriptionError
 from ibkr_async.stream.core.addressing import may_request
 from ibkr_async.stream.core.agenda import Agenda
-from ibkr_async.stream.core.channel import NEVER, ChannelState
+from ibkr_async.stream.core.channel import NEVER
+from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.events import (
     Confirmed,
     Gap,

@@ -50,7 +50,8 @@ from ibkr_async.errors import ClosedError, SubscriptionError
 from ibkr_async.models.base import convert
 from ibkr_async.models.streaming import AuthStatus, SystemMessage, read_auth_status
 from ibkr_async.stream.core.addressing import addressee
-from ibkr_async.stream.core.channel import ANY_CONID, ChannelState
+from ibkr_async.stream.core.channel import ANY_CONID
+from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.events import (
     AuthStatusChanged,
     BadFrame,
