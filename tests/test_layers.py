@@ -53,6 +53,7 @@ PURE = (
     "stream.socket.close_codes",
     "stream.core.registry",
     "stream.core.agenda",
+    "stream.core.channel_state",
     "stream.core.reconnecting",
     "stream.core.seldom",
     "stream.core.lifecycle",

@@ -1,75 +1,63 @@
-"""Who is due when, against a list that is searched whole."""
-
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.stream.core.agenda import Agenda
-from ibkr_async.stream.core.channel import NEVER
+from ibkr_async.stream.core.channel import NEVER, Channel
+from ibkr_async.stream.core.topics import TOPICS
+
+times = st.sampled_from([NEVER, *map(float, range(8))])
+changes = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("note drop take".split()), times))  # noqa: SIM905 - as it reads
 
 
-@dataclass
-class Entry:
-    """What the agenda looks at of a channel."""
-
-    due: float = NEVER
-    listed_at: float = NEVER
+def some_channels(count: int) -> list[Channel]:
+    """Channels that are not due."""
+    return [Channel(TOPICS["smd"], str(number)) for number in range(count)]
 
 
-Step = tuple[str, int, float]
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["note", "note", "never", "drop", "take", "later"]),
-        st.integers(0, 5),
-        st.sampled_from([0.0, 1.0, 1.5, 2.0, 7.0]),
-    ),
-    max_size=60,
-)
-
-
-@given(steps=STEPS)
-def test_the_earliest_is_always_known_and_what_is_taken_is_due(steps: list[Step]) -> None:
-    """Whatever was noted, postponed, dropped and taken before."""
-    agenda: Any = Agenda()
-    entries, listed = [Entry() for _ in range(6)], [False] * 6
-    for what, index, at in steps:
-        entry = entries[index]
-        if what in {"note", "never"}:
-            entry.due, listed[index] = at if what == "note" else NEVER, True
-            agenda.note(entry)
-        elif what == "later":
-            for other, is_listed in zip(entries, listed, strict=True):
-                other.due += at if is_listed else 0.0
-            agenda.settle()
-        elif what == "drop":
-            listed[index] = False
-            agenda.drop(entry)
-        else:
-            expected = sorted(
-                other.due
-                for other, on in zip(entries, listed, strict=True)
-                if on and other.due <= at
-            )
+@given(changes)
+def test_the_earliest_is_always_known(script: list[tuple[int, str, float]]) -> None:
+    """Whatever gets earlier, later, forgotten or served: as if every channel were looked at."""
+    agenda, channels = Agenda(), some_channels(6)
+    listed: set[Channel] = set()
+    for number, verb, at in script:
+        channel = channels[number]
+        if verb == "take":
             taken = agenda.take_due(at)
-            assert [other.due for other in taken] == expected
-            for other in taken:
-                other.due = at + 1.0
-                agenda.note(other)
-        known = [other.due for other, on in zip(entries, listed, strict=True) if on]
-        assert agenda.next_due == min(known, default=NEVER)
+            assert [one.due for one in taken] == sorted(
+                one.due for one in listed if one.due <= at and one.due != NEVER
+            )
+            for one in taken:
+                one.act_at = NEVER
+            listed -= set(taken)
+        else:
+            channel.act_at = at if verb == "note" else NEVER
+            (listed.add if verb == "note" else listed.discard)(channel)
+            (agenda.note if verb == "note" else agenda.drop)(channel)
+        assert agenda.next_due == min((one.due for one in listed), default=NEVER)
 
 
-def test_dead_entries_are_cleared_away() -> None:
-    """Ten thousand channels that come and go leave nothing behind."""
-    agenda: Any = Agenda()
-    for number in range(10_000):
-        entry = Entry(due=float(number % 7))
-        agenda.note(entry)
-        agenda.drop(entry)
+def test_forgotten_channels_are_not_kept() -> None:
+    """A day of short subscriptions does not fill the memory until their times have come."""
+    agenda = Agenda()
+    for channel in some_channels(10_000):
+        channel.act_at = 480.0
+        agenda.note(channel)
+        channel.act_at = NEVER
+        agenda.drop(channel)
 
-    assert agenda.next_due == NEVER
-    assert len(agenda._entries) < 200  # what is held is not visible from outside
+    assert len(agenda._entries) <= 100
+
+
+def test_times_that_change_again_and_again_are_not_kept() -> None:
+    """Each renewal makes two entries; the old ones go as time goes by."""
+    agenda, (channel,) = Agenda(), some_channels(1)
+    for second in range(0, 48_000, 480):
+        channel.act_at, channel.renew_at = second + 10.0, second + 480.0
+        agenda.note(channel)
+        channel.act_at = NEVER
+        agenda.note(channel)
+        agenda.take_due(second + 480.0)
+
+    assert len(agenda._entries) <= 2

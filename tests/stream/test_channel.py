@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from ibkr_async.stream.core import channel as module
-from ibkr_async.stream.core.channel import NEXT_STATES, Channel, ChannelState, Listener
+from ibkr_async.stream.core import channel_state as module
+from ibkr_async.stream.core.channel import Channel, Listener
+from ibkr_async.stream.core.channel_state import NEXT_STATES, ChannelState
 from ibkr_async.stream.core.settings import CoreSettings
 from ibkr_async.stream.core.topics import TOPICS
 from stream.core_driver import Driver, make_buffer, smd, wish
@@ -164,8 +165,11 @@ EVENTS: Final[dict[tuple[ChannelState, ChannelState], list[tuple[Callable[[], St
     (RENEWING, DOUBTED): [(renewing, "wait 11"), (renewing, "refuse")],
     (RENEWING, ABANDONED): [(renewing_bars, "leave")],
     (LIVE, WANTED): [(live, "driver.lose"), (live, "session_goes")],
-    (LIVE, REQUESTED): [(lambda: live(confirm_timeout_s=100.0), "fall_silent")],
-    (LIVE, RENEWING): [(live, "wait 480"), (lambda: live("smh+1"), "join")],
+    (LIVE, RENEWING): [
+        (live, "wait 480"),
+        (lambda: live(confirm_timeout_s=100.0), "fall_silent"),
+        (lambda: live("smh+1"), "join"),
+    ],
     (LIVE, DOUBTED): [(live, "refuse")],
     (DOUBTED, WANTED): [(doubted, "driver.lose"), (doubted, "session_goes")],
     (DOUBTED, REQUESTED): [(doubted, "wait 30")],

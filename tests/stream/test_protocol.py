@@ -430,6 +430,17 @@ def test_frame_of_another_contract_than_its_topic_says_is_reported_and_not_deliv
     assert driver.core.stats.bad == 1
 
 
+@pytest.mark.parametrize(
+    ("conid", "bars"), [("1", 1), ('"1"', 1), ('"x"', 1), ("null", 1), ("2", 0)]
+)
+def test_bars_may_name_their_contract_as_text_or_not_at_all(conid: str, bars: int) -> None:
+    """Only another contract is refused."""
+    driver, listener = connected("smh+1")
+    driver.receive(f'{{"serverId":"7","conid":{conid},"data":[],"topic":"smh+1"}}')
+
+    assert len(listener.buffer.take_all()) == bars
+
+
 def test_frames_of_a_combination_may_name_any_contract() -> None:
     """Which one of its legs, if any, is not documented."""
     driver, listener = connected("smd+28812380;;;265598/1,8314/-1")

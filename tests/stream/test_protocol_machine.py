@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ibkr_async.stream.core.channel import NEVER, ChannelState, Listener
+from ibkr_async.stream.core.channel import NEVER, Listener
+from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.protocol import Phase
 from ibkr_async.stream.core.registry import route_of
 from stream.core_driver import GREETING, READY, Driver, earliest_due, make_buffer, wish

@@ -392,13 +392,9 @@ class Stream(Feeds):
     async def _drive(self, connection: SocketConnection) -> Loss:
         """Send what the core wants sent and keep its deadlines; return how it ended."""
         core = self._core
-        due: float | None = 0.0
         while True:
             self._wake.clear()
-            # Finding the next deadline looks at every channel. One that has moved closer meanwhile
-            # is found below, before the waiting.
-            if due is not None and self._clock() >= due:
-                core.deadline_reached(self._clock())
+            core.deadline_reached(self._clock())
             dead = self._publish_events()
             if not await self._send_frames(connection):
                 return Loss(1006, "a frame could not be sent in time")

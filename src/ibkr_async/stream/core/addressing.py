@@ -13,7 +13,7 @@ not know its own before the answer. So:
    and among those left the oldest request is served first: the socket keeps order.
 3. From then on `serverId` decides alone.
 4. An answer that fits nobody is of a request that was given up before the server had named it: it
-   occupies one of the five places until `umh+serverId` is sent, which is done at once.
+   occupies one of the five places until `umh+serverId` is sent, which is done immediately.
 
 Responsible for these rules. They hold whatever the frames turn out to carry: no recording of `smh` newer
 than 2021 is public. Pure.
@@ -46,7 +46,7 @@ def may_request(channel: Channel) -> bool:
 
 
 def addressee(channels: Sequence[Channel], topic: str, wire: Mapping[str, Any]) -> Channel | None:
-    """Find the channel of a frame among those that its topic may mean; None when it is nobody's."""
+    """Return the channel of a frame among those that its topic may mean; None when it is nobody's."""
     if not channels:
         return None
     if channels[0].topic.numbered:
@@ -60,7 +60,7 @@ def addressee(channels: Sequence[Channel], topic: str, wire: Mapping[str, Any]) 
 
 
 def _answered(namesakes: Sequence[Channel], wire: Mapping[str, Any]) -> Channel | None:
-    """Find whose frame this is among the channels whose frames all carry the same topic."""
+    """Return whose frame this is among the channels whose frames all carry the same topic."""
     server_id = str(wire.get("serverId") or "")
     if server_id:
         for channel in namesakes:

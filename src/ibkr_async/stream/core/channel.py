@@ -2,20 +2,8 @@
 
 A `Wish` is one topic that a consumer wants. A `Listener` is that consumer: a buffer and the wishes
 that feed it. A `Channel` is what all wishes for one topic share: at most one subscription at the
-server, however many listen. A `Room` is what several channels share where IBKR serves only so many.
-
-**A channel's state** changes along this table and no other way; `Channel.become` refuses the rest::
-
-    from, to     WANTED   REQUESTED    RENEWING     LIVE          DOUBTED             ABANDONED
-    WANTED                requested
-    REQUESTED    lost     asked again               first frame   no answer, refused  given up
-    RENEWING     lost                  asked again  first frame   no answer, refused  given up
-    LIVE         lost     fell silent  renewed                    refused             given up
-    DOUBTED      lost     asked again               first frame                       given up
-    ABANDONED
-
-*Lost* is the connection, or the brokerage session. *Given up* leads to ABANDONED only where the server
-has not said the number by which to give it up; every other channel that nobody wants is forgotten.
+server, however many listen; the way that it goes is `channel_state`. A `Room` is what several channels
+share where IBKR serves only so many.
 
 Responsible for what is known of each, and for who gets what of an update. It decides nothing: what
 is sent when is `lifecycle`. Pure.
@@ -23,18 +11,24 @@ is sent when is `lifecycle`. Pure.
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from functools import cache, partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ibkr_async.stream.core.channel_state import (
+    AWAITING,
+    FLOWING,
+    NEXT_STATES,
+    OUTSTANDING,
+    ChannelState,
+)
 from ibkr_async.stream.core.sharing import narrow, unite
 from ibkr_async.stream.core.topic_row import NO_ARGUMENTS, Arguments, Target, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
     from ibkr_async.feeds.buffer import Buffer
@@ -57,7 +51,7 @@ class Wish(msgspec.Struct, frozen=True):
     target: str = ""
     arguments: Arguments = msgspec.field(default_factory=lambda: NO_ARGUMENTS)
     waits: bool = False
-    """True to wait for room where IBKR serves only so many; else there must be room at once."""
+    """True to wait for room where IBKR serves only so many; else there must be room immediately."""
 
     @property
     def key(self) -> str:
@@ -65,7 +59,7 @@ class Wish(msgspec.Struct, frozen=True):
         return self.topic.key_of(self.target, self.arguments)
 
     def for_target(self, target: int | str) -> Wish:
-        """Give the same wish for another contract or account."""
+        """Return the same wish for another contract or account."""
         return msgspec.structs.replace(self, target=str(target))
 
 
@@ -108,43 +102,6 @@ class Listener:
         """Put a marker between the data, if this consumer wants markers."""
         if self.markers:
             self.buffer.mark(marker)
-
-
-class ChannelState(Enum):
-    """Where a channel stands with the server. The module's text has the table of transitions."""
-
-    WANTED = auto()
-    """Not requested on this connection."""
-    REQUESTED = auto()
-    """Requested; its first frame is waited for."""
-    RENEWING = auto()
-    """Requested anew while its data flows; the first frame after that is waited for."""
-    LIVE = auto()
-    """Its data flows."""
-    DOUBTED = auto()
-    """Refused or not answered. It may be answered late, and is asked for again after a while."""
-    ABANDONED = auto()
-    """Nobody wants it, and it has a place at the server until the server says its number."""
-
-
-_LOST_OR_GIVEN_UP: Final = frozenset({ChannelState.WANTED, ChannelState.ABANDONED})
-NEXT_STATES: Final[Mapping[ChannelState, AbstractSet[ChannelState]]] = {
-    ChannelState.WANTED: {ChannelState.REQUESTED},
-    ChannelState.REQUESTED: _LOST_OR_GIVEN_UP
-    | {ChannelState.REQUESTED, ChannelState.LIVE, ChannelState.DOUBTED},
-    ChannelState.RENEWING: _LOST_OR_GIVEN_UP
-    | {ChannelState.RENEWING, ChannelState.LIVE, ChannelState.DOUBTED},
-    ChannelState.LIVE: _LOST_OR_GIVEN_UP
-    | {ChannelState.REQUESTED, ChannelState.RENEWING, ChannelState.DOUBTED},
-    ChannelState.DOUBTED: _LOST_OR_GIVEN_UP | {ChannelState.REQUESTED, ChannelState.LIVE},
-    ChannelState.ABANDONED: frozenset(),
-}
-"""The table of transitions."""
-
-# Tuples: an enum's member is found in one by identity, in a set by a hash that costs more.
-_FLOWING: Final = (ChannelState.LIVE, ChannelState.RENEWING)
-_AWAITING: Final = (ChannelState.REQUESTED, ChannelState.RENEWING, ChannelState.DOUBTED)
-_OUTSTANDING: Final = (ChannelState.REQUESTED, ChannelState.RENEWING, ChannelState.ABANDONED)
 
 
 class Room:
@@ -272,17 +229,17 @@ class Channel:
     @property
     def flows(self) -> bool:
         """Tell whether its data comes, so that an interruption is a gap."""
-        return self.state in _FLOWING
+        return self.state in FLOWING
 
     @property
     def awaiting(self) -> bool:
         """Tell whether its next frame would be the first since a request."""
-        return self.state in _AWAITING
+        return self.state in AWAITING
 
     @property
     def outstanding(self) -> bool:
         """Tell whether the server's next answer may be the one to this request."""
-        return self.state in _OUTSTANDING
+        return self.state in OUTSTANDING
 
     def become(self, state: ChannelState) -> None:
         """Go over to another state, and tell those who count. Errors: `ValueError` off the table."""
@@ -325,7 +282,7 @@ def _conid_of(topic: Topic, target: str) -> int:
 
 
 def _put_to(puts: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
-    """Give one call for all; with a single listener, as usual, its own: a loop would cost 15 ns."""
+    """Return one call for all; with a single listener, as usual, its own: a loop would cost 15 ns."""
     if len(puts) == 1:
         return puts[0]
 
@@ -337,7 +294,7 @@ def _put_to(puts: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
 
 
 def _put_for(listener: Listener, wish: Wish, everything: Arguments) -> Callable[[Any], None]:
-    """Give what delivers to one listener; if it wants less than is sent, filter."""
+    """Return what delivers to one listener; if it wants less than is sent, filter."""
     buffer = listener.buffer
     if not wish.topic.fast:
         return _put_rows(buffer, wish, everything)

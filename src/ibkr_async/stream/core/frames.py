@@ -44,13 +44,21 @@ def read_frame(frame: bytes, largest: int) -> tuple[str, dict[str, Any]]:
     return topic, wire
 
 
+def conid_in(wire: dict[str, Any]) -> int | None:
+    """Return the contract that a frame names, written as a number or as text; None when it names none."""
+    conid = wire.get("conid")
+    if isinstance(conid, str) and conid.isdecimal():
+        return int(conid)
+    return conid if isinstance(conid, int) else None
+
+
 def sample(frame: bytes) -> str:
     """Show the beginning of a frame, without session ids: those authorise, and `tic` answers have one."""
     return _SESSION_ID.sub("***", frame[:_SAMPLE].decode(errors="replace"))
 
 
 def words_of(error: str) -> list[str]:
-    """Give the words of an error text that may name a topic; a bare `str` there is just a word."""
+    """Return the words of an error text that may name a topic; a bare `str` there is just a word."""
     return [word for word in re.split(r"[\s\"',:;]+", error) if "+" in word]
 
 

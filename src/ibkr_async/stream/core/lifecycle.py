@@ -3,7 +3,7 @@
 Responsible for moving each channel along and for saying so. It decides what to request and when;
 what arrives and whether the connection lives is `protocol`'s business. Pure.
 
-Which way a channel can go is the table in `channel`. What is said on the way: `Confirmed`, `Resumed` or
+Which way a channel can go is the table in `channel_state`. What is said on the way: `Confirmed`, `Resumed` or
 `Renewed` with the first frame after a request, whichever says most; `Gap` when data that flowed stops;
 `SubscriptionFailed` when it has never flowed and is refused or not answered.
 
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from ibkr_async.errors import SubscriptionError
 from ibkr_async.stream.core.addressing import may_request
 from ibkr_async.stream.core.agenda import Agenda
-from ibkr_async.stream.core.channel import NEVER, ChannelState
+from ibkr_async.stream.core.channel import NEVER
+from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.events import (
     Confirmed,
     Gap,
@@ -87,7 +88,7 @@ class Lifecycle:
             # A second request would take a second place and come under another number.
             self._give_up(channel)
             channel.server_id = ""
-            self._request_anew(channel, now)
+            self._request(channel, now)
 
     def unsubscribe(self, key: str, listener: Listener, now: float) -> None:
         """Take a wish back; the last one to leave tells the server."""
@@ -215,11 +216,9 @@ class Lifecycle:
             if not channel.on_wire:
                 return
 
-    def _request(
-        self, channel: Channel, now: float, state: ChannelState = ChannelState.REQUESTED
-    ) -> None:
+    def _request(self, channel: Channel, now: float) -> None:
         self._send_request(channel)
-        channel.become(state)
+        channel.become(ChannelState.RENEWING if channel.flows else ChannelState.REQUESTED)
         channel.requested_at = channel.started_at = now
         channel.act_at = now + self._settings.confirm_timeout_s
         if channel.topic.watched:
@@ -294,16 +293,15 @@ class Lifecycle:
         lifetime = channel.topic.lifetime_s
         if lifetime is not None and channel.flows and now - channel.started_at > lifetime:
             self._open_gap(channel, "its lifetime ended before it was renewed", now)
+        # Remembered, since the answer hides what it heals.
+        is_silent = channel.topic.watched and not channel.spoke
+        channel.silent_s = now - channel.heard_at if is_silent else 0.0
+        self._ask_again(channel, now)
+
+    def _ask_again(self, channel: Channel, now: float) -> None:
         if self._settings.unsubscribe_to_renew:
             self._give_up(channel)
-        self._request_anew(channel, now)
-
-    def _request_anew(self, channel: Channel, now: float) -> None:
-        """Ask again, and remember for how long nothing had come: the answer hides what it heals."""
-        watched = channel.topic.watched and not channel.spoke
-        channel.silent_s = now - channel.heard_at if watched else 0.0
-        renews = ChannelState.RENEWING if channel.flows else ChannelState.REQUESTED
-        self._request(channel, now, renews)
+        self._request(channel, now)
 
     def _look_at_silence(self, channel: Channel, now: float) -> None:
         """Ask again for a topic that used to be busy and says nothing, as it may have stalled."""
@@ -317,9 +315,7 @@ class Lifecycle:
         for listener in channel.wishes:
             listener.mark(stale)
         self._open_gap(channel, "it was busy and fell silent", now, silent_s)
-        if self._settings.unsubscribe_to_renew:
-            self._give_up(channel)
-        self._request(channel, now)
+        self._ask_again(channel, now)
 
     def fail(self, channel: Channel, detail: str, now: float) -> None:
         """A channel was refused or did not answer: ask again later, unless nobody is left to ask for."""

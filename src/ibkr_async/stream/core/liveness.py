@@ -49,7 +49,7 @@ class Liveness:
         return min(self._tic_at, self.heard_at + silence)
 
     def check(self, now: float) -> str:
-        """Do what is due; give the reason why the connection is dead, or nothing."""
+        """Do what is due; return the reason why the connection is dead, or nothing."""
         settings = self._settings
         if self._greet_by is not None:
             late = now >= self._greet_by

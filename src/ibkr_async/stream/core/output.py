@@ -20,14 +20,14 @@ class Output:
     def __init__(self, stats: CoreStats, unix: Callable[[float], float]) -> None:
         self.wants_attention = False
         self.unix = unix
-        """Gives the Unix seconds of a time on the core's clock, for the `at` of events."""
+        """Returns the Unix seconds of a time on the core's clock, for the `at` of events."""
         self._stats = stats
         self._events: list[StreamEvent] = []
         self._frames: list[str] = []
 
     @property
     def has_frames(self) -> bool:
-        """True while frames wait to be sent."""
+        """Tell whether frames wait to be sent."""
         return bool(self._frames)
 
     def emit(self, event: StreamEvent) -> None:

@@ -50,7 +50,8 @@ from ibkr_async.errors import ClosedError, SubscriptionError
 from ibkr_async.models.base import convert
 from ibkr_async.models.streaming import AuthStatus, SystemMessage, read_auth_status
 from ibkr_async.stream.core.addressing import addressee
-from ibkr_async.stream.core.channel import ANY_CONID, ChannelState
+from ibkr_async.stream.core.channel import ANY_CONID
+from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.events import (
     AuthStatusChanged,
     BadFrame,
@@ -62,7 +63,14 @@ from ibkr_async.stream.core.events import (
     StreamEvent,
     UnknownFrame,
 )
-from ibkr_async.stream.core.frames import UNREADABLE, read_envelope, read_frame, sample, words_of
+from ibkr_async.stream.core.frames import (
+    UNREADABLE,
+    conid_in,
+    read_envelope,
+    read_frame,
+    sample,
+    words_of,
+)
 from ibkr_async.stream.core.lifecycle import Lifecycle
 from ibkr_async.stream.core.liveness import Liveness
 from ibkr_async.stream.core.output import Output
@@ -224,7 +232,7 @@ class StreamCore:
 
     @property
     def wants_attention(self) -> bool:
-        """True when there are events or frames to take."""
+        """Tell whether there are events or frames to take."""
         return self._output.wants_attention
 
     def events(self) -> list[StreamEvent]:
@@ -290,7 +298,7 @@ class StreamCore:
                 self._report_bad(channel.key, str(error), frame, now)
                 continue
             if update.conid != channel.conid and not self._may_name(channel, update.conid):
-                self._take_odd(channel, update.conid, frame, now)
+                self._take_odd(channel, frame, now)
                 continue
             update.raw = frame
             channel.spoke = True
@@ -298,15 +306,13 @@ class StreamCore:
                 self._lifecycle.first_frame(channel, now)
             channel.put(update)
 
-    def _may_name(self, channel: Channel, conid: object) -> bool:
+    def _may_name(self, channel: Channel, conid: int | None) -> bool:
         """Tell whether a frame of a channel may be about this contract."""
         return conid is not None and channel.conid in (ANY_CONID, conid)
 
-    def _take_odd(self, channel: Channel, conid: int | None, frame: bytes, now: float) -> None:
+    def _take_odd(self, channel: Channel, frame: bytes, now: float) -> None:
         """Take a frame that ends like market data and names no contract, or another one."""
-        if conid is not None:
-            self._report_bad(channel.key, f"it is about contract {conid}", frame, now)
-        elif len(frame) == channel.frame_without_payload:
+        if len(frame) == channel.frame_without_payload:
             self.stats.without_payload += 1
         else:
             # An error that names this topic would decode just as well.
@@ -370,9 +376,9 @@ class StreamCore:
         if len(wire) == 1:
             self.stats.without_payload += 1
             return
-        conid = wire.get("conid")
+        conid = conid_in(wire)
         if conid is not None and not self._may_name(channel, conid):
-            self._report_bad(topic, f"it is about contract {conid!r:.40}", frame, now)
+            self._report_bad(topic, f"it is about contract {conid}", frame, now)
             return
         if row.read is None:
             items: Sequence[Any] = (channel.decode(frame),)

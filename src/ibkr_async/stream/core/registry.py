@@ -25,7 +25,7 @@ _MOST_PARTS: Final = 4
 
 
 def route_of(key: str) -> bytes:
-    """Give that by which the frames of a topic are recognised.
+    """Return that by which the frames of a topic are recognised.
 
     Shape: their last `ENDING` bytes, `pic":"smd+265598"}`, if those are the same in all of them and hold
     the whole topic with the quote before it; else the topic alone, as for `smd+756733@ISLAND`.
@@ -154,7 +154,7 @@ class Registry:
         if topic.group_of(wish.target):
             raise SubscriptionError(
                 wish.key,
-                f"{open_now[0]} is open, and IBKR ends all ladders of an account at once, without "
+                f"{open_now[0]} is open, and IBKR ends all ladders of an account together, without "
                 "naming a contract: one contract at a time for each account. Possible are more "
                 "consumers of the same ladder, ladders of other accounts, and when_full='wait', which "
                 "begins when the open one is closed",

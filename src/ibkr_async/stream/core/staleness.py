@@ -7,7 +7,7 @@ A quiet market is silent and healthy; a stalled topic looks just the same. What 
 * How busy the topic was before. Time is cut into periods of 5 s; a topic that spoke in at least six of
   the last twelve and then says nothing for 60 s is suspicious. One that trades twice a minute never is.
 
-A suspicious topic is asked for again, at once and alone. Its first frame then comes even in a closed
+A suspicious topic is asked for again, immediately and alone. Its first frame then comes even in a closed
 market, so that a wrong suspicion (the close, where no hours are known) costs one request and one short
 `Gap`; the topic must then have been busy anew before it is suspected again. That is never sooner than
 after 90 s, well within the limit of one request in 30 s for each topic.
@@ -73,7 +73,7 @@ class Staleness:
         self._look_at += grace_s
 
     def look(self, channel: Channel) -> float | None:
-        """Note whether a channel has spoken in this period; give the seconds of a suspicious silence."""
+        """Note whether a channel has spoken in this period; return the seconds of a suspicious silence."""
         if channel.spoke:
             channel.spoke = False
             channel.busy = min(_PERIODS, max(0, channel.busy - channel.idle) + 1)

@@ -80,7 +80,7 @@ def split_frames(read: bytes, at: int, until: int, largest: int, frames: list[by
 
 
 def frame_size(header: bytes | bytearray) -> int | None:
-    """Give the length of a frame with its header; None when the header is not complete."""
+    """Return the length of a frame with its header; None when the header is not complete."""
     if len(header) < 2:  # noqa: PLR2004 - the shortest header
         return None
     length = header[1] & _LENGTH
