@@ -16,6 +16,7 @@ import random as _random
 import secrets
 import socket
 import time
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import anyio
@@ -71,6 +72,10 @@ class Threads(Protocol):
 
         Errors: what the function raises. Cancellation: waits for the function to end.
         """
+        ...
+
+    def serial(self, name: str) -> Executor:
+        """Return an executor that does one thing after the other; `shutdown` it in the end."""
         ...
 
 
@@ -160,6 +165,10 @@ class RealThreads:
     async def run(self, function: Callable[[Unpack[Arguments]], T], *args: *Arguments) -> T:
         """Run it in a worker thread."""
         return await anyio.to_thread.run_sync(function, *args)
+
+    def serial(self, name: str) -> Executor:
+        """Return an executor with one thread of that name."""
+        return ThreadPoolExecutor(1, name)
 
 
 class RealNetwork:

@@ -14,7 +14,7 @@ from ibkr_async.auth import OAuthFlow
 from ibkr_async.cli.oauth.callback import CallbackListener
 from ibkr_async.errors import AuthError
 from ibkr_async.simulator import Simulator
-from ibkr_async.simulator.login.authorize_page import AuthorizePage, Screen
+from ibkr_async.simulator.login.authorize_page import AuthorizePage, PageAnswer
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import ThirdPartyFlow
 from ibkr_async.simulator.login.verifier import Verified
@@ -66,13 +66,13 @@ def ask(flow: ThirdPartyFlow) -> Ask:
     return ask
 
 
-def sign_in(page: AuthorizePage, token: str, **more: str) -> Screen:
+def sign_in(page: AuthorizePage, token: str, **more: str) -> PageAnswer:
     """Fill in the first form as the demo user."""
     form = {"step": "sign_in", "oauth_token": token, "username": "demo", "password": "demo"}
     return page.submit({**form, **more}, NOW)
 
 
-def decide(page: AuthorizePage, token: str, decision: str, **more: str) -> Screen:
+def decide(page: AuthorizePage, token: str, decision: str, **more: str) -> PageAnswer:
     """Fill in the second form."""
     form = {"step": "decide", "oauth_token": token, "ticket": "ticket1", "decision": decision}
     return page.submit({**form, **more}, NOW)

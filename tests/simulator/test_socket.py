@@ -252,7 +252,7 @@ async def test_market_data_expires_silently(sim: Simulator, gateway_peer: Peer) 
         await greeted(websocket)
         await websocket.send(SMD)
         await receive_topic(websocket, f"smd+{AAPL}")
-        feeds = sim._running.floor.open_feeds[0]
+        feeds = sim._running.floor.screens[0]
         await gateway_peer.call("POST", "/tickle")
         sim.shift_clock(300)
         assert feeds.quotes.open
@@ -269,7 +269,7 @@ async def test_unsubscribing_and_rest_silence_streams(sim: Simulator, gateway_pe
     """`umd`, REST unsubscribe and unsubscribeall all stop the socket's streams."""
     async with gateway_peer.socket(await gateway_peer.ready()) as websocket:
         await greeted(websocket)
-        feeds = sim._running.floor.open_feeds[0]
+        feeds = sim._running.floor.screens[0]
         ends: list[tuple[str, str, Any]] = [
             ("POST", "/iserver/marketdata/unsubscribe", {"conid": AAPL}),
             ("GET", "/iserver/marketdata/unsubscribeall", None),
@@ -390,7 +390,7 @@ async def test_lost_brokerage_session_is_announced_and_streams_stop(
         assert lost["args"] == {"authenticated": False, "established": False, "competing": True}
         assert silent["topic"] == "tic"
         assert won["args"]["authenticated"] is True
-        assert not sim._running.floor.open_feeds[0].quotes.open
+        assert not sim._running.floor.screens[0].quotes.open
 
 
 async def test_second_socket_of_a_session_shares_the_fields(
@@ -445,7 +445,7 @@ async def test_client_that_vanishes_is_noted(sim: Simulator, gateway_peer: Peer)
         websocket.transport.abort()
 
         assert (await settled(sim)).client_close_code == 1006
-    assert not sim._running.floor.open_feeds
+    assert not sim._running.floor.screens
 
 
 async def test_logout_closes_the_sockets_of_that_login(sim: Simulator, gateway_peer: Peer) -> None:

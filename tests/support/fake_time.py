@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from ibkr_async.testing.virtual import InlineThreads
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ibkr_async.world import Clock, Random
-
-T = TypeVar("T")
 
 
 class FakeTime:
@@ -81,28 +79,6 @@ class _Written(bytes):
 
     def hex(self, *_args: object) -> str:
         return self.decode()
-
-
-class InlineThreads:
-    """A `Threads` without threads."""
-
-    async def run(self, function: Callable[..., T], *args: object) -> T:
-        """Call the function."""
-        return function(*args)
-
-    def serial(self, name: str) -> Executor:
-        """Return an executor that does immediately what is submitted."""
-        return _OnTheSpot()
-
-
-class _OnTheSpot(Executor):
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - as an executor does
-            future.set_exception(error)
-        return future
 
 
 def fake_world(clock: Clock | None = None, random: Random | None = None) -> World:

@@ -49,7 +49,7 @@ class SocketDriver:
             emit=self.texts.append,
             close=self.closed_with.append,
         )
-        self.floor.open_feeds.append(feeds)
+        self.floor.screens.append(feeds)
         return feeds
 
     def ask(self, text: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from ibkr_async import Answers, Client, MarketOrder, Side
+from ibkr_async.errors import OrderError
 from ibkr_async.simulator import Simulator, SimulatorSettings
 from ibkr_async.testing import run_virtual
 
@@ -32,18 +33,27 @@ class Day(NamedTuple):
     virtual_s: float
 
 
-def live_through(hours: float, seed: int, *, before: Callable[[], None] | None = None) -> Day:
-    """Live through a day. `before` is called when the loop runs and nothing is open yet."""
+def live_through(
+    hours: float,
+    seed: int,
+    *,
+    faults: bool = False,
+    before: Callable[[], None] | None = None,
+) -> Day:
+    """Live through a day, with or without a nemesis.
+
+    `before` is called when the loop runs and nothing is open yet.
+    """
 
     async def main(world: World) -> Day:
         if before is not None:
             before()
-        return await _day(world, hours, seed)
+        return await _day(world, hours, seed, faults=faults)
 
     return run_virtual(main, seed=seed)
 
 
-async def _day(world: World, hours: float, seed: int) -> Day:
+async def _day(world: World, hours: float, seed: int, *, faults: bool) -> Day:
     settings = SimulatorSettings(tick_s=1.0)
     async with (
         Simulator(seed=seed, settings=settings, world=world) as sim,
@@ -52,11 +62,13 @@ async def _day(world: World, hours: float, seed: int) -> Day:
         bot = Bot(ib, world)
         parts = (bot.quotes, bot.fills, bot.events, bot.orders)
         tasks = [asyncio.create_task(part(), name=part.__name__) for part in parts]
+        if faults:
+            tasks.append(asyncio.create_task(nemesis(sim), name="nemesis"))
         await asyncio.sleep(hours * 3600)
         for task in tasks:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(each) for each in ended] == [asyncio.CancelledError] * len(parts), ended
+    assert [type(each) for each in ended] == [asyncio.CancelledError] * len(tasks), ended
     return Day(bot.digest.hexdigest(), bot.counts, world.clock.monotonic())
 
 
@@ -97,9 +109,28 @@ class Bot:
             await asyncio.sleep(ORDER_EVERY_S)
             for side in (Side.BUY, Side.SELL):
                 order = MarketOrder(contract.conid, side, 1)
-                live = await self._ib.orders.submit(order, answers=Answers.allow("o163", "o10151"))
-                self._note("orders", str(side), *(leg.order_id for leg in live.legs))
+                try:
+                    live = await self._ib.orders.submit(
+                        order, answers=Answers.allow("o163", "o10151")
+                    )
+                except OrderError as error:
+                    self._note("failures", repr(error))
+                else:
+                    self._note("orders", str(side), *(leg.order_id for leg in live.legs))
+
+
+async def nemesis(sim: Simulator) -> None:
+    """Cut what can be cut, at moments that only the virtual clock decides."""
+    while True:
+        await asyncio.sleep(ORDER_EVERY_S / 2)
+        sim.drop_sockets()
+        await asyncio.sleep(ORDER_EVERY_S / 4)
+        sim.drop_next("/iserver/account/*/orders", after=True)
+        await asyncio.sleep(ORDER_EVERY_S / 8)
+        sim.drop_sockets(1012)
+        sim.drop_next("/tickle")
+        sim.expire_token()
 
 
 if __name__ == "__main__":
-    sys.stdout.write(live_through(float(sys.argv[1]), int(sys.argv[2])).digest)
+    sys.stdout.write(live_through(float(sys.argv[1]), int(sys.argv[2]), faults=True).digest)

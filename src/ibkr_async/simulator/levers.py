@@ -46,7 +46,7 @@ class StreamLevers(ABC):
     @property
     def streams(self) -> list[list[str]]:
         """Full topics that are running, for each socket that is bound to a session."""
-        return [feeds.topics for feeds in self._running.floor.open_feeds]
+        return [screen.topics for screen in self._running.floor.screens]
 
     @property
     def prompt_answers(self) -> list[dict[str, Any]]:
@@ -133,5 +133,5 @@ class StreamLevers(ABC):
         self._running.hub.push(frame({"error": error} | told))
 
     def _say(self, topic: str, args: Any) -> None:
-        for feeds in list(self._running.floor.open_feeds):
-            feeds.outlet.send_args(topic, args)
+        for screen in list(self._running.floor.screens):
+            screen.say(topic, args)

@@ -7,8 +7,9 @@ reach for the machine's clock, chance or threads.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, TypeVarTuple, Unpack
 
 from ibkr_async.testing.loop import VirtualClock, virtual_loop
 from ibkr_async.testing.memory import MemoryNetwork
@@ -51,6 +52,20 @@ class InlineThreads:
     async def run(self, function: Callable[[Unpack[Arguments]], T], *args: *Arguments) -> T:
         """Call the function now."""
         return function(*args)
+
+    def serial(self, name: str) -> Executor:  # noqa: ARG002 - threads have names, this has none
+        """Return an executor that does now what is submitted."""
+        return _InlineExecutor()
+
+
+class _InlineExecutor(Executor):
+    def submit(self, function: Callable[..., T], /, *args: Any, **options: Any) -> Future[T]:
+        done: Future[T] = Future()
+        try:
+            done.set_result(function(*args, **options))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            done.set_exception(error)
+        return done
 
 
 def virtual_world(

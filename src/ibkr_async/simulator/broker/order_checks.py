@@ -16,7 +16,7 @@ from ibkr_async.simulator.broker.tickets import Ticket, TicketError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibkr_async.simulator.broker.orderbook import Order
+    from ibkr_async.simulator.broker.order import Order
     from ibkr_async.simulator.broker.state import BrokerState
 
 _UNIT_WORDS = {"STK": "Shares", "CASH": "Units"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ibkr_async.simulator.broker.instruments import Instrument
-    from ibkr_async.simulator.broker.orderbook import Execution, Order
+    from ibkr_async.simulator.broker.order import Execution, Order
 
 Row: TypeAlias = dict[str, Any]
 

@@ -11,13 +11,14 @@ order is PendingCancel until the next `advance`.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from ibkr_async.simulator.broker import order_rows
 from ibkr_async.simulator.broker.events import BrokerEvent, Executed, OrderChanged
 from ibkr_async.simulator.broker.matching import Trigger, elect, trade_price
+from ibkr_async.simulator.broker.order import Execution, Order
 from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
@@ -33,61 +34,7 @@ _DAY_S = 86_400.0
 _PARTIAL_STEPS = 3
 _CONTRACT_COMMISSION = {"OPT": Decimal("0.65"), "FUT": Decimal("2.25")}
 _CURRENCY_COMMISSION = Decimal("2.00")
-_DONE = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED})
 _WORKING = frozenset({OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL})
-
-
-@dataclass(slots=True)
-class Order:
-    """An order that the broker has accepted."""
-
-    order_id: int
-    account_id: str
-    ticket: Ticket
-    instrument: Instrument
-    created: float
-    status: OrderStatus = OrderStatus.INACTIVE
-    filled: Decimal = Decimal(0)
-    spent: Decimal = Decimal(0)
-    """Sum of price times quantity over its fills."""
-    changed: float = 0.0
-    """Unix time of the last fill or status change."""
-    trigger: Trigger = field(default_factory=Trigger)
-    parent_id: int = 0
-    held: bool = False
-    """Whether it waits for its parent to fill."""
-    oca_group: str = ""
-
-    @property
-    def remaining(self) -> Decimal:
-        """Return the quantity still open."""
-        return self.ticket.quantity - self.filled
-
-    @property
-    def average_price(self) -> Decimal | None:
-        """Return the average fill price; None before the first fill."""
-        return self.spent / self.filled if self.filled else None
-
-    @property
-    def is_done(self) -> bool:
-        """Tell whether it can neither trade nor change any more."""
-        return self.status in _DONE
-
-
-@dataclass(slots=True)
-class Execution:
-    """One fill of an order."""
-
-    execution_id: str
-    order: Order
-    quantity: Decimal
-    price: Decimal
-    time: float
-    commission: Decimal
-    commission_known_at: float
-    position: Decimal
-    """Position of the account after the fill."""
-    commission_reported: bool = False
 
 
 class OrderBook:

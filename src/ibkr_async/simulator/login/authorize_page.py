@@ -45,7 +45,7 @@ code { font-size: 1.1rem; overflow-wrap: anywhere; }
 """
 
 
-class Screen(NamedTuple):
+class PageAnswer(NamedTuple):
     """What a browser is shown or told."""
 
     status: int
@@ -65,11 +65,11 @@ class AuthorizePage:
         self._tickets: dict[str, str] = {}
         """Request token to the proof that its user has signed in."""
 
-    def open(self, query: Mapping[str, str], now: float) -> Screen:
+    def open(self, query: Mapping[str, str], now: float) -> PageAnswer:
         """Show the sign-in form for the request token in the address."""
         return self._checked(query, now) or _sign_in(query, self._target(query))
 
-    def submit(self, form: Mapping[str, str], now: float) -> Screen:
+    def submit(self, form: Mapping[str, str], now: float) -> PageAnswer:
         """Take a form: the sign-in, or the decision."""
         problem = self._checked(form, now)
         if problem is not None:
@@ -83,7 +83,7 @@ class AuthorizePage:
         ticket = self._tickets[form["oauth_token"]] = self._new_ticket()
         return _consent(form, ticket, self._target(form))
 
-    def _checked(self, given: Mapping[str, str], now: float) -> Screen | None:
+    def _checked(self, given: Mapping[str, str], now: float) -> PageAnswer | None:
         token = given.get("oauth_token", "")
         if not self._flow.is_open(token, now):
             return _problem(
@@ -103,7 +103,7 @@ class AuthorizePage:
     def _target(self, given: Mapping[str, str]) -> str:
         return self._flow.callback_of(given["oauth_token"], given.get("redirect_uri", ""))
 
-    def _decide(self, form: Mapping[str, str], now: float) -> Screen:
+    def _decide(self, form: Mapping[str, str], now: float) -> PageAnswer:
         token = form["oauth_token"]
         known = self._tickets.get(token, "")
         if not known or not hmac.compare_digest(known.encode(), form.get("ticket", "").encode()):
@@ -118,10 +118,10 @@ class AuthorizePage:
         return _approved(token, self._flow.approve(token, now), target)
 
 
-def _approved(token: str, verifier: str, target: str) -> Screen:
+def _approved(token: str, verifier: str, target: str) -> PageAnswer:
     if target:
         location = with_parameters(target, oauth_token=token, oauth_verifier=verifier)
-        return Screen(_SEE_OTHER, location=location)
+        return PageAnswer(_SEE_OTHER, location=location)
     return _screen(
         "Access approved",
         "<p>Give this code to the program that sent you here:</p>"
@@ -130,15 +130,15 @@ def _approved(token: str, verifier: str, target: str) -> Screen:
     )
 
 
-def _denied(token: str, target: str) -> Screen:
+def _denied(token: str, target: str) -> PageAnswer:
     if target:
         # The name is that of the problem-reporting extension of OAuth 1.0; IBKR's is not known.
         location = with_parameters(target, oauth_token=token, oauth_problem="user_refused")
-        return Screen(_SEE_OTHER, location=location)
+        return PageAnswer(_SEE_OTHER, location=location)
     return _screen("Access denied", "<p>Nothing was granted. You can close this page.</p>")
 
 
-def _sign_in(given: Mapping[str, str], target: str, *, error: str = "") -> Screen:
+def _sign_in(given: Mapping[str, str], target: str, *, error: str = "") -> PageAnswer:
     alert = f'<p class="error" role="alert" id="error">{escape(error)}</p>' if error else ""
     described = "error hint" if error else "hint"
     return _screen(
@@ -159,7 +159,7 @@ def _sign_in(given: Mapping[str, str], target: str, *, error: str = "") -> Scree
     )
 
 
-def _consent(given: Mapping[str, str], ticket: str, target: str) -> Screen:
+def _consent(given: Mapping[str, str], ticket: str, target: str) -> PageAnswer:
     return _screen(
         "Allow access?",
         f"<p>The program <strong>{THIRD_PARTY_KEY}</strong> asks to act for you:</p>"
@@ -173,7 +173,7 @@ def _consent(given: Mapping[str, str], ticket: str, target: str) -> Screen:
     )
 
 
-def _problem(title: str, text: str) -> Screen:
+def _problem(title: str, text: str) -> PageAnswer:
     return _screen(title, f'<p class="error" role="alert">{escape(text)}</p>', status=_BAD_REQUEST)
 
 
@@ -185,7 +185,7 @@ def _hidden(given: Mapping[str, str], **more: str) -> str:
     )
 
 
-def _screen(title: str, body: str, *, status: int = _OK, target: str = "") -> Screen:
+def _screen(title: str, body: str, *, status: int = _OK, target: str = "") -> PageAnswer:
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -195,10 +195,12 @@ def _screen(title: str, body: str, *, status: int = _OK, target: str = "") -> Sc
         f"real password here.</p>{body}</main></body></html>"
     )
     parts = urlsplit(target)
-    return Screen(status, html, form_target=f"{parts.scheme}://{parts.netloc}" if target else "")
+    return PageAnswer(
+        status, html, form_target=f"{parts.scheme}://{parts.netloc}" if target else ""
+    )
 
 
-def _headers(screen: Screen) -> dict[str, str]:
+def _headers(screen: PageAnswer) -> dict[str, str]:
     """Allow nothing but our own style and form; browsers apply `form-action` to redirects as well."""
     style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
     headers = {

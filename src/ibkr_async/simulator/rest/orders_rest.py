@@ -29,7 +29,7 @@ from ibkr_async.types import OrderStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ibkr_async.simulator.broker.orderbook import Order
+    from ibkr_async.simulator.broker.order import Order
     from ibkr_async.simulator.broker.questions import QuestionDesk
     from ibkr_async.simulator.broker.state import BrokerState
 

@@ -168,6 +168,14 @@ class Feeds:
             if self._held or not topic.needs_brokerage:
                 topic.advance(events, now)
 
+    def say(self, topic: str, args: Any) -> None:
+        """Send a frame that nobody at the broker is the cause of."""
+        self.outlet.send_args(topic, args)
+
+    def send_order(self, row: dict[str, Any]) -> None:
+        """Send one row of live orders, if they are wanted."""
+        self.orders.send_order(row)
+
     def end_market_data(self, conid: int | None) -> None:
         """End the streams of one instrument without a word; with None all, and bars and ladders."""
         self.quotes.end(conid)

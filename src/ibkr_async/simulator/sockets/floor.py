@@ -7,20 +7,52 @@ frame itself: that is each socket's business (`feeds`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ibkr_async.simulator.wire import as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from ibkr_async.simulator.broker.broker import Broker
+    from ibkr_async.simulator.broker.broker import Broker, BrokerEvent
     from ibkr_async.simulator.login.sessions import Identity, Sessions
     from ibkr_async.simulator.settings import SimulatorSettings
-    from ibkr_async.simulator.sockets.feeds import Feeds
 
 _LOGGED_OUT = 1000
 _DAY_S = 86_400
+
+
+class Screen(Protocol):
+    """What the floor tells one socket; the socket's `Feeds` show it to their client."""
+
+    identity: Identity
+    close: Callable[[int], None]
+    """Closes the socket with a code."""
+
+    @property
+    def topics(self) -> list[str]:
+        """Full topics of every stream that is running."""
+        ...
+
+    def advance(self, events: Sequence[BrokerEvent], now: float) -> None:
+        """Send what became of the streams since the last call."""
+        ...
+
+    def announce_session(self) -> None:
+        """Send `sts` when the brokerage session has come or gone since the last time."""
+        ...
+
+    def say(self, topic: str, args: Any) -> None:
+        """Send a frame that nobody at the broker is the cause of."""
+        ...
+
+    def send_order(self, row: dict[str, Any]) -> None:
+        """Send one row of live orders, if they are wanted."""
+        ...
+
+    def end_market_data(self, conid: int | None) -> None:
+        """End the streams of one instrument without a word; with None all, and bars and ladders."""
+        ...
 
 
 class Floor:
@@ -30,7 +62,8 @@ class Floor:
         self.broker = broker
         self.sessions = sessions
         self.settings = settings
-        self.open_feeds: list[Feeds] = []
+        self.screens: list[Screen] = []
+        """One for each socket that is bound to a session."""
         self.prompt_answers: list[dict[str, Any]] = []
         """Bodies of `POST /iserver/notification`, oldest first."""
         self._fields: dict[int, dict[str, None]] = {}
@@ -43,15 +76,15 @@ class Floor:
         self.sessions.expire_idle(now)
         self.announce_session()
         events = self.broker.advance(now)
-        for feeds in list(self.open_feeds):
-            feeds.advance(events, now)
+        for screen in list(self.screens):
+            screen.advance(events, now)
 
     # sessions
 
     def announce_session(self) -> None:
         """Tell every socket whose brokerage session has come or gone."""
-        for feeds in list(self.open_feeds):
-            feeds.announce_session()
+        for screen in list(self.screens):
+            screen.announce_session()
 
     def start_session(self) -> None:
         """Forget what does not survive a new brokerage session: warm-ups, data lines, streams."""
@@ -62,9 +95,9 @@ class Floor:
         """End the brokerage session of an identity and close its sockets."""
         if self.sessions.holds(identity):
             self.sessions.lapse()
-        for feeds in list(self.open_feeds):
-            if feeds.identity == identity:
-                feeds.close(_LOGGED_OUT)
+        for screen in list(self.screens):
+            if screen.identity == identity:
+                screen.close(_LOGGED_OUT)
 
     def begin_reset(self) -> None:
         """Take every brokerage session away, and let nobody open one."""
@@ -73,8 +106,8 @@ class Floor:
         self.announce_session()
         code = self.settings.reset_close_code
         if code is not None:
-            for feeds in list(self.open_feeds):
-                feeds.close(code)
+            for screen in list(self.screens):
+                screen.close(code)
 
     def end_reset(self) -> None:
         """Let brokerage sessions be opened again; whoever wants one must ask for it."""
@@ -111,8 +144,8 @@ class Floor:
 
     def silence(self, conid: int | None = None) -> None:
         """End the market data streams of one instrument, or of all."""
-        for feeds in self.open_feeds:
-            feeds.end_market_data(conid)
+        for screen in self.screens:
+            screen.end_market_data(conid)
         if conid is None:
             self._fields.clear()
         else:
@@ -135,8 +168,8 @@ class Floor:
 
     def report_order(self, row: dict[str, Any]) -> None:
         """Send a row of live orders that the order book knows nothing of to every socket."""
-        for feeds in list(self.open_feeds):
-            feeds.orders.send_order(row)
+        for screen in list(self.screens):
+            screen.send_order(row)
 
     # topics that a test has silenced
 

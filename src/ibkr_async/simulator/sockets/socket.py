@@ -187,8 +187,8 @@ class ClientSocket:
 
     def unbind(self) -> None:
         """Take the socket's streams off the floor."""
-        if self._feeds in self._floor.open_feeds:
-            self._floor.open_feeds.remove(self._feeds)
+        if self._feeds in self._floor.screens:
+            self._floor.screens.remove(self._feeds)
 
     # binding
 
@@ -218,7 +218,7 @@ class ClientSocket:
             emit=self.emit,
             close=self.close,
         )
-        self._floor.open_feeds.append(self._feeds)
+        self._floor.screens.append(self._feeds)
         group.start_soon(self._greet_and_beat, self._feeds)
 
     async def _greet_and_beat(self, feeds: Feeds) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ibkr_async.simulator.broker.instruments import Instrument
-    from ibkr_async.simulator.broker.orderbook import Order
+    from ibkr_async.simulator.broker.order import Order
     from ibkr_async.simulator.broker.state import BrokerState
 
 _DAY_S = 86_400

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ibkr_async.simulator.broker.instruments import Instrument
-    from ibkr_async.simulator.broker.orderbook import Order
+    from ibkr_async.simulator.broker.order import Order
 
 MARKET, LIMIT, STOP, STOP_LIMIT = "1", "2", "3", "4"
 TYPE_NAMES = {MARKET: "MKT", LIMIT: "LMT", STOP: "STP", STOP_LIMIT: "STOP_LIMIT"}

@@ -22,7 +22,7 @@ from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
     from ibkr_async.simulator.broker.instruments import Instrument
-    from ibkr_async.simulator.broker.orderbook import Execution, Order
+    from ibkr_async.simulator.broker.order import Execution, Order
     from ibkr_async.simulator.broker.positions import AccountBook, Valuation
     from ibkr_async.simulator.broker.prices import Market
     from ibkr_async.simulator.broker.state import BrokerState
