@@ -167,6 +167,7 @@ class Client:
 
         Shape: False when some consumer had not taken everything after `timeout_s`.
         """
+        self._parts.lifetime.check_home()
         everything = await self._parts.stream.drain(timeout_s)
         await self.aclose()
         return everything
@@ -178,6 +179,7 @@ class Client:
         Errors: the defect of a part that ended the client, if one did.
         Cancellation: it is finished first; it takes at most ten seconds.
         """
+        self._parts.lifetime.check_home()
         self._parts.lifetime.closed = True
         self._stop.set()
         if self._supervisor is None:
@@ -354,6 +356,7 @@ class Client:
         It may be called before the client is entered, to miss nothing.
         Errors: `ClosedError` after the client was closed.
         """
+        self._parts.lifetime.check_home()
         if self._parts.lifetime.closed:
             self._parts.lifetime.check()
         return self._parts.events.listen()

@@ -285,8 +285,13 @@ class Lifetime:
                 raise ClosedError("client", f"a defect ended it: {self.death!r}") from self.death
             raise ClosedError("client", _OPEN_ONE)
 
+    def check_home(self) -> None:
+        """Raise `UsageError` elsewhere than in the event loop in which the client was opened."""
+        if self.opened:
+            self.home.check()
+
     def check_opened(self) -> None:
-        """Raise `ClosedError` when the client was never opened, `UsageError` elsewhere than there."""
+        """Raise `ClosedError` when the client was never opened; `UsageError` as `check_home`."""
         if not self.opened:
             raise ClosedError("client", _OPEN_ONE)
-        self.home.check()
+        self.check_home()
