@@ -59,6 +59,10 @@ def market_data_fields() -> str:
         "# Market-data fields\n\n"
         'Names and tags can be used alike: `fields=["bid", "7308"]`. A dot marks the fields of\n'
         "`QUOTE`, which are streamed when none are named.\n\n"
+        "A value that says nothing is None, never zero: so is a bid or ask of -1 for a size of 0. A quote\n"
+        "has `mid` and `spread` besides, None while a side is missing. `quote.to_dict()`,\n"
+        "`update.to_dict()` and `to_json()` write what is known by these names; the rest is in `extra`,\n"
+        "as it was sent.\n\n"
         + table(("name", "tag", "meaning", "unit", "in `QUOTE`"), rows)
     )
 
