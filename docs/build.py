@@ -62,8 +62,7 @@ def market_data_fields() -> str:
         "A value that says nothing is None, never zero: so is a bid or ask of -1 for a size of 0. A quote\n"
         "has `mid` and `spread` besides, None while a side is missing. `quote.to_dict()`,\n"
         "`update.to_dict()` and `to_json()` write what is known by these names; the rest is in `extra`,\n"
-        "as it was sent.\n\n"
-        + table(("name", "tag", "meaning", "unit", "in `QUOTE`"), rows)
+        "as it was sent.\n\n" + table(("name", "tag", "meaning", "unit", "in `QUOTE`"), rows)
     )
 
 
