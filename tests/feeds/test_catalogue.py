@@ -4,10 +4,19 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.errors import ClosedError, OrderGuardError, SubscriptionError, UsageError
-from ibkr_async.feeds.ladder import Ladders
+from ibkr_async.errors import (
+    ClosedError,
+    OrderGuardError,
+    SubscriptionError,
+    UnknownSymbolError,
+    UsageError,
+)
+from ibkr_async.feeds import Ladder
+from ibkr_async.models.contracts import ResolvedContract
 from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt, PriceLadder
+from ibkr_async.stream.core.events import Gap
 from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.types import Conid
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
 
@@ -21,6 +30,19 @@ PROMPT = (
 )
 
 
+MINUTES = (
+    'smh+265598+{"period":"1d","bar":"5min","outsideRth":false,'
+    '"source":"trades","format":"%o/%c/%h/%l/%v"}'
+)
+RESOLVED = ResolvedContract(Conid(8314), "IBM")
+
+
+class Nameless:
+    """A contract whose conid IBKR did not say."""
+
+    conid = None
+
+
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.code)
 async def test_every_topic_has_a_call_that_asks_for_it(topic: Any) -> None:
     """The call of the table is a method that subscribes to exactly this topic."""
@@ -29,8 +51,9 @@ async def test_every_topic_has_a_call_that_asks_for_it(topic: Any) -> None:
     async with subscription:
         sent = feeds.sent()
 
-    assert topic.code in {wish.topic.code for wish in subscription.wishes}
-    assert bool(sent) == any(wish.topic.requested for wish in subscription.wishes)
+    wishes = subscription._line.wishes
+    assert topic.code in {wish.topic.code for wish in wishes}
+    assert bool(sent) == any(wish.topic.requested for wish in wishes)
 
 
 @pytest.mark.parametrize(
@@ -43,17 +66,23 @@ async def test_every_topic_has_a_call_that_asks_for_it(topic: Any) -> None:
                 '"source":"midpoint","format":"%o/%c/%h/%l/%v"}'
             ),
         ),
-        ('price_ladder("DU1", 265598, "ISLAND")', "sbd+DU1+265598+ISLAND+{}"),
+        ('price_ladder(265598, account="DU1", exchange="ISLAND")', "sbd+DU1+265598+ISLAND+{}"),
         ('account_summary("DU1", keys=["Cushion"])', 'ssd+DU1+{"keys":["Cushion"]}'),
         ('account_ledger("DU1", fields=["interest"])', 'sld+DU1+{"fields":["interest"]}'),
         ("option_exercise(9)", 'shs+exercise+{"CEX":"9"}'),
+        ('price_ladder("AAPL")', "sbd+DU1+265598+{}"),
+        ('market_data("AAPL", fields=["last"])', 'smd+265598+{"fields":["31"]}'),
+        ('market_data(RESOLVED, fields=["last"])', 'smd+8314+{"fields":["31"]}'),
+        ('market_history("AAPL", "1d", "5min")', MINUTES),
+        ('account_summary(keys=["Cushion"])', 'ssd+DU1+{"keys":["Cushion"]}'),
+        ("option_exercise(RESOLVED)", 'shs+exercise+{"CEX":"8314"}'),
         ('market_data("265598@ARCA", fields=["last"])', 'smd+265598@ARCA+{"fields":["31"]}'),
     ],
 )
 async def test_what_is_asked_is_sent_as_ibkr_documents(call: str, request_text: str) -> None:
     """Arguments in IBKR's order and spelling."""
     feeds = CoreFeeds()
-    async with eval(f"feeds.{call}", {"feeds": feeds}):  # noqa: S307 - the test's own text
+    async with eval(f"feeds.{call}", {"feeds": feeds, "RESOLVED": RESOLVED}):  # noqa: S307 - the test's own text
         assert feeds.sent() == [request_text]
 
 
@@ -61,12 +90,12 @@ async def test_what_is_asked_is_sent_as_ibkr_documents(call: str, request_text: 
     "call",
     [
         "market_data()",
-        "account_summary()",
-        "account_ledger()",
         "trades(days=8)",
         'market_history(1, "1d", "7min")',
         'market_history(1, "1d", "5min", when_full="queue")',
         "option_exercise(0)",
+        'option_exercise("AAPL")',
+        "market_data(Nameless())",
         "live_orders(buffer=0)",
         'market_history(1, "1d", "5min", policy="conflate")',
         'live_orders(policy="never")',
@@ -77,29 +106,25 @@ async def test_what_is_asked_is_sent_as_ibkr_documents(call: str, request_text: 
 def test_what_cannot_be_asked_is_told_at_once(call: str) -> None:
     """Before anything is sent."""
     with pytest.raises(UsageError):
-        eval(f"feeds.{call}", {"feeds": CoreFeeds()})  # noqa: S307 - the test's own text
+        eval(f"feeds.{call}", {"feeds": CoreFeeds(), "Nameless": Nameless})  # noqa: S307 - the test's own text
 
 
 async def test_second_ladder_of_an_account_is_refused_with_what_is_possible() -> None:
     """IBKR ends ladders by account, without naming a contract."""
     feeds = CoreFeeds()
     async with (
-        feeds.price_ladder("DU1", 265598),
-        feeds.price_ladder("DU1", 265598),
-        feeds.price_ladder("DU2", 8314),
+        feeds.price_ladder(265598, account="DU1"),
+        feeds.price_ladder(265598, account="DU1"),
+        feeds.price_ladder(8314, account="DU2"),
     ):
         with pytest.raises(SubscriptionError, match="ladders of other accounts"):
-            await feeds.price_ladder("DU1", 8314).__aenter__()
+            await feeds.price_ladder(8314, account="DU1").__aenter__()
 
 
 async def test_ladder_is_folded_and_begins_anew_after_a_gap() -> None:
     """Rows are patches by index; `size @ price` is taken apart."""
     feeds = CoreFeeds()
-
-    async def account() -> str:
-        return "DU1"
-
-    async with Ladders(feeds, account, 265598) as ladders:
+    async with Ladder(feeds.upstream, "AAPL") as ladders:
         feeds.receive(
             '{"topic":"sbd+DU1+265598","data":[{"row":0,"focus":0,"price":"185.24","ask":"900"},'
             '{"row":1,"focus":1,"price":"300 @ 185.23"},{"row":2,"price":"185.22","bid":"1,400"},'
@@ -108,18 +133,20 @@ async def test_ladder_is_folded_and_begins_anew_after_a_gap() -> None:
         first = await anext(ladders)
         feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":2,"price":"185.22"}]}')
         second = await anext(ladders)
-        feeds.core.connection_lost(1.0, 1006, "")
-        feeds.core.connection_made(2.0, "")
-        feeds.receive('{"topic":"system","success":"u"}')
+        assert ladders.latest == second
+        feeds.lose()
+        shown = await anext(ladders)
+        feeds.come_back()
         feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","bid":"1"}]}')
         third = await anext(ladders)
-        with pytest.raises(UsageError, match="make a new one"):
+        with pytest.raises(UsageError, match="already open"):
             await ladders.__aenter__()
 
     assert (first.bids, first.asks) == (((185.22, 1400.0), (185.21, 7.0)), ((185.24, 900.0),))
     assert first.last_trade is not None
     assert (first.last_trade.price, first.last_trade.size_at_price) == (185.23, 300.0)
     assert second.bids == ((185.21, 7.0),)
+    assert shown == PriceLadder()
     assert list(third.rows) == [0]
     assert PriceLadder().last_trade is None
     with pytest.raises(StopAsyncIteration):
@@ -128,7 +155,7 @@ async def test_ladder_is_folded_and_begins_anew_after_a_gap() -> None:
 
 async def test_ladder_that_was_not_opened_is_misuse() -> None:
     """Nothing would ever come; closing it is harmless."""
-    ladders = Ladders(CoreFeeds(), None, 1)  # type: ignore[arg-type]  # never asked
+    ladders = Ladder(CoreFeeds().upstream, 1)
     with pytest.raises(UsageError, match="async with"):
         await anext(ladders)
     await ladders.aclose()
@@ -158,9 +185,13 @@ async def test_contracts_come_and_go_while_iterating() -> None:
             await ticks.add(2)
         with pytest.raises(UsageError, match="not part of"):
             await ticks.remove(9)
-        with pytest.raises(UsageError, match="not a target"):
-            await ticks.add("AAPL")
-    assert feeds.sent() == ["umd+2+{}", "umd+3@ARCA+{}"]
+        with pytest.raises(UnknownSymbolError):
+            await ticks.add("XXXX")
+        await ticks.add("AAPL", RESOLVED)
+        await ticks.remove("AAPL")
+        assert ticks.topics == ("smd+2", "smd+3@ARCA", "smd+8314")
+        feeds.sent()
+    assert feeds.sent() == ["umd+2+{}", "umd+3@ARCA+{}", "umd+8314+{}"]
     with pytest.raises(ClosedError):
         await ticks.add(5)
 
@@ -189,14 +220,35 @@ async def test_rows_are_filtered_by_the_keys_that_each_consumer_asked_for() -> N
         feeds.account_summary("DU1", keys=["B", "A"]) as second,
     ):
         feeds.receive('{"topic":"ssd+DU1","result":[{"key":"A","value":"1"},{"key":"B"}]}')
-        seen = [row.key for row in await first.take_batch()]
-        rest = [row.key for row in await second.take_batch()]
+        seen = [row.key for row in await anext(first.batches())]
+        rest = [row.key for row in await anext(second.batches())]
         third = feeds.account_summary("DU1")
         async with third:
             requests = feeds.sent()
 
     assert (seen, rest, first.stats.filtered) == (["A"], ["A", "B"], 1)
     assert requests[-2:] == ['ssd+DU1+{"keys":["A","B"]}', "ssd+DU1+{}"]
+
+
+async def test_marked_ladder_shows_the_gap_and_then_that_nothing_is_known() -> None:
+    """B4: nobody goes on with the last picture."""
+    feeds = CoreFeeds()
+    async with Ladder(feeds.upstream, 265598) as ladder:
+        marked = ladder.marked()
+        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","bid":"1"}]}')
+        full = await anext(marked)
+        feeds.lose()
+        seen = [await anext(marked) for _ in range(2)]
+
+    assert isinstance(full, PriceLadder)
+    assert (type(seen[0]), seen[1]) == (Gap, PriceLadder())
+
+
+async def test_contract_that_needs_no_looking_up_is_not_looked_up() -> None:
+    """Each look-up may be a request."""
+    feeds = CoreFeeds()
+    async with feeds.market_data(1, "2", RESOLVED, "AAPL"), feeds.price_ladder(5):
+        assert feeds.looked_up == ["AAPL"]
 
 
 # --- the end -------------------------------------------------------------------------------------

@@ -191,6 +191,7 @@ async def test_forgotten_listener_costs_nothing() -> None:
     async for _ in _first_of(news):
         break
     gc.collect()
+    await asyncio.sleep(0)
 
     assert not news._listeners
 

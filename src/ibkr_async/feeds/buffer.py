@@ -6,42 +6,58 @@ a plain callable.
 
 Policies:
 
-* `conflate` — up to `capacity` items wait as they came. After that a newer partial update is
-  merged into the waiting one of the same contract (or account, or row), so that no value is lost
-  and at most one update per contract waits beyond the capacity.
-* `fail` — when it is full the subscription ends with `SlowConsumerError`, after everything that
-  was queued has been delivered. For feeds where each message counts.
+* `conflate` — up to `capacity` items wait as they came. After that a newer item is merged into the
+  waiting one of the same contract (or account, or row), in the way that suits its payload, so that no
+  value is lost and at most one item per contract waits beyond the capacity.
+* `fail` — when it is full the feed ends with `SlowConsumerError`, after everything that was queued has
+  been delivered. For feeds where each message counts.
 * `latest` — only the newest item of each contract waits.
 * `drop_oldest` — the oldest item makes room.
+
+Markers have a room of their own: they take none from the data, stand exactly where they happened, and
+nothing is merged across them. When a consumer has left many unread, those of one topic become one longer
+gap: the first `Gap` stays, and the last `Resumed`; of other kinds the newest.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
+
+import msgspec
 
 from ibkr_async.errors import SlowConsumerError
-from ibkr_async.stream.core.events import StreamEvent
+from ibkr_async.stream.core.events import Gap, Resumed
+from ibkr_async.stream.core.sharing import replace
+from ibkr_async.stream.core.topic_row import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from ibkr_async.errors import IbkrError
     from ibkr_async.stream.core.events import Marker
 
 T = TypeVar("T")
 
-Policy = Literal["conflate", "fail", "latest", "drop_oldest"]
-POLICIES: tuple[Policy, ...] = ("conflate", "fail", "latest", "drop_oldest")
+POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
 
 
-class SubscriptionStats:
-    """Counters of one subscription; they go on counting while you hold them.
+class FeedStats:
+    """Counters of one feed; they go on counting while you hold them.
 
-    `received` = `delivered` + `conflated` + `dropped` + what is waiting, while it is open.
+    `received` = `delivered` + `conflated` + `dropped` + `waiting`, while it is open.
     """
 
-    __slots__ = ("_buffer", "_unread", "conflated", "delivered", "dropped", "filtered", "gaps")
+    __slots__ = (
+        "_buffer",
+        "_unread",
+        "conflated",
+        "delivered",
+        "dropped",
+        "filtered",
+        "gaps",
+        "markers_merged",
+    )
 
     def __init__(self, buffer: Buffer[Any]) -> None:
         self._buffer = buffer
@@ -53,16 +69,22 @@ class SubscriptionStats:
         self.dropped = 0
         """Messages lost: by policy, or after the buffer overflowed."""
         self.gaps = 0
-        """Times that this subscription's data was interrupted."""
+        """Times that this feed's data was interrupted."""
         self.filtered = 0
-        """Messages that had none of this subscription's fields (another one shares the contract)."""
+        """Messages that had none of this feed's fields (another one shares the contract)."""
+        self.markers_merged = 0
+        """Markers that are part of one longer gap, since nobody read them."""
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are queued and not yet taken."""
+        return self._buffer.messages_waiting
 
     @property
     def received(self) -> int:
-        """Messages for this subscription, after filtering."""
+        """Messages for this feed, after filtering."""
         # Worked out, since a counter for each message would cost a third of what `put` costs.
-        waiting = self._buffer.messages_waiting
-        return self.delivered + self.conflated + self.dropped + self._unread + waiting
+        return self.delivered + self.conflated + self.dropped + self._unread + self.waiting
 
     def leave_unread(self, messages: int) -> None:
         """Count messages that were thrown away because the consumer has gone."""
@@ -70,23 +92,38 @@ class SubscriptionStats:
 
     def __repr__(self) -> str:
         names = ("received", "delivered", "conflated", "dropped", "gaps", "filtered")
-        return f"SubscriptionStats({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
+        return f"FeedStats({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
+
+
+class _Mark:
+    """Tells a marker between the data from an item, which may be an event too."""
+
+    __slots__ = ("marker",)
+
+    def __init__(self, marker: Marker) -> None:
+        self.marker = marker
+
+
+def _nothing(_item: Any) -> Hashable:
+    return None
 
 
 class Buffer(Generic[T]):
-    """Items of one subscription that wait for its consumer.
+    """Items of one feed that wait for its consumer.
 
-    `identify` names what an item updates; `merge(older, newer)` gives their union. Both are needed
-    by `conflate`, and `identify` by `latest`; they are called only when items wait.
+    `identify` names what an item updates, for `conflate` and `latest`; `merge(older, newer)` makes one
+    item of two, for `conflate`. They are called only when items wait.
     """
 
     # A deque weighs 760 bytes and this object's dict would weigh 400, for each of a thousand
-    # subscriptions: so slots, and no deque before the first item.
+    # feeds: so slots, and no deque before the first item.
     __slots__ = (
+        "_closed_tails",
         "_error",
         "_full",
         "_identify",
         "_limit",
+        "_many_markers",
         "_markers",
         "_merge",
         "_overflowed",
@@ -96,6 +133,7 @@ class Buffer(Generic[T]):
         "capacity",
         "ended",
         "name",
+        "on_closed",
         "policy",
         "stats",
         "wake",
@@ -107,37 +145,58 @@ class Buffer(Generic[T]):
         *,
         policy: Policy,
         capacity: int,
-        identify: Callable[[T], Hashable],
-        merge: Callable[[T, T], T],
+        identify: Callable[[T], Hashable] = _nothing,
+        merge: Callable[[T, T], T] = replace,
     ) -> None:
         self.name = name
         self.policy = policy
         self.capacity = capacity
-        self.stats = SubscriptionStats(self)
+        self.stats = FeedStats(self)
         self.wake: Callable[[], None] | None = None
         """Called once, and forgotten, when there is something to take."""
+        self.on_closed: Callable[[], None] | None = None
+        """Called when the consumer has gone."""
         self.ended = False
         """True when nothing more comes, though items may still wait."""
         self._error: IbkrError | None = None
         self._overflowed = False
         self._identify = identify
         self._merge = merge
-        self._queue: deque[T] = _NO_QUEUE
+        self._queue: deque[T | _Mark] = _NO_QUEUE
+        self._closed_tails: deque[dict[Hashable, T] | _Mark] = _NO_QUEUE
+        """What waits behind `_queue` once a marker has come: markers, and the tails before them."""
         self._tail: dict[Hashable, T] = {}
-        """What waits behind `_queue`, one item per identity (conflate and latest)."""
+        """What waits behind all that, one item per identity (conflate and latest)."""
         self._markers = 0
+        self._many_markers = capacity
         self._full = _WAYS[policy]
         self._limit = 0 if policy == "latest" else capacity
         self._room = 0
         """How long `_queue` may get; 0 while newcomers need a closer look."""
 
     def __len__(self) -> int:
-        return len(self._queue) + len(self._tail)
+        return sum(1 for _ in self._entries())
 
     @property
     def messages_waiting(self) -> int:
-        """How many of the waiting items are data, not markers."""
+        """How many of the waiting entries are data, not markers."""
+        if not self._closed_tails:
+            return len(self._queue) + len(self._tail) - self._markers
         return len(self) - self._markers
+
+    @property
+    def data_is_next(self) -> bool:
+        """Tell whether an item waits, and no marker before it."""
+        return type(next(self._entries(), _AN_END)) is not _Mark
+
+    def _entries(self) -> Iterator[T | _Mark]:
+        yield from self._queue
+        for entry in self._closed_tails:
+            if isinstance(entry, _Mark):
+                yield entry
+            else:
+                yield from entry.values()
+        yield from self._tail.values()
 
     # --- the reader's side -----------------------------------------------------------------------
 
@@ -172,20 +231,32 @@ class Buffer(Generic[T]):
             self._queue = deque()
             self._measure_room()
 
-    def mark(self, marker: Marker) -> None:
-        """Take in a marker, after everything that came before it.
+    def skip(self) -> None:
+        """Count an item that had nothing of what this consumer asked for."""
+        self.stats.filtered += 1
 
-        Markers and what they push aside may fill the capacity a second time; past that they are
-        not kept, so that memory stays bounded under a consumer that never reads.
-        """
-        if self.ended or len(self._queue) >= 2 * self.capacity:
+    def mark(self, marker: Marker) -> None:
+        """Take in a marker, after everything that came before it."""
+        self.stats.gaps += isinstance(marker, Gap)
+        if self.ended:
             return
         self._open_queue()
-        # What is conflated so far belongs before the marker: later updates must not merge into it.
-        self._queue.extend(self._tail.values())
-        self._tail.clear()
-        self._queue.append(marker)  # type: ignore[arg-type]  # T includes Marker when markers are on
-        self._count_markers(+1)
+        if self._tail or self._closed_tails:
+            if self._closed_tails is _NO_QUEUE:
+                self._closed_tails = deque()
+            if self._tail:
+                # It belongs before the marker: later updates must not merge into it.
+                self._closed_tails.append(self._tail)
+                self._tail = {}
+            self._closed_tails.append(_Mark(marker))
+        else:
+            self._queue.append(_Mark(marker))
+            self._widen(+1)
+        self._markers += 1
+        if self._markers > self._many_markers:
+            self._unite_gaps()
+            self._many_markers = max(self.capacity, 2 * self._markers)
+        self._measure_room()
         if self.wake is not None:
             self._wake()
 
@@ -201,40 +272,79 @@ class Buffer(Generic[T]):
     # --- the consumer's side ---------------------------------------------------------------------
 
     def take(self) -> T:
-        """Remove the item that has waited longest. Errors: `IndexError` when none waits."""
+        """Remove the item that has waited longest, and the markers before it.
+
+        Errors: `IndexError` when none waits.
+        """
         queue = self._queue
         if queue and not self._markers:
             self.stats.delivered += 1
-            return queue.popleft()
-        if queue:
-            item = queue.popleft()
-        elif self._tail:
-            item = self._tail.pop(next(iter(self._tail)))
-            self._measure_room()
-        else:
-            raise IndexError(f"{self.name}: nothing waits")
-        if self._markers and _is_marker(item):
-            self._count_markers(-1)
-        else:
-            self.stats.delivered += 1
-        return item
+            return queue.popleft()  # type: ignore[return-value]  # there are no markers
+        while True:
+            entry = self._pop()
+            if not isinstance(entry, _Mark):
+                return entry
+
+    def take_marked(self) -> T | Marker:
+        """Remove the item or the marker that has waited longest. Errors: `IndexError`."""
+        entry = self._pop()
+        return entry.marker if isinstance(entry, _Mark) else entry
 
     def take_all(self) -> list[T]:
         """Remove everything that waits, oldest first; may be empty."""
-        items = [*self._queue, *self._tail.values()]
-        self.stats.delivered += len(items) - self._markers
-        self._empty()
-        return items
+        return [entry for entry in self._pop_all() if not isinstance(entry, _Mark)]
 
-    def clear(self) -> None:
-        """Throw away everything that waits."""
+    def take_all_marked(self) -> list[T | Marker]:
+        """As `take_all`, with the markers between the items."""
+        return [entry.marker if isinstance(entry, _Mark) else entry for entry in self._pop_all()]
+
+    def close(self) -> None:
+        """Say that the consumer has gone: throw away what waits, and take in nothing more."""
         self.stats.leave_unread(self.messages_waiting)
         self._empty()
+        self.end()
+        if self.on_closed is not None:
+            self.on_closed()
+
+    def _pop(self) -> T | _Mark:
+        if not self._queue:
+            self._refill()
+        entry = self._queue.popleft()
+        if isinstance(entry, _Mark):
+            self._markers -= 1
+            self._widen(-1)
+        else:
+            self.stats.delivered += 1
+        return entry
+
+    def _refill(self) -> None:
+        """Let what waits behind the queue move up. Errors: `IndexError` when nothing does."""
+        if self._closed_tails:
+            entry = self._closed_tails.popleft()
+            if isinstance(entry, _Mark):
+                self._queue.append(entry)
+                self._widen(+1)
+            else:
+                self._queue.extend(entry.values())
+        elif self._tail:
+            self._queue.append(self._tail.pop(next(iter(self._tail))))
+        else:
+            raise IndexError(f"{self.name}: nothing waits")
+        self._measure_room()
+
+    def _pop_all(self) -> list[T | _Mark]:
+        entries = list(self._entries()) if self._markers or self._tail else list(self._queue)
+        self.stats.delivered += len(entries) - self._markers
+        self._empty()
+        return entries
 
     def _empty(self) -> None:
+        self._widen(-sum(isinstance(entry, _Mark) for entry in self._queue) if self._markers else 0)
         self._queue.clear()
+        self._closed_tails.clear()
         self._tail.clear()
-        self._count_markers(-self._markers)
+        self._markers = 0
+        self._measure_room()
 
     @property
     def error(self) -> IbkrError | None:
@@ -245,21 +355,21 @@ class Buffer(Generic[T]):
 
     # --- policies --------------------------------------------------------------------------------
 
-    def _put_conflated(self, item: T, source: str) -> None:
-        identity = (source, self._identify(item))
-        waiting = self._tail.get(identity)
-        if waiting is None:
-            self._tail[identity] = item
-        else:
-            self._tail[identity] = self._merge(waiting, item)
-            self.stats.conflated += 1
+    def _put_merging(self, item: T, source: str) -> None:
+        self._add_to(self._tail, (source, self._identify(item)), item)
 
-    def _put_latest(self, item: T, source: str) -> None:
-        identity = (source, self._identify(item))
-        # Taken out first, so that the newcomer stands at the end: delivery follows arrival.
-        if self._tail.pop(identity, None) is not None:
+    def _add_to(self, tail: dict[Hashable, T], identity: Hashable, item: T) -> None:
+        waiting = tail.get(identity)
+        if waiting is None:
+            tail[identity] = item
+        elif self.policy == "latest":
+            # Taken out first, so that the newcomer stands at the end: delivery follows arrival.
+            del tail[identity]
+            tail[identity] = item
             self.stats.dropped += 1
-        self._tail[identity] = item
+        else:
+            tail[identity] = self._merge(waiting, item)
+            self.stats.conflated += 1
 
     def _put_failing(self, _item: T, _source: str) -> None:
         self.stats.dropped += 1
@@ -268,19 +378,42 @@ class Buffer(Generic[T]):
 
     def _put_dropping(self, item: T, _source: str) -> None:
         # There is always an item to drop: markers are not counted against the capacity.
-        oldest = next(i for i, waiting in enumerate(self._queue) if not _is_marker(waiting))
+        oldest = next(i for i, entry in enumerate(self._queue) if not isinstance(entry, _Mark))
         del self._queue[oldest]
         self.stats.dropped += 1
         self._queue.append(item)
 
-    def _count_markers(self, change: int) -> None:
-        self._markers += change
+    # --- markers ---------------------------------------------------------------------------------
+
+    def _unite_gaps(self) -> None:
+        """Keep one marker of each kind and topic, and merge what only the others kept apart."""
+        marks = [entry for entry in self._entries() if isinstance(entry, _Mark)]
+        kept = set(_longest_gaps(marks))
+        self.stats.markers_merged += len(marks) - len(kept)
+        self._markers = len(kept)
+        before = len(self._queue)
+        self._queue = deque(e for e in self._queue if not isinstance(e, _Mark) or e in kept)
+        self._widen(len(self._queue) - before)
+        tails, self._closed_tails = self._closed_tails, deque()
+        for entry in tails:
+            last = self._closed_tails[-1] if self._closed_tails else None
+            if isinstance(entry, _Mark):
+                if entry in kept:
+                    self._closed_tails.append(entry)
+            elif isinstance(last, dict):
+                for identity, item in entry.items():
+                    self._add_to(last, identity, item)
+            else:
+                self._closed_tails.append(entry)
+
+    def _widen(self, places: int) -> None:
+        """Make room for markers that stand in `_queue`."""
         if self.policy != "latest":
-            self._limit += change
+            self._limit += places
         self._measure_room()
 
     def _measure_room(self) -> None:
-        closed = self.ended or self._tail or self._queue is _NO_QUEUE
+        closed = self.ended or self._tail or self._closed_tails or self._queue is _NO_QUEUE
         self._room = 0 if closed else self._limit
 
     def _wake(self) -> None:
@@ -289,16 +422,30 @@ class Buffer(Generic[T]):
             wake()
 
 
+_AN_END: Final = _Mark(None)  # type: ignore[arg-type]  # it stands for no marker
 _NO_QUEUE: Final[deque[Any]] = deque(maxlen=0)
 """Stands for the queue of a buffer that has not had an item; it takes in nothing."""
 
 _WAYS: Final[dict[Policy, Callable[[Buffer[Any], Any, str], None]]] = {
-    "conflate": Buffer._put_conflated,  # noqa: SLF001 - the policies are part of the buffer
+    "conflate": Buffer._put_merging,  # noqa: SLF001 - the policies are part of the buffer
     "fail": Buffer._put_failing,  # noqa: SLF001 - as above
-    "latest": Buffer._put_latest,  # noqa: SLF001 - as above
+    "latest": Buffer._put_merging,  # noqa: SLF001 - as above
     "drop_oldest": Buffer._put_dropping,  # noqa: SLF001 - as above
 }
 
 
-def _is_marker(item: object) -> bool:
-    return isinstance(item, StreamEvent)
+def _longest_gaps(marks: Iterable[_Mark]) -> list[_Mark]:
+    """Return the marks that tell the same of each topic, with one gap for many."""
+    kept: dict[tuple[type[Any], str], _Mark] = {}
+    for mark in marks:
+        marker = mark.marker
+        key = (type(marker), marker.topic)
+        gap = kept.get((Gap, marker.topic))
+        if isinstance(marker, Gap) and gap is not None:
+            kept.pop((Resumed, marker.topic), None)  # it has not come back for good
+            continue
+        if isinstance(marker, Resumed) and gap is not None:
+            gap_s = max(marker.gap_s, marker.at - gap.marker.at)
+            mark.marker = msgspec.structs.replace(marker, gap_s=gap_s)
+        kept[key] = mark
+    return list(kept.values())
