@@ -88,7 +88,7 @@ async def _nobody(*_asked: object) -> Any:
 
 def upstream_of(engine: Multiplexer) -> Upstream:
     """Return where the feeds of an engine ask; no account is known here."""
-    return Upstream(engine, resolve=_resolve, account=_nobody)
+    return Upstream(engine, world=World(), resolve=_resolve, account=_nobody)
 
 
 def streams_of(engine: Multiplexer) -> Streams:
@@ -115,7 +115,7 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
             entered = [await stack.enter_async_context(feed) for feed in feeds]
             tasks += [asyncio.create_task(_drain(feed)) for feed in entered]
         if style == "quotes":
-            quotes = Quotes(upstream_of(engine), World().clock, conids, policy="fail")
+            quotes = Quotes(upstream_of(engine), conids, policy="fail")
             readers = [_count(await stack.enter_async_context(quotes), tick)]
         elif style == "separate":
             ticks = [stream.market_data(conid, policy="fail") for conid in conids]

@@ -306,8 +306,7 @@ class Client:
         else is given by conid or as a resolved contract.
         Errors: `UnknownFieldError`; on entering `UnknownSymbolError`, `AmbiguousSymbolError`.
         """
-        upstream, clock = self._upstream, self._parts.world.clock
-        return Quotes(upstream, clock, contracts, fields=fields, buffer=buffer, policy=policy)
+        return Quotes(self._upstream, contracts, fields=fields, buffer=buffer, policy=policy)
 
     def bars(
         self,
@@ -331,7 +330,6 @@ class Client:
         history = partial(self.market_data.history, exchange=exchange, outside_rth=outside_rth)
         return Bars(
             self._upstream,
-            self._parts.world.clock,
             lambda conid, period, until: history(conid, period, bar, until=until),
             contract,
             bar=bar,

@@ -81,7 +81,9 @@ class Parts:
         self.session = self._build_session()
         self.engine = self._build_engine()
         """The socket and what it carries; `stream` is its face."""
-        self.upstream = Upstream(self.engine, resolve=self.resolve, account=self.default_account)
+        self.upstream = Upstream(
+            self.engine, world=world, resolve=self.resolve, account=self.default_account
+        )
         self.stream = Streams(self.engine, self.upstream, check_may_trade=self._check_may_trade)
         self.accounts = Accounts(self.send, account=self.session.account)
         self.contracts = Contracts(self.send)

@@ -27,7 +27,6 @@ from ibkr_async.models.history import HistoryReply, check_period_and_bar, span_s
 from ibkr_async.models.streaming import PriceBar
 from ibkr_async.stream.core.events import Gap
 from stream.core_feeds import CoreFeeds
-from support.fake_time import FakeTime
 
 MINUTE = 60_000
 START = 1_790_000_040_000  # a full minute
@@ -39,7 +38,7 @@ class Market:
 
     def __init__(self, now_ms: int = START) -> None:
         self.now_ms = now_ms
-        self.feeds = CoreFeeds()
+        self.feeds = CoreFeeds(self)
         self.bars: dict[int, tuple[float, float, float, float, float]] = {}
         self.asked: list[tuple[str, datetime | None]] = []
         self.errors: list[IbkrError] = []
@@ -73,7 +72,6 @@ class Market:
         """Follow the bars; nothing is waited for."""
         return Bars(
             self.feeds.upstream,
-            self,
             self.history,
             8314,
             bar="1min",
@@ -330,7 +328,7 @@ def test_bar_sizes_are_checked() -> None:
     with pytest.raises(UsageError, match="not one of"):
         length_s("7min")
     with pytest.raises(UsageError, match="live=False"):
-        Bars(CoreFeeds().upstream, FakeTime(), Market().history, 1, bar="1w", since="1y")
+        Bars(CoreFeeds().upstream, Market().history, 1, bar="1w", since="1y")
 
 
 async def test_bars_that_nobody_holds_give_their_line_back() -> None:
@@ -400,9 +398,7 @@ async def test_marked_bars_show_the_gap_that_history_heals() -> None:
 async def test_bars_of_a_symbol() -> None:
     """Looked up when they are opened."""
     market = Market(START)
-    bars = Bars(
-        market.feeds.upstream, market, market.history, "AAPL", bar="1min", since="1min", live=True
-    )
+    bars = Bars(market.feeds.upstream, market.history, "AAPL", bar="1min", since="1min", live=True)
     async with bars:
         assert bars.conid == 265598
         assert bars.topics == ("smd+265598",)

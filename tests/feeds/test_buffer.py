@@ -314,10 +314,10 @@ def test_counts_always_add_up_and_memory_is_bounded(script: list[Any], policy: P
             buffer.take_all()
         elif len(buffer):
             buffer.take_marked()
-        stats, waiting = buffer.stats, len(buffer) - buffer._markers
+        stats, waiting = buffer.stats, len(buffer) - buffer.markers
         assert received == stats.delivered + stats.conflated + stats.dropped + waiting
         assert stats.received == received
-        assert buffer._markers <= buffer.capacity + 1
+        assert buffer.markers <= buffer.capacity + 1
         # The queue, and a tail of three contracts before each marker and behind the last.
         assert waiting <= buffer.capacity + 3 * (buffer.capacity + 2)
 

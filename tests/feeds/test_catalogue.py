@@ -6,29 +6,14 @@ import pytest
 
 from ibkr_async.errors import (
     ClosedError,
-    OrderGuardError,
-    SubscriptionError,
     UnknownSymbolError,
     UsageError,
 )
-from ibkr_async.feeds import Ladder
 from ibkr_async.models.contracts import ResolvedContract
-from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt, PriceLadder
-from ibkr_async.stream.core.events import Gap
 from ibkr_async.stream.core.topics import TOPICS
 from ibkr_async.types import Conid
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
-
-FORM = (
-    '{"data":{"user_action":[{"id":"submit","text":"Submit"},{"id":"cancel","text":"Cancel"}],'
-    '"contract":"AAPL 200 C","id":"5"},"action":"content","MID":"16","topic":"shs+exercise"}'
-)
-PROMPT = (
-    '{"data":{"user_actions":[{"id":"continue","text":"Continue"}],"id":7,"text":"Really?"},'
-    '"MID":"19","action":"prompt","topic":"inp+exercise"}'
-)
-
 
 MINUTES = (
     'smh+265598+{"period":"1d","bar":"5min","outsideRth":false,'
@@ -109,58 +94,6 @@ def test_what_cannot_be_asked_is_told_at_once(call: str) -> None:
         eval(f"feeds.{call}", {"feeds": CoreFeeds(), "Nameless": Nameless})  # noqa: S307 - the test's own text
 
 
-async def test_second_ladder_of_an_account_is_refused_with_what_is_possible() -> None:
-    """IBKR ends ladders by account, without naming a contract."""
-    feeds = CoreFeeds()
-    async with (
-        feeds.price_ladder(265598, account="DU1"),
-        feeds.price_ladder(265598, account="DU1"),
-        feeds.price_ladder(8314, account="DU2"),
-    ):
-        with pytest.raises(SubscriptionError, match="ladders of other accounts"):
-            await feeds.price_ladder(8314, account="DU1").__aenter__()
-
-
-async def test_ladder_is_folded_and_begins_anew_after_a_gap() -> None:
-    """Rows are patches by index; `size @ price` is taken apart."""
-    feeds = CoreFeeds()
-    async with Ladder(feeds.upstream, "AAPL") as ladders:
-        feeds.receive(
-            '{"topic":"sbd+DU1+265598","data":[{"row":0,"focus":0,"price":"185.24","ask":"900"},'
-            '{"row":1,"focus":1,"price":"300 @ 185.23"},{"row":2,"price":"185.22","bid":"1,400"},'
-            '{"row":3,"price":"185.21","bid":"7"},{"price":"1"}]}'
-        )
-        first = await anext(ladders)
-        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":2,"price":"185.22"}]}')
-        second = await anext(ladders)
-        assert ladders.latest == second
-        feeds.lose()
-        shown = await anext(ladders)
-        feeds.come_back()
-        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","bid":"1"}]}')
-        third = await anext(ladders)
-        with pytest.raises(UsageError, match="already open"):
-            await ladders.__aenter__()
-
-    assert (first.bids, first.asks) == (((185.22, 1400.0), (185.21, 7.0)), ((185.24, 900.0),))
-    assert first.last_trade is not None
-    assert (first.last_trade.price, first.last_trade.size_at_price) == (185.23, 300.0)
-    assert second.bids == ((185.21, 7.0),)
-    assert shown == PriceLadder()
-    assert list(third.rows) == [0]
-    assert PriceLadder().last_trade is None
-    with pytest.raises(StopAsyncIteration):
-        await anext(ladders)
-
-
-async def test_ladder_that_was_not_opened_is_misuse() -> None:
-    """Nothing would ever come; closing it is harmless."""
-    ladders = Ladder(CoreFeeds().upstream, 1)
-    with pytest.raises(UsageError, match="async with"):
-        await anext(ladders)
-    await ladders.aclose()
-
-
 # --- add and remove ------------------------------------------------------------------------------
 
 
@@ -230,20 +163,6 @@ async def test_rows_are_filtered_by_the_keys_that_each_consumer_asked_for() -> N
     assert requests[-2:] == ['ssd+DU1+{"keys":["A","B"]}', "ssd+DU1+{}"]
 
 
-async def test_marked_ladder_shows_the_gap_and_then_that_nothing_is_known() -> None:
-    """B4: nobody goes on with the last picture."""
-    feeds = CoreFeeds()
-    async with Ladder(feeds.upstream, 265598) as ladder:
-        marked = ladder.marked()
-        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","bid":"1"}]}')
-        full = await anext(marked)
-        feeds.lose()
-        seen = [await anext(marked) for _ in range(2)]
-
-    assert isinstance(full, PriceLadder)
-    assert (type(seen[0]), seen[1]) == (Gap, PriceLadder())
-
-
 async def test_contract_that_needs_no_looking_up_is_not_looked_up() -> None:
     """Each look-up may be a request."""
     feeds = CoreFeeds()
@@ -267,63 +186,3 @@ async def test_drained_subscription_delivers_the_rest_and_ends() -> None:
         assert [update.last async for update in ticks] == [1.0, 2.0]
     assert feeds.sent()[-1] == "umd+1+{}"
     await ticks.drain()
-
-
-# --- exercising an option ------------------------------------------------------------------------
-
-
-async def test_dialogue_is_answered_step_by_step() -> None:
-    """The answers are spelled as documented."""
-    feeds = CoreFeeds()
-    async with feeds.option_exercise(495512563) as dialogue:
-        with pytest.raises(SubscriptionError, match="not open"):
-            await dialogue.submit(ExerciseForm(id="5"), contracts=1)
-        feeds.receive(FORM)
-        form = await anext(dialogue)
-        assert isinstance(form, ExerciseForm)
-        await dialogue.submit(form, contracts=5)
-        feeds.receive(PROMPT)
-        prompt = await anext(dialogue)
-        assert isinstance(prompt, ExercisePrompt)
-        with pytest.raises(UsageError, match="not one of"):
-            await dialogue.choose(prompt, "maybe")
-        await dialogue.choose(prompt, "continue")
-
-        assert feeds.sent()[1:] == [
-            (
-                'inp+exercise+{"action":"user_input","data":{"id":"5","user_action":"submit",'
-                '"exercise":{"allowed":"not_shown","make_final":true,"value":5}}}'
-            ),
-            'inp+exercise+{"action":"user_input","data":{"id":"7","user_action":"continue"}}',
-        ]
-    assert feeds.sent() == []
-
-
-async def test_dialogue_respects_the_guard() -> None:
-    """On an account where trading was not allowed only leaving is."""
-    feeds = CoreFeeds()
-    feeds.may_trade = False
-    async with feeds.option_exercise(9) as dialogue:
-        feeds.receive(FORM)
-        form = await anext(dialogue)
-        feeds.sent()
-        with pytest.raises(OrderGuardError):
-            await dialogue.submit(form, contracts=1)  # type: ignore[arg-type]  # it is a form
-        with pytest.raises(UsageError, match="at least one"):
-            await dialogue.submit(form, contracts=0)  # type: ignore[arg-type]  # as above
-        with pytest.raises(UsageError, match="no id"):
-            await dialogue.submit(ExerciseForm(), contracts=1)
-        await dialogue.choose(form, "cancel")
-
-        assert [text[:13] for text in feeds.sent()] == ["inp+exercise+"]
-
-
-async def test_dialogue_ends_with_the_connection() -> None:
-    """It is not taken up again: nothing must be exercised twice."""
-    feeds = CoreFeeds()
-    async with feeds.option_exercise(9) as dialogue:
-        feeds.receive(FORM)
-        await anext(dialogue)
-        feeds.core.connection_lost(1.0, 1006, "")
-        with pytest.raises(SubscriptionError, match="look at the orders"):
-            await anext(dialogue)

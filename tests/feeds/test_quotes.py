@@ -17,8 +17,8 @@ from support.fake_time import FakeTime
 
 def make(*wanted: str | int, **options: Any) -> tuple[CoreFeeds, Quotes]:
     """Quotes over a fresh core."""
-    feeds = CoreFeeds()
-    return feeds, Quotes(feeds.upstream, FakeTime(1.5), wanted, **options)
+    feeds = CoreFeeds(FakeTime(1.5))
+    return feeds, Quotes(feeds.upstream, wanted, **options)
 
 
 async def test_deltas_fold_into_the_quote_of_the_contract_that_changed() -> None:
@@ -84,7 +84,7 @@ async def test_what_does_not_exist_is_told_on_entering_or_before(
     """Nothing is left open."""
     feeds = CoreFeeds()
     with pytest.raises(error):
-        await Quotes(feeds.upstream, FakeTime(), [wanted], fields=fields).__aenter__()
+        await Quotes(feeds.upstream, [wanted], fields=fields).__aenter__()
 
     assert feeds.core._registry.channels == {}
 

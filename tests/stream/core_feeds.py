@@ -9,13 +9,16 @@ from ibkr_async.errors import IbkrError, OrderGuardError, UnknownSymbolError
 from ibkr_async.feeds.catalogue import Streams
 from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.stream.core.protocol import StreamCore
+from ibkr_async.world import World
 from stream.core_driver import GREETING
+from support.fake_time import world_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ibkr_async.stream.core.channel import Listener, Wish
     from ibkr_async.stream.multiplexer import Multiplexer
+    from ibkr_async.world import Clock
 
 BOOK = {"AAPL": 265598, "MSFT": 272093}
 """The symbols that can be looked up."""
@@ -71,18 +74,24 @@ def streams_of(engine: Multiplexer) -> Streams:
     async def refuse(what: str) -> None:
         raise OrderGuardError(f"({what})", "this stream was not given the right to trade")
 
-    return Streams(engine, Upstream(engine, resolve=nobody, account=nobody), check_may_trade=refuse)
+    return Streams(
+        engine,
+        Upstream(engine, world=World(), resolve=nobody, account=nobody),
+        check_may_trade=refuse,
+    )
 
 
 class CoreFeeds(Streams):
     """Feeds over a core without a socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.may_trade = True
         self.engine = CoreEngine()
         self.core = self.engine.core
         self.looked_up: list[Any] = []
-        self.upstream = Upstream(self.engine, resolve=self.resolve, account=self.account)
+        self.upstream = Upstream(
+            self.engine, world=world_with(clock=clock), resolve=self.resolve, account=self.account
+        )
         super().__init__(
             cast("Any", self.engine), self.upstream, check_may_trade=self.check_may_trade
         )

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from ibkr_async.models.history import HistoryReply
     from ibkr_async.stream.core.events import Marker
     from ibkr_async.types import ContractLike
-    from ibkr_async.world import Clock
 
 BAR_FIELDS: Final = ("31", "7762")
 """What a growing bar is built from: the last price, and the exact volume of the day."""
@@ -131,7 +130,6 @@ class Bars(Feed[PriceBar]):
     def __init__(
         self,
         upstream: Upstream,
-        clock: Clock,
         history: Callable[[int, str, datetime | None], Awaitable[HistoryReply]],
         contract: ContractLike,
         *,
@@ -160,7 +158,7 @@ class Bars(Feed[PriceBar]):
         self._history = history
         self._forming = forming and live
         self._settle_ms = round(settle_s * 1000)
-        self._clock = clock
+        self._clock = upstream.clock
         self._next_ms = _since_ms(since, self._now_ms())
         """Start of the first bar that is still to be given as final."""
         self._builder = BarBuilder(0, self._length_s)

@@ -124,14 +124,13 @@ class Buffer(Generic[T]):
         "_identify",
         "_limit",
         "_many_markers",
-        "_markers",
         "_merge",
-        "_overflowed",
         "_queue",
         "_room",
         "_tail",
         "capacity",
         "ended",
+        "markers",
         "name",
         "on_closed",
         "policy",
@@ -159,7 +158,6 @@ class Buffer(Generic[T]):
         self.ended = False
         """True when nothing more comes, though items may still wait."""
         self._error: IbkrError | None = None
-        self._overflowed = False
         self._identify = identify
         self._merge = merge
         self._queue: deque[T | _Mark] = _NO_QUEUE
@@ -167,7 +165,8 @@ class Buffer(Generic[T]):
         """What waits behind `_queue` once a marker has come: markers, and the tails before them."""
         self._tail: dict[Hashable, T] = {}
         """What waits behind all that, one item per identity (conflate and latest)."""
-        self._markers = 0
+        self.markers = 0
+        """How many of the waiting entries are markers."""
         self._many_markers = capacity
         self._full = _WAYS[policy]
         self._limit = 0 if policy == "latest" else capacity
@@ -181,8 +180,8 @@ class Buffer(Generic[T]):
     def messages_waiting(self) -> int:
         """How many of the waiting entries are data, not markers."""
         if not self._closed_tails:
-            return len(self._queue) + len(self._tail) - self._markers
-        return len(self) - self._markers
+            return len(self._queue) + len(self._tail) - self.markers
+        return len(self) - self.markers
 
     @property
     def data_is_next(self) -> bool:
@@ -252,10 +251,10 @@ class Buffer(Generic[T]):
         else:
             self._queue.append(_Mark(marker))
             self._widen(+1)
-        self._markers += 1
-        if self._markers > self._many_markers:
+        self.markers += 1
+        if self.markers > self._many_markers:
             self._unite_gaps()
-            self._many_markers = max(self.capacity, 2 * self._markers)
+            self._many_markers = max(self.capacity, 2 * self.markers)
         self._measure_room()
         if self.wake is not None:
             self._wake()
@@ -277,7 +276,7 @@ class Buffer(Generic[T]):
         Errors: `IndexError` when none waits.
         """
         queue = self._queue
-        if queue and not self._markers:
+        if queue and not self.markers:
             self.stats.delivered += 1
             return queue.popleft()  # type: ignore[return-value]  # there are no markers
         while True:
@@ -311,7 +310,7 @@ class Buffer(Generic[T]):
             self._refill()
         entry = self._queue.popleft()
         if isinstance(entry, _Mark):
-            self._markers -= 1
+            self.markers -= 1
             self._widen(-1)
         else:
             self.stats.delivered += 1
@@ -333,23 +332,23 @@ class Buffer(Generic[T]):
         self._measure_room()
 
     def _pop_all(self) -> list[T | _Mark]:
-        entries = list(self._entries()) if self._markers or self._tail else list(self._queue)
-        self.stats.delivered += len(entries) - self._markers
+        entries = list(self._entries()) if self.markers or self._tail else list(self._queue)
+        self.stats.delivered += len(entries) - self.markers
         self._empty()
         return entries
 
     def _empty(self) -> None:
-        self._widen(-sum(isinstance(entry, _Mark) for entry in self._queue) if self._markers else 0)
+        self._widen(-sum(isinstance(entry, _Mark) for entry in self._queue) if self.markers else 0)
         self._queue.clear()
         self._closed_tails.clear()
         self._tail.clear()
-        self._markers = 0
+        self.markers = 0
         self._measure_room()
 
     @property
     def error(self) -> IbkrError | None:
         """Why nothing more comes: what the consumer raises after the last item, None at a plain end."""
-        if self._overflowed:
+        if isinstance(self._error, SlowConsumerError):  # more may have been missed since
             return SlowConsumerError(self.name, self.capacity, self.stats.dropped)
         return self._error
 
@@ -373,8 +372,7 @@ class Buffer(Generic[T]):
 
     def _put_failing(self, _item: T, _source: str) -> None:
         self.stats.dropped += 1
-        self._overflowed = True
-        self.end()
+        self.end(SlowConsumerError(self.name, self.capacity, 1))
 
     def _put_dropping(self, item: T, _source: str) -> None:
         # There is always an item to drop: markers are not counted against the capacity.
@@ -390,7 +388,7 @@ class Buffer(Generic[T]):
         marks = [entry for entry in self._entries() if isinstance(entry, _Mark)]
         kept = set(_longest_gaps(marks))
         self.stats.markers_merged += len(marks) - len(kept)
-        self._markers = len(kept)
+        self.markers = len(kept)
         before = len(self._queue)
         self._queue = deque(e for e in self._queue if not isinstance(e, _Mark) or e in kept)
         self._widen(len(self._queue) - before)

@@ -121,7 +121,7 @@ class Feed(Generic[T]):
     """
 
     # There may be a thousand: idle, one weighs less than 1 KiB with everything that belongs to it.
-    __slots__ = ("_buffer", "_line", "_loop", "_outlet", "_state", "_take", "_waiter")
+    __slots__ = ("_line", "_loop", "_outlet", "_state", "_take", "_waiter")
 
     _opens_itself: ClassVar[bool] = False
     """True when it may be left open: it is closed when nobody holds it any more."""
@@ -129,12 +129,15 @@ class Feed(Generic[T]):
     def __init__(self, line: Line, outlet: Outlet[T] | None = None) -> None:
         self._state = _NEW if line.must_be_opened else _OPEN
         self._line = line
-        self._buffer = line.buffer
         self._outlet: Outlet[T] = line.buffer if outlet is None else outlet
         self._take = self._outlet.take
         self._waiter: asyncio.Future[None] | None = None
         self._loop = None if line.must_be_opened else _running_loop()
         """Where it must let go when nobody holds it any more."""
+
+    @property
+    def _buffer(self) -> Buffer[Any]:
+        return self._line.buffer
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -370,6 +373,7 @@ class Fold(Generic[T]):
 
     def __init__(self, buffer: Buffer[Any]) -> None:
         self._buffer = buffer
+        self._take_item = buffer.take
         self._shown_next: T | None = None
 
     def fold(self, item: Any) -> T | None:
@@ -397,6 +401,11 @@ class Fold(Generic[T]):
 
     def take(self) -> T:
         """Return the next state. Errors: `IndexError` when there is none."""
+        # The usual case, 0.4 µs faster than by way of `take_marked`.
+        while self._shown_next is None and not self._buffer.markers:
+            folded = self.fold(self._take_item())
+            if folded is not None:
+                return folded
         while True:
             state = self.take_marked()
             if not isinstance(state, StreamEvent):

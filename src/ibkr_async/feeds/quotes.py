@@ -45,7 +45,6 @@ class Quotes(Folded[Quote]):
     def __init__(
         self,
         upstream: Upstream,
-        clock: Clock,
         contracts: Sequence[ContractLike],
         *,
         fields: Iterable[str] = QUOTE,
@@ -56,7 +55,7 @@ class Quotes(Folded[Quote]):
             raise UsageError("quotes() needs at least one symbol or conid")
         wish = market_data(fields)
         line = _Contracts(upstream, wish, (), contracts, growing=True, buffer=buffer, policy=policy)
-        self._pictures = line.pictures = _Pictures(line.buffer, clock)
+        self._pictures = line.pictures = _Pictures(line.buffer, upstream.clock)
         super().__init__(line, self._pictures)
 
     @property

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ibkr_async.stream.core.topic_row import Policy, Topic
     from ibkr_async.types import ContractLike
+    from ibkr_async.world import World
 
 _PARTIAL_UPDATES: Final = 1_000
 """Default capacity where messages can be merged."""
@@ -76,11 +77,13 @@ class Upstream:
         self,
         engine: Engine,
         *,
+        world: World,
         resolve: Callable[..., Awaitable[Sequence[tuple[int, str]]]],
         account: Callable[[], Awaitable[str]],
     ) -> None:
         """`resolve` turns what means contracts into (conid, symbol) pairs, in the same order."""
         self.engine = engine
+        self.clock = world.clock
         self.resolve = resolve
         self.account = account
 
@@ -135,7 +138,7 @@ def _join(account: str, conid: str, exchange: str | None) -> str:
 class Subscription(Listener, Line):
     """A feed's line to the stream."""
 
-    __slots__ = ("_growing", "_is_open", "_pattern", "_targets", "_upstream", "wishes")
+    __slots__ = ("_growing", "_pattern", "_targets", "_upstream", "wishes")
 
     buffer: Buffer[Any]
     must_be_opened = True
@@ -156,14 +159,15 @@ class Subscription(Listener, Line):
         Errors: `UsageError` for what cannot be asked.
         """
         self._upstream = upstream
-        self._pattern = pattern
-        self._targets = tuple(targets)
-        self._is_open = False
+        # One object in place of two, of which there may be a thousand.
+        self._pattern = wishes[0] if wishes else pattern
+        self._targets: tuple[Any, ...] | None = tuple(targets)
+        """What must be looked up on opening; None once it is open."""
         self._growing = growing
         self.wishes = tuple(wishes)
         _check(self.wishes)
         first = self.wishes[0].key if wishes else f"{pattern.topic.code}+{targets[0]}"
-        more = len(self.wishes) + len(self._targets) - 1
+        more = len(self.wishes) + len(targets) - 1
         name = f"{first} and {more} more" if more else first
         super().__init__(make_buffer(name, pattern.topic, buffer, policy))
 
@@ -174,12 +178,11 @@ class Subscription(Listener, Line):
 
     async def open(self) -> None:
         """Look up what must be looked up, and subscribe."""
-        wishes = [*self.wishes, *await self._wishes_for(self._targets)]
+        wishes = [*self.wishes, *await self._wishes_for(self._targets or ())]
         _check(wishes)
         if wishes:
             self._upstream.engine.subscribe(self, wishes)
-        self.wishes, self._targets = tuple(wishes), ()
-        self._is_open = True
+        self.wishes, self._targets = tuple(wishes), None
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -199,7 +202,7 @@ class Subscription(Listener, Line):
         self._check_growing()
         wishes = await self._wishes_for(targets)
         _check([*self.wishes, *wishes])
-        if self._is_open:
+        if self._targets is None:
             self._upstream.engine.subscribe(self, wishes)
         self.wishes += tuple(wishes)
 
@@ -210,7 +213,7 @@ class Subscription(Listener, Line):
         absent = sorted(set(keys) - set(self.topics))
         if absent:
             raise UsageError(f"{', '.join(absent)} is not part of {self.buffer.name}")
-        if self._is_open:
+        if self._targets is None:
             self._upstream.engine.unsubscribe(self, keys)
         self.wishes = tuple(wish for wish in self.wishes if wish.key not in keys)
 
