@@ -25,9 +25,7 @@ from stream.core_driver import GREETING, READY, Driver, Heard, make_buffer, smd,
 from support.steps import steps
 
 
-def connected(
-    *topics: str, max_frame_bytes: int = 1 << 20, **options: Any
-) -> tuple[Driver, Heard]:
+def connected(*topics: str, max_frame_bytes: int = 1 << 20, **options: Any) -> tuple[Driver, Heard]:
     """A greeted core with one consumer of topics."""
     driver = Driver(CoreSettings(**options), max_frame_bytes=max_frame_bytes)
     listener = driver.listen(*topics)
