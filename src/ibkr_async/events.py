@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from ibkr_async.feeds.buffer import Buffer
 from ibkr_async.feeds.feed import Feed, Line
 from ibkr_async.session.events import (
     LoginRenewed,
@@ -22,6 +21,7 @@ from ibkr_async.session.events import (
     SessionTakenOver,
     SessionTrouble,
 )
+from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.events import (
     AuthStatusChanged,
     BadFrame,
@@ -86,8 +86,6 @@ CAPACITY: Final = 1_000
 
 class _Tap(Line):
     """The line of one consumer."""
-
-    __slots__ = ("_taps", "buffer")
 
     def __init__(self, taps: set[_Tap]) -> None:
         self._taps = taps

@@ -259,7 +259,7 @@ def quick_client(
     parts = client._parts
     parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
     inner = parts.engine
-    # Behind the face that everybody holds, the order follower included.
+    # Behind the face that everybody holds, the order follower among them.
     parts.engine = parts.upstream.engine = parts.stream._engine = Multiplexer(
         world=world_with(random.Random(seed).random),  # noqa: S311 - jitter that can be repeated
         open_target=inner._open_target,

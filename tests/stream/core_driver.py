@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ibkr_async.feeds.buffer import Buffer
+from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.channel import NEVER, Listener, Wish
 from ibkr_async.stream.core.protocol import CoreSettings, StreamCore
 from ibkr_async.stream.core.sharing import unite

@@ -89,12 +89,11 @@ class CoreFeeds(Streams):
         self.engine = CoreEngine()
         self.core = self.engine.core
         self.looked_up: list[Any] = []
+        engine = cast("Any", self.engine)
         self.upstream = Upstream(
-            self.engine, world=world_with(clock=clock), resolve=self.resolve, account=self.account
+            engine, world=world_with(clock=clock), resolve=self.resolve, account=self.account
         )
-        super().__init__(
-            cast("Any", self.engine), self.upstream, check_may_trade=self.check_may_trade
-        )
+        super().__init__(engine, self.upstream, check_may_trade=self.check_may_trade)
 
     async def resolve(self, *wanted: Any) -> list[tuple[int, str]]:
         """Look up what is in the book."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ibkr_async.feeds.bars import Bars
-from ibkr_async.feeds.buffer import FeedStats
 from ibkr_async.feeds.feed import Feed, Folded, Steps
 from ibkr_async.feeds.ladder import Ladder
 from ibkr_async.feeds.quotes import Quotes
+from ibkr_async.stream.core.buffer import FeedStats
 from ibkr_async.stream.core.events import Marker
 from ibkr_async.stream.core.topic_row import Policy
 

@@ -37,12 +37,12 @@ from ibkr_async.errors import (
 )
 from ibkr_async.feeds._backfill import length_s, next_page, read_page
 from ibkr_async.feeds._bar_builder import BarBuilder
-from ibkr_async.feeds.buffer import Buffer
-from ibkr_async.feeds.feed import Feed, State
+from ibkr_async.feeds.feed import Feed, FeedState
 from ibkr_async.feeds.subscription import Subscription
 from ibkr_async.models.history import span_s
 from ibkr_async.models.market_data import MarketDataUpdate
 from ibkr_async.models.streaming import PriceBar
+from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.core.events import Gap, Resumed
 from ibkr_async.stream.core.topics import TOPICS
@@ -73,8 +73,6 @@ _PASSING: Final = (AuthError, SessionError, UnauthorizedError)
 
 class _BarLine(Subscription):
     """The line of bars: the market data of one contract, or only its number."""
-
-    __slots__ = ("_exchange", "conid", "live")
 
     def __init__(
         self, upstream: Upstream, contract: ContractLike, *, exchange: str | None, live: bool
@@ -108,24 +106,6 @@ class Bars(Feed[PriceBar]):
     """
 
     _opens_itself = True
-
-    __slots__ = (
-        "_begun",
-        "_builder",
-        "_clock",
-        "_ended",
-        "_failures",
-        "_fill_at_ms",
-        "_forming",
-        "_given",
-        "_history",
-        "_length_s",
-        "_live",
-        "_looks",
-        "_next_ms",
-        "_settle_ms",
-        "bar",
-    )
 
     def __init__(
         self,
@@ -181,10 +161,10 @@ class Bars(Feed[PriceBar]):
 
     async def _more(self) -> None:
         """Ask history, or listen: whatever is due."""
-        if self._state is State.NEW:
+        if self._state is FeedState.NEW:
             await self._open()
             return
-        if self._state is State.CLOSED or (not self._live and self._fill_at_ms is None):
+        if self._state is FeedState.CLOSED or (not self._live and self._fill_at_ms is None):
             await self.aclose()
             raise StopAsyncIteration
         if self._fill_at_ms is not None and self._now_ms() >= self._fill_at_ms:

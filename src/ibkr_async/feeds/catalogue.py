@@ -60,7 +60,7 @@ class Streams:
 
     Every feed takes these keywords too: `buffer` is how many messages may wait for a slow consumer,
     `policy` what happens then: `conflate`, `fail`, `latest` or `drop_oldest` (see
-    `ibkr_async.feeds.buffer`).
+    `ibkr_async.stream.core.buffer`).
     Errors of every feed: `UsageError`, immediately, for what cannot be asked; on entering those of
     looking a symbol up.
     """

@@ -11,7 +11,7 @@ import asyncio
 import warnings
 from contextlib import suppress
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar
 
 import anyio
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ibkr_async.feeds.buffer import Buffer, FeedStats
+    from ibkr_async.stream.core.buffer import Buffer, FeedStats
     from ibkr_async.stream.core.events import Marker
     from ibkr_async.types import ContractLike
 
@@ -76,23 +76,7 @@ class Line:
         raise UsageError(f"{self.buffer.name} cannot change, not even by {targets!r}")
 
 
-class Outlet(Protocol[T]):
-    """Where a feed takes from: its buffer, or a fold of it."""
-
-    def take(self) -> T:
-        """Remove the next item. Errors: `IndexError` when there is none."""
-        ...
-
-    def take_marked(self) -> T | Marker:
-        """Remove the next item or marker. Errors: `IndexError` when there is none."""
-        ...
-
-    def take_all(self) -> list[T]:
-        """Remove every item; may be empty."""
-        ...
-
-
-class State(Enum):
+class FeedState(Enum):
     """Where a feed stands; it goes through these in order."""
 
     NEW = auto()
@@ -101,7 +85,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-_NEW, _OPEN, _CLOSED = State.NEW, State.OPEN, State.CLOSED
+_NEW, _OPEN, _CLOSED = FeedState.NEW, FeedState.OPEN, FeedState.CLOSED
 _OPEN_FIRST: Final = "open the feed first: `async with … as feed:`"
 
 
@@ -126,10 +110,10 @@ class Feed(Generic[T]):
     _opens_itself: ClassVar[bool] = False
     """True when it may be left open: it is closed when nobody holds it any more."""
 
-    def __init__(self, line: Line, outlet: Outlet[T] | None = None) -> None:
+    def __init__(self, line: Line, outlet: Buffer[T] | Fold[T] | None = None) -> None:
         self._state = _NEW if line.must_be_opened else _OPEN
         self._line = line
-        self._outlet: Outlet[T] = line.buffer if outlet is None else outlet
+        self._outlet: Buffer[T] | Fold[T] = line.buffer if outlet is None else outlet
         self._take = self._outlet.take
         self._waiter: asyncio.Future[None] | None = None
         self._loop = None if line.must_be_opened else _running_loop()
@@ -166,11 +150,11 @@ class Feed(Generic[T]):
     async def _open(self) -> None:
         if self._state is not _NEW:
             raise UsageError(f"{self!r} is already open; make a second feed instead")
-        self._state = State.OPENING
+        self._state = FeedState.OPENING
         try:
             await self._line.open()
         except BaseException:
-            if self._state is State.OPENING:
+            if self._state is FeedState.OPENING:
                 self._state = _NEW
             raise
         if self._state is _CLOSED:
@@ -197,9 +181,9 @@ class Feed(Generic[T]):
     def __del__(self) -> None:
         if getattr(self, "_state", _CLOSED) is not _OPEN:
             return
-        if self._line.must_be_opened and not self._opens_itself:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
         _call_in(self._loop, self._line.close)
+        if self._line.must_be_opened and not (self._opens_itself or self._buffer.ended):
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
 
     async def drain(self) -> None:
         """Unsubscribe, and let the iteration end after what is queued. Idempotent.

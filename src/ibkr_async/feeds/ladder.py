@@ -14,8 +14,8 @@ from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.core.topics import TOPICS
 
 if TYPE_CHECKING:
-    from ibkr_async.feeds.buffer import Buffer
     from ibkr_async.feeds.subscription import Upstream
+    from ibkr_async.stream.core.buffer import Buffer
     from ibkr_async.types import ContractLike
 
 
@@ -25,8 +25,6 @@ class Ladder(Folded[PriceLadder]):
     A slow consumer skips intermediate states, never the newest. When data may be missing an empty
     ladder is given; the next one has what was sent since. Errors: as `ib.stream.price_ladder`.
     """
-
-    __slots__ = ("_rows",)
 
     def __init__(
         self,

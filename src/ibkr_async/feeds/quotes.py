@@ -22,9 +22,9 @@ from ibkr_async.types import Conid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ibkr_async.feeds.buffer import Buffer
     from ibkr_async.feeds.subscription import Upstream
     from ibkr_async.models.market_data import MarketDataUpdate
+    from ibkr_async.stream.core.buffer import Buffer
     from ibkr_async.stream.core.topic_row import Arguments, Policy
     from ibkr_async.types import ContractLike
     from ibkr_async.world import Clock
@@ -39,8 +39,6 @@ class Quotes(Folded[Quote]):
 
     Errors: `UnknownFieldError`; on entering `UnknownSymbolError`, `AmbiguousSymbolError`. While iterating: those of `Feed`.
     """
-
-    __slots__ = ("_pictures",)
 
     def __init__(
         self,
@@ -112,8 +110,6 @@ class _Pictures(Fold[Quote]):
 
 class _Contracts(Subscription):
     """The line of quotes: it remembers by what names their contracts go."""
-
-    __slots__ = ("pictures",)
 
     pictures: _Pictures
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ibkr_async.errors import UsageError
-from ibkr_async.feeds.buffer import POLICIES, Buffer
 from ibkr_async.feeds.feed import Line
+from ibkr_async.stream.core.buffer import POLICIES, Buffer
 from ibkr_async.stream.core.channel import Listener, Wish
 from ibkr_async.stream.core.sharing import replace
 from ibkr_async.stream.core.topic_row import Target
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
 
     from ibkr_async.stream.core.topic_row import Policy, Topic
+    from ibkr_async.stream.multiplexer import Multiplexer
     from ibkr_async.types import ContractLike
     from ibkr_async.world import World
 
@@ -29,37 +30,6 @@ _PARTIAL_UPDATES: Final = 1_000
 """Default capacity where messages can be merged."""
 _EVERY_MESSAGE: Final = 10_000
 """Default capacity where each message counts: a week of executions is replayed in one burst."""
-
-
-class Engine(Protocol):
-    """What feeds need of the stream: `stream.multiplexer` has it."""
-
-    def subscribe(self, listener: Listener, wishes: Sequence[Wish]) -> None:
-        """Begin to serve a listener, or serve it more; all of it or nothing.
-
-        Errors: `UsageError`, `SubscriptionError`, `ClosedError`; nothing has changed then.
-        """
-        ...
-
-    def unsubscribe(self, listener: Listener, keys: Sequence[str]) -> None:
-        """Serve a listener less."""
-        ...
-
-    def release(self, listener: Listener) -> None:
-        """Stop serving a listener. Twice is harmless."""
-        ...
-
-    def serves(self, listener: Listener) -> bool:
-        """Tell whether the server serves all of it."""
-        ...
-
-    async def changed(self) -> None:
-        """Wait until something has happened that may change what is served."""
-        ...
-
-    def say(self, key: str, text: str) -> None:
-        """Send a frame of a dialogue. Errors: `SubscriptionError` when it is not open."""
-        ...
 
 
 class LadderTarget(NamedTuple):
@@ -75,7 +45,7 @@ class Upstream:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Multiplexer,
         *,
         world: World,
         resolve: Callable[..., Awaitable[Sequence[tuple[int, str]]]],
@@ -140,7 +110,6 @@ class Subscription(Listener, Line):
 
     __slots__ = ("_growing", "_pattern", "_targets", "_upstream", "wishes")
 
-    buffer: Buffer[Any]
     must_be_opened = True
 
     def __init__(
@@ -199,7 +168,8 @@ class Subscription(Listener, Line):
 
     async def add(self, targets: Sequence[Any]) -> None:
         """Subscribe to more."""
-        self._check_growing()
+        if not self._growing:
+            await super().add(targets)
         wishes = await self._wishes_for(targets)
         _check([*self.wishes, *wishes])
         if self._targets is None:
@@ -208,7 +178,8 @@ class Subscription(Listener, Line):
 
     async def remove(self, targets: Sequence[Any]) -> None:
         """Unsubscribe from some."""
-        self._check_growing()
+        if not self._growing:
+            await super().remove(targets)
         keys = [wish.key for wish in await self._wishes_for(targets)]
         absent = sorted(set(keys) - set(self.topics))
         if absent:
@@ -220,10 +191,6 @@ class Subscription(Listener, Line):
     async def _wishes_for(self, targets: Sequence[Any]) -> list[Wish]:
         spelled = await self._upstream.spell(self._pattern.topic, targets) if targets else ()
         return [self._pattern.for_target(one) for one in spelled]
-
-    def _check_growing(self) -> None:
-        if not self._growing:
-            raise UsageError(f"{self.buffer.name} cannot change; make another feed")
 
 
 def split(pattern: Wish, targets: Sequence[Any]) -> tuple[list[Wish], list[Any]]:

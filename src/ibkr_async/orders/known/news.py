@@ -10,10 +10,10 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ibkr_async.feeds.buffer import Buffer
 from ibkr_async.feeds.feed import Feed, Line
 from ibkr_async.orders.known.events import AnyOrderEvent
 from ibkr_async.orders.known.tracker import OrderTracker
+from ibkr_async.stream.core.buffer import Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,8 +34,6 @@ Errors while iterating: `SlowConsumerError`, after what is queued, when it was n
 
 class _Listener(Line):
     """The line of one consumer, to the named orders; None means all."""
-
-    __slots__ = ("_is_nearly_over", "_is_over", "_linger_s", "_news", "buffer", "order_ids")
 
     def __init__(
         self,

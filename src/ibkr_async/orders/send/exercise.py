@@ -38,8 +38,6 @@ class ExerciseDialogue(Feed[ExerciseMessage]):
     the middle; whether an answer got through is then for `ib.orders.live()` to say.
     """
 
-    __slots__ = ("_check_may_trade", "_say")
-
     def __init__(
         self,
         line: Line,

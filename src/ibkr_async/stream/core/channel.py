@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from ibkr_async.models.market_data import MarketDataUpdate
-    from ibkr_async.stream.core.sink import Sink
+    from ibkr_async.stream.core.buffer import Buffer
 
 NEVER: Final = inf
 """The time of what is not going to happen."""
@@ -74,7 +74,7 @@ class Listener:
     # A set weighs 216 bytes, and most listeners need none or one: so both are made when needed.
     __slots__ = ("buffer", "failed", "keys", "unserved")
 
-    def __init__(self, buffer: Sink) -> None:
+    def __init__(self, buffer: Buffer[Any]) -> None:
         self.buffer = buffer
         self.unserved = 0
         """How many of its channels are not live."""
@@ -349,7 +349,7 @@ def _put_for(listener: Listener, wish: Wish, everything: Arguments) -> Callable[
     return put
 
 
-def _put_rows(buffer: Sink, wish: Wish, everything: Arguments) -> Callable[[Any], None]:
+def _put_rows(buffer: Buffer[Any], wish: Wish, everything: Arguments) -> Callable[[Any], None]:
     """As `_put_for`, for rows that a request may choose by their `key` (`ssd`, `sld`)."""
     source = wish.key
     wanted = wish.arguments.get("keys")

@@ -104,6 +104,10 @@ class _Mark:
         self.marker = marker
 
 
+class _Tail(dict["Hashable", T]):
+    """Items that wait behind a full queue, one for each identity."""
+
+
 def _nothing(_item: Any) -> Hashable:
     return None
 
@@ -118,11 +122,8 @@ class Buffer(Generic[T]):
     # A deque weighs 760 bytes and this object's dict would weigh 400, for each of a thousand
     # feeds: so slots, and no deque before the first item.
     __slots__ = (
-        "_closed_tails",
         "_error",
-        "_full",
         "_identify",
-        "_limit",
         "_many_markers",
         "_merge",
         "_queue",
@@ -154,48 +155,43 @@ class Buffer(Generic[T]):
         self.wake: Callable[[], None] | None = None
         """Called once, and forgotten, when there is something to take."""
         self.on_closed: Callable[[], None] | None = None
-        """Called when the consumer has gone."""
+        """Called when the consumer has gone, or has taken the last item after the end."""
         self.ended = False
         """True when nothing more comes, though items may still wait."""
-        self._error: IbkrError | None = None
-        self._identify = identify
-        self._merge = merge
-        self._queue: deque[T | _Mark] = _NO_QUEUE
-        self._closed_tails: deque[dict[Hashable, T] | _Mark] = _NO_QUEUE
-        """What waits behind `_queue` once a marker has come: markers, and the tails before them."""
-        self._tail: dict[Hashable, T] = {}
-        """What waits behind all that, one item per identity (conflate and latest)."""
         self.markers = 0
         """How many of the waiting entries are markers."""
         self._many_markers = capacity
-        self._full = _WAYS[policy]
-        self._limit = 0 if policy == "latest" else capacity
+        self._error: IbkrError | None = None
+        self._identify = identify
+        self._merge = merge
+        self._queue: deque[T | _Mark | _Tail[T]] = _NO_QUEUE
+        """What waits, oldest first; a tail in it is followed by a marker."""
+        self._tail = _NO_TAIL
+        """What waits behind the queue (conflate and latest)."""
         self._room = 0
         """How long `_queue` may get; 0 while newcomers need a closer look."""
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._entries())
+        if self.markers:
+            return sum(1 for _ in self._entries())
+        return len(self._queue) + len(self._tail)
 
     @property
     def messages_waiting(self) -> int:
         """How many of the waiting entries are data, not markers."""
-        if not self._closed_tails:
-            return len(self._queue) + len(self._tail) - self.markers
         return len(self) - self.markers
 
     @property
     def data_is_next(self) -> bool:
         """Tell whether an item waits, and no marker before it."""
-        return type(next(self._entries(), _AN_END)) is not _Mark
+        return not isinstance(next(self._entries(), _AN_END), _Mark)
 
     def _entries(self) -> Iterator[T | _Mark]:
-        yield from self._queue
-        for entry in self._closed_tails:
-            if isinstance(entry, _Mark):
-                yield entry
-            else:
+        for entry in (*self._queue, self._tail):
+            if isinstance(entry, _Tail):
                 yield from entry.values()
-        yield from self._tail.values()
+            else:
+                yield entry
 
     # --- the reader's side -----------------------------------------------------------------------
 
@@ -215,24 +211,43 @@ class Buffer(Generic[T]):
             self._wake()
 
     def _put_with_care(self, item: T, source: str) -> None:
+        self._open_queue()
         if self.ended:
             self.stats.dropped += 1
-            return
-        self._open_queue()
-        if len(self._queue) < self._room:
+        elif len(self._queue) < self._room:
+            self._queue.append(item)
+        elif self.policy == "fail":
+            self.stats.dropped += 1
+            self.end(SlowConsumerError(self.name, self.capacity, 1))
+        elif self.policy == "drop_oldest":
+            # There is always an item to drop: markers are not counted against the capacity.
+            oldest = next(i for i, entry in enumerate(self._queue) if not isinstance(entry, _Mark))
+            del self._queue[oldest]
+            self.stats.dropped += 1
             self._queue.append(item)
         else:
-            self._full(self, item, source)
+            if self._tail is _NO_TAIL:
+                self._tail = _Tail()
+            self._add_to(self._tail, (source, self._identify(item)), item)
             self._measure_room()
+
+    def _add_to(self, tail: _Tail[T], identity: Hashable, item: T) -> None:
+        waiting = tail.get(identity)
+        if waiting is None:
+            tail[identity] = item
+        elif self.policy == "latest":
+            # Taken out first, so that the newcomer stands at the end: delivery follows arrival.
+            del tail[identity]
+            tail[identity] = item
+            self.stats.dropped += 1
+        else:
+            tail[identity] = self._merge(waiting, item)
+            self.stats.conflated += 1
 
     def _open_queue(self) -> None:
         if self._queue is _NO_QUEUE:
             self._queue = deque()
             self._measure_room()
-
-    def skip(self) -> None:
-        """Count an item that had nothing of what this consumer asked for."""
-        self.stats.filtered += 1
 
     def mark(self, marker: Marker) -> None:
         """Take in a marker, after everything that came before it."""
@@ -240,17 +255,11 @@ class Buffer(Generic[T]):
         if self.ended:
             return
         self._open_queue()
-        if self._tail or self._closed_tails:
-            if self._closed_tails is _NO_QUEUE:
-                self._closed_tails = deque()
-            if self._tail:
-                # It belongs before the marker: later updates must not merge into it.
-                self._closed_tails.append(self._tail)
-                self._tail = {}
-            self._closed_tails.append(_Mark(marker))
-        else:
-            self._queue.append(_Mark(marker))
-            self._widen(+1)
+        if self._tail:
+            # It belongs before the marker: later updates must not merge into it.
+            self._queue.append(self._tail)
+            self._tail = _NO_TAIL
+        self._queue.append(_Mark(marker))
         self.markers += 1
         if self.markers > self._many_markers:
             self._unite_gaps()
@@ -258,6 +267,25 @@ class Buffer(Generic[T]):
         self._measure_room()
         if self.wake is not None:
             self._wake()
+
+    def _unite_gaps(self) -> None:
+        """Keep one marker of each kind and topic, and merge what only the others kept apart."""
+        marks = [entry for entry in self._queue if isinstance(entry, _Mark)]
+        kept = set(_longest_gaps(marks))
+        self.stats.markers_merged += len(marks) - len(kept)
+        self.markers = len(kept)
+        entries, self._queue = self._queue, deque()
+        for entry in entries:
+            last = self._queue[-1] if self._queue else None
+            if isinstance(entry, _Tail) and isinstance(last, _Tail):
+                for identity, item in entry.items():
+                    self._add_to(last, identity, item)
+            elif not isinstance(entry, _Mark) or entry in kept:
+                self._queue.append(entry)
+
+    def skip(self) -> None:
+        """Count an item that had nothing of what this consumer asked for."""
+        self.stats.filtered += 1
 
     def end(self, error: IbkrError | None = None) -> None:
         """Say that nothing more comes; the first call wins. What waits can still be taken."""
@@ -267,6 +295,15 @@ class Buffer(Generic[T]):
             self._measure_room()
             if self.wake is not None:
                 self._wake()
+
+    def _measure_room(self) -> None:
+        closed = self.ended or self._tail or self._queue is _NO_QUEUE or self.policy == "latest"
+        self._room = 0 if closed else self.capacity + self.markers
+
+    def _wake(self) -> None:
+        wake, self.wake = self.wake, None
+        if wake is not None:
+            wake()
 
     # --- the consumer's side ---------------------------------------------------------------------
 
@@ -278,7 +315,7 @@ class Buffer(Generic[T]):
         queue = self._queue
         if queue and not self.markers:
             self.stats.delivered += 1
-            return queue.popleft()  # type: ignore[return-value]  # there are no markers
+            return queue.popleft()  # type: ignore[return-value]  # there are only items
         while True:
             entry = self._pop()
             if not isinstance(entry, _Mark):
@@ -306,42 +343,33 @@ class Buffer(Generic[T]):
             self.on_closed()
 
     def _pop(self) -> T | _Mark:
-        if not self._queue:
-            self._refill()
-        entry = self._queue.popleft()
+        entry = self._queue[0] if self._queue else self._tail
+        if isinstance(entry, _Tail):
+            if not entry:
+                raise IndexError(f"{self.name}: nothing waits")
+            item = entry.pop(next(iter(entry)))
+            if not entry and self._queue:
+                self._queue.popleft()
+            self.stats.delivered += 1
+            self._measure_room()
+            return item
+        self._queue.popleft()
         if isinstance(entry, _Mark):
             self.markers -= 1
-            self._widen(-1)
+            self._measure_room()
         else:
             self.stats.delivered += 1
         return entry
 
-    def _refill(self) -> None:
-        """Let what waits behind the queue move up. Errors: `IndexError` when nothing does."""
-        if self._closed_tails:
-            entry = self._closed_tails.popleft()
-            if isinstance(entry, _Mark):
-                self._queue.append(entry)
-                self._widen(+1)
-            else:
-                self._queue.extend(entry.values())
-        elif self._tail:
-            self._queue.append(self._tail.pop(next(iter(self._tail))))
-        else:
-            raise IndexError(f"{self.name}: nothing waits")
-        self._measure_room()
-
-    def _pop_all(self) -> list[T | _Mark]:
-        entries = list(self._entries()) if self.markers or self._tail else list(self._queue)
+    def _pop_all(self) -> list[Any]:
+        entries = list(self._entries() if self.markers or self._tail else self._queue)
         self.stats.delivered += len(entries) - self.markers
         self._empty()
         return entries
 
     def _empty(self) -> None:
-        self._widen(-sum(isinstance(entry, _Mark) for entry in self._queue) if self.markers else 0)
         self._queue.clear()
-        self._closed_tails.clear()
-        self._tail.clear()
+        self._tail = _NO_TAIL
         self.markers = 0
         self._measure_room()
 
@@ -352,84 +380,12 @@ class Buffer(Generic[T]):
             return SlowConsumerError(self.name, self.capacity, self.stats.dropped)
         return self._error
 
-    # --- policies --------------------------------------------------------------------------------
-
-    def _put_merging(self, item: T, source: str) -> None:
-        self._add_to(self._tail, (source, self._identify(item)), item)
-
-    def _add_to(self, tail: dict[Hashable, T], identity: Hashable, item: T) -> None:
-        waiting = tail.get(identity)
-        if waiting is None:
-            tail[identity] = item
-        elif self.policy == "latest":
-            # Taken out first, so that the newcomer stands at the end: delivery follows arrival.
-            del tail[identity]
-            tail[identity] = item
-            self.stats.dropped += 1
-        else:
-            tail[identity] = self._merge(waiting, item)
-            self.stats.conflated += 1
-
-    def _put_failing(self, _item: T, _source: str) -> None:
-        self.stats.dropped += 1
-        self.end(SlowConsumerError(self.name, self.capacity, 1))
-
-    def _put_dropping(self, item: T, _source: str) -> None:
-        # There is always an item to drop: markers are not counted against the capacity.
-        oldest = next(i for i, entry in enumerate(self._queue) if not isinstance(entry, _Mark))
-        del self._queue[oldest]
-        self.stats.dropped += 1
-        self._queue.append(item)
-
-    # --- markers ---------------------------------------------------------------------------------
-
-    def _unite_gaps(self) -> None:
-        """Keep one marker of each kind and topic, and merge what only the others kept apart."""
-        marks = [entry for entry in self._entries() if isinstance(entry, _Mark)]
-        kept = set(_longest_gaps(marks))
-        self.stats.markers_merged += len(marks) - len(kept)
-        self.markers = len(kept)
-        before = len(self._queue)
-        self._queue = deque(e for e in self._queue if not isinstance(e, _Mark) or e in kept)
-        self._widen(len(self._queue) - before)
-        tails, self._closed_tails = self._closed_tails, deque()
-        for entry in tails:
-            last = self._closed_tails[-1] if self._closed_tails else None
-            if isinstance(entry, _Mark):
-                if entry in kept:
-                    self._closed_tails.append(entry)
-            elif isinstance(last, dict):
-                for identity, item in entry.items():
-                    self._add_to(last, identity, item)
-            else:
-                self._closed_tails.append(entry)
-
-    def _widen(self, places: int) -> None:
-        """Make room for markers that stand in `_queue`."""
-        if self.policy != "latest":
-            self._limit += places
-        self._measure_room()
-
-    def _measure_room(self) -> None:
-        closed = self.ended or self._tail or self._closed_tails or self._queue is _NO_QUEUE
-        self._room = 0 if closed else self._limit
-
-    def _wake(self) -> None:
-        wake, self.wake = self.wake, None
-        if wake is not None:
-            wake()
-
 
 _AN_END: Final = _Mark(None)  # type: ignore[arg-type]  # it stands for no marker
 _NO_QUEUE: Final[deque[Any]] = deque(maxlen=0)
 """Stands for the queue of a buffer that has not had an item; it takes in nothing."""
-
-_WAYS: Final[dict[Policy, Callable[[Buffer[Any], Any, str], None]]] = {
-    "conflate": Buffer._put_merging,  # noqa: SLF001 - the policies are part of the buffer
-    "fail": Buffer._put_failing,  # noqa: SLF001 - as above
-    "latest": Buffer._put_merging,  # noqa: SLF001 - as above
-    "drop_oldest": Buffer._put_dropping,  # noqa: SLF001 - as above
-}
+_NO_TAIL: Final[_Tail[Any]] = _Tail()
+"""Stands for a tail in which nothing waits; nothing is put into it."""
 
 
 def _longest_gaps(marks: Iterable[_Mark]) -> list[_Mark]:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.errors import SlowConsumerError, SubscriptionError
-from ibkr_async.feeds.buffer import Buffer
 from ibkr_async.feeds.subscription import make_buffer
 from ibkr_async.models.streaming import LadderRow
+from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.events import Gap, Resumed, Stale
 from ibkr_async.stream.core.topic_row import Policy
 from ibkr_async.stream.core.topics import TOPICS
