@@ -9,6 +9,7 @@ from ibkr_async.errors import (
     UnknownSymbolError,
     UsageError,
 )
+from ibkr_async.feeds.catalogue import Streams
 from ibkr_async.models.contracts import ResolvedContract
 from ibkr_async.stream.core.topics import TOPICS
 from ibkr_async.types import Conid
@@ -186,3 +187,12 @@ async def test_drained_subscription_delivers_the_rest_and_ends() -> None:
         assert [update.last async for update in ticks] == [1.0, 2.0]
     assert feeds.sent()[-1] == "umd+1+{}"
     await ticks.drain()
+
+
+def test_the_face_of_the_stream_has_no_verbs_of_the_engine() -> None:
+    """Tab-completion shows what a user may call."""
+    calls = {topic.call.partition("(")[0] for topic in TOPICS.values()}
+
+    assert {name for name in dir(Streams) if not name.startswith("_")} == calls | {
+        "connected", "hours", "stats",
+    }  # fmt: skip

@@ -151,7 +151,8 @@ async def test_contracts_come_and_go() -> None:
     async with quotes:
         await quotes.add("MSFT")
         with pytest.raises(UsageError, match="twice"):
-            await quotes.add(265598)
+            await quotes.add(265598, 8314)
+        assert set(quotes.all) == {265598, 272093}
         feeds.receive(smd(272093, "2"))
         assert (await anext(quotes)).symbol == "MSFT"
         await quotes.remove("AAPL")

@@ -712,6 +712,21 @@ async def test_what_a_refused_subscription_had_asked_for_is_taken_back_now(begun
         run.engine.release(listener)
 
 
+async def test_feed_without_topics_ends_with_the_stream() -> None:
+    """It waits for a contract, not for ever."""
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.market_data(1) as ticks,
+    ):
+        await ticks.remove(1)
+        waiting = asyncio.ensure_future(anext(ticks, None))
+        await asyncio.sleep(0)
+        await run.engine.aclose()
+
+        assert await waiting is None
+
+
 async def test_feed_that_nobody_holds_gives_its_line_back() -> None:
     """F14: with a warning, as for files."""
     async with stream_server() as server, running(server.port) as run:

@@ -159,6 +159,11 @@ class Bars(Feed[PriceBar]):
         await super()._open()
         self._builder = BarBuilder(self.conid, self._length_s)
 
+    async def aclose(self) -> None:
+        """Unsubscribe and end the iteration. Idempotent."""
+        await super().aclose()
+        self._given.close()
+
     async def _more(self) -> None:
         """Ask history, or listen: whatever is due."""
         if self._state is FeedState.NEW:

@@ -123,9 +123,22 @@ class _Contracts(Subscription):
         # The same contract may have been named twice, as symbol and as conid.
         return [self._pattern.for_target(conid) for conid in dict.fromkeys(c for c, _ in found)]
 
+    async def add(self, targets: Sequence[ContractLike]) -> None:
+        """Subscribe to more."""
+        try:
+            await super().add(targets)
+        finally:
+            self._keep_own()
+
     async def remove(self, targets: Sequence[ContractLike]) -> None:
         """Unsubscribe from some, and forget what was known of them."""
-        await super().remove(targets)
+        try:
+            await super().remove(targets)
+        finally:
+            self._keep_own()
+
+    def _keep_own(self) -> None:
+        """Forget what was looked up of contracts that are not among the topics."""
         kept = {_conid_of(topic) for topic in self.topics}
         pictures = self.pictures
         pictures.quotes = {key: quote for key, quote in pictures.quotes.items() if key in kept}

@@ -20,6 +20,7 @@ from ibkr_async.orders.known.events import (
 )
 from ibkr_async.orders.known.news import OrderEvents
 from ibkr_async.orders.results import DryRun, Recovered
+from ibkr_async.orders.send.exercise import ExerciseDialogue
 from ibkr_async.orders.settings import DeskSettings
 from ibkr_async.orders.write.coid import CoidMaker
 from ibkr_async.orders.write.combos import combo_conidex
@@ -51,6 +52,7 @@ __all__ = [
     "DeskSettings",
     "DryRun",
     "Execution",
+    "ExerciseDialogue",
     "Fill",
     "Journal",
     "Leg",

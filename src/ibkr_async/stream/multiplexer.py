@@ -226,6 +226,8 @@ class Multiplexer:
         """
         self._closing = True
         self._core.close()
+        for listener in self._listeners:
+            listener.buffer.end()  # of one without topics the core does not know
         self._announce_change()
         self._wake.set()
         self._hurry.set()
