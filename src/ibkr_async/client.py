@@ -340,7 +340,7 @@ class Client:
         )
 
     def ladder(
-        self, contract: ContractLike, *, account: str | None = None, exchange: str | None = None
+        self, contract: ContractLike, *, account_id: str | None = None, exchange: str | None = None
     ) -> Ladder:
         """Follow a contract's price ladder (depth): each step gives the whole `PriceLadder`.
 
@@ -348,7 +348,7 @@ class Client:
         Errors: on entering `SubscriptionError` while another contract's ladder is open on the same
         account.
         """
-        return Ladder(self._upstream, contract, account=account, exchange=exchange)
+        return Ladder(self._upstream, contract, account_id=account_id, exchange=exchange)
 
     def events(self) -> Events:
         """Follow what happens to session and stream from now on, independently of other consumers.

@@ -52,7 +52,7 @@ async def test_every_topic_has_a_call_that_asks_for_it(topic: Any) -> None:
                 '"source":"midpoint","format":"%o/%c/%h/%l/%v"}'
             ),
         ),
-        ('price_ladder(265598, account="DU1", exchange="ISLAND")', "sbd+DU1+265598+ISLAND+{}"),
+        ('price_ladder(265598, account_id="DU1", exchange="ISLAND")', "sbd+DU1+265598+ISLAND+{}"),
         ('account_summary("DU1", keys=["Cushion"])', 'ssd+DU1+{"keys":["Cushion"]}'),
         ('account_ledger("DU1", fields=["interest"])', 'sld+DU1+{"fields":["interest"]}'),
         ("option_exercise(9)", 'shs+exercise+{"CEX":"9"}'),

@@ -13,12 +13,12 @@ async def test_second_ladder_of_an_account_is_refused_with_what_is_possible() ->
     """IBKR ends ladders by account, without naming a contract."""
     feeds = CoreFeeds()
     async with (
-        feeds.price_ladder(265598, account="DU1"),
-        feeds.price_ladder(265598, account="DU1"),
-        feeds.price_ladder(8314, account="DU2"),
+        feeds.price_ladder(265598, account_id="DU1"),
+        feeds.price_ladder(265598, account_id="DU1"),
+        feeds.price_ladder(8314, account_id="DU2"),
     ):
         with pytest.raises(SubscriptionError, match="ladders of other accounts"):
-            await feeds.price_ladder(8314, account="DU1").__aenter__()
+            await feeds.price_ladder(8314, account_id="DU1").__aenter__()
 
 
 async def test_ladder_is_folded_and_begins_anew_after_a_gap() -> None:

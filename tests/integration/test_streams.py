@@ -34,7 +34,7 @@ OPTION = 900000201
     [
         ('account_summary("DU1234567")', SummaryRow),
         ('account_ledger("DU1234567")', LedgerRow),
-        (f'price_ladder({AAPL}, account="DU1234567")', LadderRow),
+        (f'price_ladder({AAPL}, account_id="DU1234567")', LadderRow),
     ],
 )
 async def test_feed_delivers_its_struct(ib: Client, call: str, kind: type[Any]) -> None:

@@ -110,7 +110,7 @@ async def folded(ib: Client) -> None:
         assert_type(bars, Bars)
         async for bar in bars:
             assert_type(bar, PriceBar)
-    async with ib.ladder("AAPL", account="DU1") as ladder:
+    async with ib.ladder("AAPL", account_id="DU1") as ladder:
         assert_type(ladder, Ladder)
         async for item in ladder.marked():
             assert_type(item, PriceLadder | Marker)

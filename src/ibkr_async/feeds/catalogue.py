@@ -152,7 +152,7 @@ class Streams:
         self,
         contract: ContractLike,
         *,
-        account: str | None = None,
+        account_id: str | None = None,
         exchange: str | None = None,
         when_full: WhenFull = "refuse",
         buffer: int | None = None,
@@ -167,7 +167,7 @@ class Streams:
         Source: `sbd+ACCOUNT+CONID+EXCHANGE`, "Price Ladders"; known from the documentation only.
         """
         pattern = Wish(TOPICS["sbd"], waits=_waits(when_full))
-        target = LadderTarget(account, contract, exchange)
+        target = LadderTarget(account_id, contract, exchange)
         return self._feed(pattern, [target], buffer=buffer, policy=policy)
 
     # --- what belongs to the user ----------------------------------------------------------------
@@ -215,7 +215,7 @@ class Streams:
 
     def account_summary(
         self,
-        *accounts: str,
+        *account_ids: str,
         keys: Sequence[str] = (),
         fields: Sequence[str] = (),
         buffer: int | None = None,
@@ -228,11 +228,13 @@ class Streams:
         Source: `ssd+ACCOUNT+{"keys":[...],"fields":[...]}`, "Account Summary Updates".
         """
         pattern = _figures("ssd", keys, fields)
-        return self._feed(pattern, accounts or [None], growing=True, buffer=buffer, policy=policy)
+        return self._feed(
+            pattern, account_ids or [None], growing=True, buffer=buffer, policy=policy
+        )
 
     def account_ledger(
         self,
-        *accounts: str,
+        *account_ids: str,
         keys: Sequence[str] = (),
         fields: Sequence[str] = (),
         buffer: int | None = None,
@@ -245,7 +247,9 @@ class Streams:
         Source: `sld+ACCOUNT+{"keys":[...],"fields":[...]}`, "Account Ledger Updates".
         """
         pattern = _figures("sld", keys, fields)
-        return self._feed(pattern, accounts or [None], growing=True, buffer=buffer, policy=policy)
+        return self._feed(
+            pattern, account_ids or [None], growing=True, buffer=buffer, policy=policy
+        )
 
     def account_updates(
         self, *, buffer: int | None = None, policy: Policy | None = None

@@ -31,11 +31,11 @@ class Ladder(Folded[PriceLadder]):
         upstream: Upstream,
         contract: ContractLike,
         *,
-        account: str | None = None,
+        account_id: str | None = None,
         exchange: str | None = None,
     ) -> None:
         pattern = Wish(TOPICS["sbd"])
-        wishes, unknown = split(pattern, [LadderTarget(account, contract, exchange)])
+        wishes, unknown = split(pattern, [LadderTarget(account_id, contract, exchange)])
         line = Subscription(upstream, pattern, wishes, unknown)
         self._rows = _Rows(line.buffer)
         super().__init__(line, self._rows)
