@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from benchmarks import corpus
-from benchmarks.client_ours import open_stream
+from benchmarks.client_ours import make_engine, streams_of
 from benchmarks.machine import pin_client
 from ibkr_async.errors import SlowConsumerError
 
@@ -29,7 +29,7 @@ _IDLE = 2_000
 
 async def idle() -> dict[str, float]:
     """Weigh subscriptions before and after they are entered."""
-    stream = open_stream("ws://127.0.0.1:1/")
+    stream = streams_of(make_engine("ws://127.0.0.1:1/"))
     warm = stream.market_data(1)
     gc.collect()
     tracemalloc.start()
@@ -54,21 +54,22 @@ async def burst(port: int, count: int, policy: str) -> dict[str, float]:
     """Let a burst meet a consumer that is busy with something else."""
     frames = corpus.load("mixed")
     wanted = corpus.market_data_in(frames, count)
-    stream = open_stream(
+    engine = make_engine(
         f"ws://127.0.0.1:{port}/?corpus=mixed&count={count}&greet=1&after={len(corpus.CONIDS)}"
     )
+    stream = streams_of(engine)
     options: Any = {"policy": policy}
-    running = asyncio.create_task(stream.run())
+    running = asyncio.create_task(engine.run())
     async with stream.market_data(*corpus.CONIDS, **options) as ticks:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         while ticks.stats.received < wanted:  # noqa: ASYNC110 - looking on is the point
             await asyncio.sleep(0.01)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        most, taken = ticks.waiting, 0
+        most, taken = ticks.stats.waiting, 0
         still_open = stream.connected
         reported = -1
         try:
-            while ticks.waiting:
+            while ticks.stats.waiting:
                 await anext(ticks)
                 taken += 1
             if policy == "fail":
@@ -79,7 +80,7 @@ async def burst(port: int, count: int, policy: str) -> dict[str, float]:
     exact = stats.delivered == taken and taken + stats.conflated + stats.dropped == wanted
     if policy == "fail":
         exact = exact and reported == stats.dropped
-    await stream.aclose()
+    await engine.aclose()
     await running
     return {
         "grown_mb": grown / 1024,
@@ -94,22 +95,23 @@ async def burst(port: int, count: int, policy: str) -> dict[str, float]:
 async def connect(port: int, contracts: int) -> dict[str, float]:
     """Connect and ask for every contract, then do it again on the next connection."""
     sent = 10
-    stream = open_stream(
+    engine = make_engine(
         f"ws://127.0.0.1:{port}/?corpus=contracts-{contracts}&count={sent}&greet=1&after={contracts}"
     )
+    stream = streams_of(engine)
     conids = sorted({json.loads(frame)["conid"] for frame in corpus.load(f"contracts-{contracts}")})
     began = time.process_time()
-    running = asyncio.create_task(stream.run())
+    running = asyncio.create_task(engine.run())
     async with stream.market_data(*conids, policy="fail") as ticks:
         await anext(ticks)
         connected = time.process_time()
         for _ in range(sent - 1):
             await anext(ticks)
         lost = time.process_time()
-        stream.reconnect("measured")
+        engine.reconnect("measured")
         await anext(ticks)
         again = time.process_time()
-    await stream.aclose()
+    await engine.aclose()
     await running
     return {
         "subscribe_us": (connected - began) / contracts * 1e6,

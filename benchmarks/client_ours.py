@@ -23,23 +23,27 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import corpus
 from benchmarks.machine import pin_client
 from benchmarks.stopwatch import Stopwatch
-from ibkr_async.feeds.quotes import Quotes
+from ibkr_async.feeds import Quotes
+from ibkr_async.feeds.catalogue import Streams
+from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.ports import SocketTarget
-from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
 from ibkr_async.stream.socket.connection import SocketSettings
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
 
-def open_stream(url: str, *, fast_framing: bool = True) -> Stream:
-    """Make a stream that connects to the sending process, as a client makes its own."""
+def make_engine(url: str, *, fast_framing: bool = True) -> Multiplexer:
+    """Make an engine that connects to the sending process, as a client makes its own."""
 
     async def open_target() -> SocketTarget:
         return SocketTarget(url=url, headers={}, session="")
 
-    return Stream(
+    return Multiplexer(
+        world=World(),
         open_target=open_target,
         ssl_context=_no_tls,
         on_event=lambda _event: None,
@@ -78,6 +82,20 @@ async def _resolve(*wanted: int) -> list[tuple[int, str]]:
     return [(conid, "MADE") for conid in wanted]
 
 
+async def _nobody(*_asked: object) -> Any:
+    raise AssertionError
+
+
+def upstream_of(engine: Multiplexer) -> Upstream:
+    """Return where the feeds of an engine ask; no account is known here."""
+    return Upstream(engine, world=World(), resolve=_resolve, account=_nobody)
+
+
+def streams_of(engine: Multiplexer) -> Streams:
+    """Return the face of an engine."""
+    return Streams(engine, upstream_of(engine), check_may_trade=_nobody)
+
+
 async def run(style: str, port: int, count: int, name: str, rate: float) -> dict[str, float]:
     """Measure once."""
     frames = corpus.load(name)
@@ -87,8 +105,9 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
         f"ws://127.0.0.1:{port}/?corpus={name}&count={count}&rate={rate}&greet=1"
         f"&after={len(conids) + (3 if style == 'everything' else 0)}"
     )
-    stream = open_stream(url, fast_framing=style != "recv")
-    running = asyncio.create_task(stream.run())
+    engine = make_engine(url, fast_framing=style != "recv")
+    stream = streams_of(engine)
+    running = asyncio.create_task(engine.run())
     tasks: list[asyncio.Task[None]] = []
     async with AsyncExitStack() as stack:
         if style == "everything":
@@ -96,7 +115,7 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
             entered = [await stack.enter_async_context(feed) for feed in feeds]
             tasks += [asyncio.create_task(_drain(feed)) for feed in entered]
         if style == "quotes":
-            quotes = Quotes(stream, _resolve, *conids, policy="fail")
+            quotes = Quotes(upstream_of(engine), conids, policy="fail")
             readers = [_count(await stack.enter_async_context(quotes), tick)]
         elif style == "separate":
             ticks = [stream.market_data(conid, policy="fail") for conid in conids]
@@ -110,7 +129,7 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
                 readers = [(_count_stamped if rate else _count)(all_ticks, tick)]
         tasks += [asyncio.create_task(reader) for reader in readers]
         await tick.wait()
-        await stream.aclose()
+        await engine.aclose()
     await asyncio.gather(running, *tasks)
     return tick.numbers
 

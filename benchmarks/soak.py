@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.client_ours import streams_of
 from benchmarks.soak_server import CONID_STEP, FIRST_CONID, TICK_S, pin
 from ibkr_async.events import (
     ConnectionDead,
@@ -45,11 +46,14 @@ from ibkr_async.events import (
 from ibkr_async.ports import SocketTarget
 from ibkr_async.stream.core.protocol import CoreSettings
 from ibkr_async.stream.core.reconnecting import ReconnectSettings
-from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
 from ibkr_async.stream.socket.connection import SocketSettings
+from ibkr_async.world import RealRandom, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+
+    from ibkr_async.feeds.catalogue import Streams
 
 NUMBER = "7762"
 """Field that carries the number of a frame in its topic."""
@@ -126,14 +130,13 @@ class Ledger:
 
 
 async def _keep_up(subscription: Any, ledger: Ledger) -> None:
-    async for batch in subscription.batches():
-        for item in batch:
-            ledger.take(item)
+    async for item in subscription.marked():
+        ledger.take(item)
 
 
 async def _fall_behind(subscription: Any, ledger: Ledger, hurry: asyncio.Event) -> None:
     """Read in fits and starts, always too slowly, until it is time to hurry."""
-    async for item in subscription:
+    async for item in subscription.marked():
         ledger.take(item)
         if sum(ledger.items.values()) % 10 == 0 and not hurry.is_set():
             await asyncio.sleep(0.05)
@@ -197,6 +200,17 @@ async def _server_process(
             await process.wait()
 
 
+class _Jitter(RealRandom):
+    """Jitter that can be repeated."""
+
+    def __init__(self, seed: int) -> None:
+        self._draw = random.Random(seed)  # noqa: S311 - jitter
+
+    def uniform(self) -> float:
+        """Return a number in [0, 1)."""
+        return self._draw.random()
+
+
 async def soak(arguments: argparse.Namespace) -> list[str]:
     """Run it and return the conditions that did not hold."""
     events: Counter[type[Any]] = Counter()
@@ -209,33 +223,33 @@ async def soak(arguments: argparse.Namespace) -> list[str]:
                 url=f"ws://127.0.0.1:{port}/v1/api/ws", headers={}, session="0" * 32
             )
 
-        stream = Stream(
+        engine = Multiplexer(
+            world=World(random=_Jitter(arguments.seed)),
             open_target=open_target,
             ssl_context=ssl.create_default_context,
             on_event=lambda event: events.update([type(event)]),
             settings=SETTINGS,
-            random=random.Random(arguments.seed).random,  # noqa: S311 - jitter
         )
-        run = asyncio.create_task(stream.run(), name="soak stream")
+        run = asyncio.create_task(engine.run(), name="soak stream")
         try:
-            return await _measure(arguments, stream, process, events)
+            return await _measure(arguments, streams_of(engine), process, events)
         finally:
-            await stream.aclose()
+            await engine.aclose()
             await run
 
 
 async def _measure(
     arguments: argparse.Namespace,
-    stream: Stream,
+    stream: Streams,
     process: asyncio.subprocess.Process,
     events: Counter[type[Any]],
 ) -> list[str]:
     conids = [FIRST_CONID + CONID_STEP * topic for topic in range(arguments.topics)]
     fields = ["31", NUMBER]
-    fast = stream.market_data(*conids, fields=fields, buffer=50_000, markers=True)
-    slow = stream.market_data(*conids[:10], fields=fields, buffer=500, policy="drop_oldest", markers=True)  # fmt: skip
-    merged = stream.market_data(*conids[10:20], fields=fields, buffer=100, markers=True)
-    orders = stream.live_orders(markers=True)
+    fast = stream.market_data(*conids, fields=fields, buffer=50_000)
+    slow = stream.market_data(*conids[:10], fields=fields, buffer=500, policy="drop_oldest")  # fmt: skip
+    merged = stream.market_data(*conids[10:20], fields=fields, buffer=100)
+    orders = stream.live_orders()
     ledgers = [Ledger() for _ in range(4)]
     rss: list[tuple[float, float]] = []
     lags = _Lags([0.0] * 2001)
@@ -263,14 +277,14 @@ async def _measure(
     return [*report.failures(), *_memory_failures(rss, elapsed)]
 
 
-async def _settle(stream: Stream, subscriptions: Iterable[Any], ledgers: Iterable[Ledger]) -> None:
+async def _settle(stream: Streams, subscriptions: Iterable[Any], ledgers: Iterable[Ledger]) -> None:
     """Wait, for at most ten seconds, until all is read and every gap is closed."""
     with suppress(TimeoutError):
         async with asyncio.timeout(10):
             await asyncio.sleep(1.0)
             while (  # noqa: ASYNC110 - three things, none of which tells
                 not stream.connected
-                or any(subscription.waiting for subscription in subscriptions)
+                or any(subscription.stats.waiting for subscription in subscriptions)
                 or any(ledger.open_gaps for ledger in ledgers)
             ):
                 await asyncio.sleep(0.05)
@@ -289,7 +303,7 @@ class Report:
         self.told = told
         self.ledgers = ledgers
         self.stats = [subscription.stats for subscription in subscriptions]
-        self.waiting = [subscription.waiting for subscription in subscriptions]
+        self.waiting = [subscription.stats.waiting for subscription in subscriptions]
         self.sent = {
             f"smd+{conid}": number for conid, number in zip(conids, told["numbers"], strict=True)
         }
@@ -356,7 +370,7 @@ def _memory_failures(rss: list[tuple[float, float]], elapsed: float) -> list[str
 
 def _print(
     report: Report,
-    stream: Stream,
+    stream: Streams,
     events: Counter[type[Any]],
     *,
     elapsed: float,

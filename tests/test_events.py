@@ -9,7 +9,7 @@ import pytest
 
 from ibkr_async import events as events_module
 from ibkr_async.errors import UsageError
-from ibkr_async.events import CAPACITY, EventFeed, Events, Gap, SessionTakenOver
+from ibkr_async.events import CAPACITY, EventHub, Events, Gap, SessionTakenOver
 
 
 def takeover(at: float) -> SessionTakenOver:
@@ -24,7 +24,7 @@ async def taken(events: Events) -> list[float]:
 
 async def test_every_consumer_gets_every_event_in_order() -> None:
     """Two consumers do not take events from each other."""
-    feed = EventFeed()
+    feed = EventHub()
     one, other = feed.listen(), feed.listen()
     for at in (1.0, 2.0, 3.0):
         feed.publish(takeover(at))
@@ -36,7 +36,7 @@ async def test_every_consumer_gets_every_event_in_order() -> None:
 
 async def test_consumer_begins_with_what_happens_after_it_was_made() -> None:
     """The past is not replayed."""
-    feed = EventFeed()
+    feed = EventHub()
     feed.publish(takeover(1.0))
     events = feed.listen()
     feed.publish(takeover(2.0))
@@ -47,7 +47,7 @@ async def test_consumer_begins_with_what_happens_after_it_was_made() -> None:
 
 async def test_waiting_consumer_is_woken() -> None:
     """An event that comes later ends the wait, also when two come before it is read."""
-    feed = EventFeed()
+    feed = EventHub()
     events = feed.listen()
     waiting = asyncio.create_task(anext(events))
     await asyncio.sleep(0)
@@ -60,7 +60,7 @@ async def test_waiting_consumer_is_woken() -> None:
 
 async def test_end_wakes_a_waiting_consumer() -> None:
     """Nobody waits for ever for a feed that has ended."""
-    feed = EventFeed()
+    feed = EventHub()
     events = feed.listen()
     waiting = asyncio.create_task(taken(events))
     await asyncio.sleep(0)
@@ -71,7 +71,7 @@ async def test_end_wakes_a_waiting_consumer() -> None:
 
 async def test_consumer_of_an_ended_feed_ends_at_once() -> None:
     """Listening too late is no wait."""
-    feed = EventFeed()
+    feed = EventHub()
     feed.end()
 
     assert await taken(feed.listen()) == []
@@ -79,29 +79,29 @@ async def test_consumer_of_an_ended_feed_ends_at_once() -> None:
 
 async def test_slow_consumer_loses_the_oldest_and_is_told_how_many() -> None:
     """The queue is bounded; what was lost is counted."""
-    feed = EventFeed()
+    feed = EventHub()
     events = feed.listen()
     for at in range(CAPACITY + 3):
         feed.publish(takeover(float(at)))
     feed.end()
 
     assert (await taken(events))[:2] == [3.0, 4.0]
-    assert events.dropped == 3
+    assert events.stats.dropped == 3
 
 
 async def test_two_readers_of_one_consumer_are_misuse() -> None:
     """Events would be split between them; the message says what to do."""
-    events = EventFeed().listen()
+    events = EventHub().listen()
     first = asyncio.create_task(anext(events))
     await asyncio.sleep(0)
-    with pytest.raises(UsageError, match=r"call ib\.events\(\) again"):
+    with pytest.raises(UsageError, match="make one for each consumer"):
         await anext(events)
     first.cancel()
 
 
 async def test_cancelled_wait_loses_no_event() -> None:
     """The next reader gets what came meanwhile."""
-    feed = EventFeed()
+    feed = EventHub()
     events = feed.listen()
     waiting = asyncio.create_task(anext(events))
     await asyncio.sleep(0)
@@ -114,23 +114,27 @@ async def test_cancelled_wait_loses_no_event() -> None:
 
 
 async def test_leaving_ends_the_iteration_after_what_is_queued() -> None:
-    """Closing is idempotent and stops the flow."""
-    feed = EventFeed()
-    async with feed.listen() as events:
+    """Draining stops the flow; closing is idempotent and throws away what is queued."""
+    feed = EventHub()
+    events = feed.listen()
+    async with feed.listen() as others:
         feed.publish(takeover(1.0))
-    await events.aclose()
+        await events.drain()
+    await others.aclose()
     feed.publish(takeover(2.0))
+
+    assert await taken(others) == []
 
     assert await taken(events) == [1.0]
 
 
 def test_forgotten_consumer_costs_nothing() -> None:
     """Whoever drops its iterator without closing it is not fed any more."""
-    feed = EventFeed()
+    feed = EventHub()
     feed.listen()
     gc.collect()
 
-    assert not feed._consumers
+    assert not feed._taps
 
 
 def test_every_event_type_can_be_imported_from_here() -> None:

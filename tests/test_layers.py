@@ -48,8 +48,8 @@ PURE = (
     "feeds._bar_builder",
     "feeds._backfill",
     "stream.core.events",
+    "stream.core.buffer",
     "stream.core.protocol",
-    "feeds.buffer",
     "stream.socket.close_codes",
     "stream.core.registry",
     "stream.core.agenda",
@@ -104,8 +104,10 @@ LEVEL = {
     "stream.core": 4,
     "resources": 5,
     "session": 6,
-    "stream": 5,
+    "stream": 4,
     "feeds": 5,
+    # What users call: one of the feeds is a conversation about an order.
+    "feeds.catalogue": 7,
     "orders": 6,
     "thirdparty": 6,
     "events": 7,
@@ -125,11 +127,6 @@ EXCEPTIONS = {
     ("simulator.simulator", "auth"),
     # For type checkers only: an error carries the question that a user may answer.
     ("errors", "models.order_answers"),
-    # On their way out: consumers still stand on both sides of the stream.
-    ("feeds._account_feeds", "orders.send.exercise"),
-    ("stream.core.channel", "feeds.buffer"),
-    ("stream.core.topic_row", "feeds.buffer"),
-    ("stream.multiplexer", "feeds"),
 }
 
 

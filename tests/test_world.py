@@ -81,9 +81,6 @@ EXCEPTIONS: dict[str, frozenset[str]] = {
 # Written before there was a World, and not yet given one.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "stream.multiplexer",
-        "feeds.quotes",
-        "feeds.bars",
         "orders.desk",
         "orders.fate.journal",
         "orders.known.follower",

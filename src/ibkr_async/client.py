@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 import anyio
@@ -21,26 +22,26 @@ from ibkr_async import wiring
 from ibkr_async.config import Settings
 from ibkr_async.errors import ClosedError, UsageError
 from ibkr_async.events import Events, SessionClosed
-from ibkr_async.feeds.bars import BAR_FIELDS, Bars
-from ibkr_async.feeds.ladder import Ladders
-from ibkr_async.feeds.quotes import Quotes
+from ibkr_async.feeds import Bars, Ladder, Quotes
 from ibkr_async.health import Health
 from ibkr_async.models.market_data import QUOTE
 from ibkr_async.rest.door import open_request
 from ibkr_async.session.face import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
     from types import TracebackType
 
     from ibkr_async.config import GuardSettings
-    from ibkr_async.feeds.buffer import Policy
+    from ibkr_async.feeds import Policy
+    from ibkr_async.feeds.catalogue import Streams
+    from ibkr_async.feeds.subscription import Upstream
     from ibkr_async.files import AnyPath
     from ibkr_async.ports import Auth, Method
     from ibkr_async.rest.door import Query
     from ibkr_async.session.keeper import SessionInfo
-    from ibkr_async.stream.multiplexer import Stream
+    from ibkr_async.types import ContractLike
     from ibkr_async.world import Clock, World
 
 T = TypeVar("T")
@@ -109,13 +110,18 @@ class Client:
         """The order desk: the only way to place an order."""
 
     @property
-    def stream(self) -> Stream:
-        """The socket and its subscriptions: `ib.stream.market_data(...)` and its siblings.
+    def stream(self) -> Streams:
+        """The socket and its feeds: `ib.stream.market_data(...)` and its siblings.
 
         Errors: `ClosedError` when the client was never opened.
         """
         self._parts.lifetime.check_opened()
         return self._parts.stream
+
+    @property
+    def _upstream(self) -> Upstream:
+        self._parts.lifetime.check_opened()
+        return self._parts.upstream
 
     def __repr__(self) -> str:
         info = self.session.info
@@ -168,7 +174,7 @@ class Client:
         Shape: False when some consumer had not taken everything after `timeout_s`.
         """
         self._parts.lifetime.check_home()
-        everything = await self._parts.stream.drain(timeout_s)
+        everything = await self._parts.engine.drain(timeout_s)
         await self.aclose()
         return everything
 
@@ -195,11 +201,11 @@ class Client:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_session, name="ibkr_async session keeper")
-                tasks.start_soon(parts.stream.run, name="ibkr_async stream")
+                tasks.start_soon(parts.engine.run, name="ibkr_async stream")
                 tasks.start_soon(parts.follower.run, name="ibkr_async order follower")
                 tasks.start_soon(parts.orders.run, name="ibkr_async order recovery")
                 await self._stop.wait()
-                await parts.stream.aclose()
+                await parts.engine.aclose()
                 tasks.cancel_scope.cancel()
         except Exception as error:
             parts.lifetime.death = _single(error)
@@ -210,7 +216,7 @@ class Client:
             parts.lifetime.closed = True
             with anyio.CancelScope(shield=True):
                 # Once more for the case of a bug: whoever iterates must not wait for ever.
-                await parts.stream.aclose()
+                await parts.engine.aclose()
                 await parts.orders.aclose()
                 await parts.pipeline.aclose()
             self._end_session()
@@ -218,7 +224,7 @@ class Client:
     async def _keep_session(self) -> None:
         await self._parts.session.run()
         # Logged out, as the user wished: without a session there is nothing to stream.
-        await self._parts.stream.aclose()
+        await self._parts.engine.aclose()
         self._parts.orders.news.end()
 
     def _end_session(self) -> None:
@@ -290,24 +296,23 @@ class Client:
 
     def quotes(
         self,
-        *wanted: str | int,
+        *contracts: ContractLike,
         fields: Iterable[str] = QUOTE,
         buffer: int | None = None,
         policy: Policy | None = None,
     ) -> Quotes:
-        """Stream merged, typed quotes of symbols or conids: `async with ib.quotes("AAPL") as quotes`.
+        """Stream merged, typed quotes: `async with ib.quotes("AAPL", 756733) as quotes`.
 
         Shape: each step gives the whole `Quote` of the contract that changed; what is not known is
-        None. Symbols mean US stocks, `EUR.USD` a currency pair; anything else is given by conid.
-        Errors on entering: `UnknownSymbolError`, `AmbiguousSymbolError`, `UnknownFieldError`.
+        None, and after a gap nothing is. Symbols mean US stocks, `EUR.USD` a currency pair; anything
+        else is given by conid or as a resolved contract.
+        Errors: `UnknownFieldError`; on entering `UnknownSymbolError`, `AmbiguousSymbolError`.
         """
-        return Quotes(
-            self.stream, self._parts.resolve, *wanted, fields=fields, buffer=buffer, policy=policy
-        )
+        return Quotes(self._upstream, contracts, fields=fields, buffer=buffer, policy=policy)
 
     def bars(
         self,
-        conid: int,
+        contract: ContractLike,
         bar: str = "1min",
         since: str | datetime = "1d",
         *,
@@ -324,31 +329,28 @@ class Client:
         Errors: `UsageError` for a bar size that IBKR does not offer.
         Pacing: a request for each 1,000 bars of the past, and one for each bar that ends.
         """
+        history = partial(self.market_data.history, exchange=exchange, outside_rth=outside_rth)
         return Bars(
-            lambda period, until: self.market_data.history(
-                conid, period, bar, exchange=exchange, outside_rth=outside_rth, until=until
-            ),
-            lambda: self.stream.market_data(
-                conid if exchange is None else f"{conid}@{exchange}",
-                fields=BAR_FIELDS,
-                markers=True,
-            ),
-            conid=conid,
+            self._upstream,
+            lambda conid, period, until: history(conid, period, bar, until=until),
+            contract,
             bar=bar,
             since=since,
+            exchange=exchange,
             live=live,
             forming=forming,
         )
 
     def ladder(
-        self, conid: int, *, account_id: str | None = None, exchange: str | None = None
-    ) -> Ladders:
+        self, contract: ContractLike, *, account_id: str | None = None, exchange: str | None = None
+    ) -> Ladder:
         """Follow a contract's price ladder (depth): each step gives the whole `PriceLadder`.
 
-        Errors: `SubscriptionError` while another contract's ladder is open on the same account.
+        Shape: empty when data may be missing, until it comes again.
+        Errors: on entering `SubscriptionError` while another contract's ladder is open on the same
+        account.
         """
-        account = self._parts.default_account if account_id is None else _constant(account_id)
-        return Ladders(self.stream, account, conid, exchange)
+        return Ladder(self._upstream, contract, account_id=account_id, exchange=exchange)
 
     def events(self) -> Events:
         """Follow what happens to session and stream from now on, independently of other consumers.
@@ -368,22 +370,15 @@ class Client:
         return Health(
             session=info.state,
             account_id=info.account_id,
-            socket_wanted=parts.stream.wanted,
-            socket_connected=parts.stream.connected,
+            socket_wanted=parts.engine.wanted,
+            socket_connected=parts.engine.connected,
             rate_limited=parts.pipeline.is_rate_limited,
             tickle_age_s=parts.session.tickle_age_s,
             login_expires_in_s=None if expires_at is None else expires_at - now,
             unknown_orders=len(parts.orders.unknown),
-            gaps=parts.stream.stats.gaps,
+            gaps=parts.engine.stats.gaps,
             requests=parts.pipeline.stats.requests,
         )
-
-
-def _constant(value: str) -> Callable[[], Awaitable[str]]:
-    async def give() -> str:
-        return value
-
-    return give
 
 
 async def _wait_for_end(supervisor: asyncio.Task[None], clock: Clock) -> None:

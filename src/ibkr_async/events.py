@@ -7,10 +7,9 @@ are collected here for import.
 
 from __future__ import annotations
 
-import weakref
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from ibkr_async.feeds.event_queue import Feed
+from ibkr_async.feeds.feed import Feed, Line
 from ibkr_async.session.events import (
     LoginRenewed,
     SessionClosed,
@@ -22,6 +21,7 @@ from ibkr_async.session.events import (
     SessionTakenOver,
     SessionTrouble,
 )
+from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.events import (
     AuthStatusChanged,
     BadFrame,
@@ -51,7 +51,7 @@ __all__ = [
     "Disconnected",
     "ErrorReceived",
     "Event",
-    "EventFeed",
+    "EventHub",
     "Events",
     "Gap",
     "LoginRenewed",
@@ -74,65 +74,52 @@ __all__ = [
 
 Event: TypeAlias = SessionEvent | StreamEvent
 
-CAPACITY = 1_000
-"""Events that wait for one consumer; older ones make room and are counted in `dropped`."""
+Events: TypeAlias = Feed[Event]
+"""One consumer's view of the events: `async for event in ib.events():`.
+
+It begins with what happens after it was made, and ends when the client is closed.
+"""
+
+CAPACITY: Final = 1_000
+"""Events that wait for one consumer; older ones make room and are counted in `stats.dropped`."""
 
 
-class Events(Feed[Event]):
-    """One consumer's view of the events: `async for event in ib.events():`.
+class _Tap(Line):
+    """The line of one consumer."""
 
-    It begins with what happens after it was made, and ends when the client is closed.
-    Concurrency: one task at a time; make one for each consumer.
-    """
+    def __init__(self, taps: set[_Tap]) -> None:
+        self._taps = taps
+        self.buffer = Buffer("events", policy="drop_oldest", capacity=CAPACITY)
 
-    def __init__(self, feed: EventFeed) -> None:
-        super().__init__(instead="call ib.events() again")
-        self.dropped = 0
-        """Events that were lost because this consumer did not read them in time."""
-        self._feed = feed
-
-    async def aclose(self) -> None:
-        """Stop listening. Idempotent."""
-        self._feed.leave(self)
-        self.end()
-
-    def put(self, event: Event) -> None:
-        """Take in one event. Never blocks."""
-        if len(self._queue) >= CAPACITY:
-            self._queue.popleft()
-            self.dropped += 1
-        self._queue.append(event)
-        self._wake()
+    def close(self) -> None:
+        """Stop listening."""
+        self._taps.discard(self)
 
 
-class EventFeed:
+class EventHub:
     """Hands events to whoever listens. A consumer that was forgotten without `aclose` costs nothing."""
 
     def __init__(self) -> None:
-        self._consumers: weakref.WeakSet[Events] = weakref.WeakSet()
+        self._taps: set[_Tap] = set()
         self._ended = False
 
     def listen(self) -> Events:
         """Make a new consumer."""
-        events = Events(self)
+        tap = _Tap(self._taps)
         if self._ended:
-            events.end()
+            tap.buffer.end()
         else:
-            self._consumers.add(events)
-        return events
-
-    def leave(self, events: Events) -> None:
-        """Forget a consumer. Twice is harmless."""
-        self._consumers.discard(events)
+            self._taps.add(tap)
+        return Feed(tap)
 
     def publish(self, event: Event) -> None:
         """Hand an event to every consumer. Never blocks."""
-        for events in tuple(self._consumers):
-            events.put(event)
+        for tap in tuple(self._taps):
+            tap.buffer.put(event)
 
     def end(self) -> None:
         """Let every consumer's iteration end."""
         self._ended = True
-        for events in tuple(self._consumers):
-            events.end()
-        self._consumers.clear()
+        for tap in tuple(self._taps):
+            tap.buffer.end()
+        self._taps.clear()

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from ibkr_async.errors import ClosedError, NoBridgeError, OrderGuardError, UnauthorizedError
-from ibkr_async.events import AuthStatusChanged, Event, EventFeed, LoginRenewed, StreamEvent
+from ibkr_async.events import AuthStatusChanged, Event, EventHub, LoginRenewed, StreamEvent
+from ibkr_async.feeds.catalogue import Streams
+from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.home import Home
 from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
 from ibkr_async.orders.fate.journal import Journal
@@ -29,7 +31,7 @@ from ibkr_async.session.settings import SessionSettings
 from ibkr_async.session.state import SessionFacts
 from ibkr_async.stream.core.reconnecting import ReconnectSettings
 from ibkr_async.stream.core.settings import CoreSettings
-from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
 from ibkr_async.stream.socket.connection import SocketSettings
 from ibkr_async.world import World
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from ibkr_async.config import Settings
     from ibkr_async.ports import Auth, SocketTarget, Transport
     from ibkr_async.rest.request import RestRequest
+    from ibkr_async.types import ContractLike
 
 T = TypeVar("T")
 
@@ -70,13 +73,18 @@ class Parts:
         self.settings = settings
         self.world = world
         self.lifetime = Lifetime()
-        self.events = EventFeed()
+        self.events = EventHub()
         """Everything that happens, for `ib.events()`."""
         self._socket_login = -1
         """Generation of the login under which the socket was bound."""
         self.pipeline = self._build_pipeline(transport)
         self.session = self._build_session()
-        self.stream = self._build_stream()
+        self.engine = self._build_engine()
+        """The socket and what it carries; `stream` is its face."""
+        self.upstream = Upstream(
+            self.engine, world=world, resolve=self.resolve, account=self.default_account
+        )
+        self.stream = Streams(self.engine, self.upstream, check_may_trade=self._check_may_trade)
         self.accounts = Accounts(self.send, account=self.session.account)
         self.contracts = Contracts(self.send)
         self.market_data = MarketData(self.send, conids=self.contracts.conids, world=world)
@@ -120,17 +128,13 @@ class Parts:
             world=self.world,
         )
 
-    def _build_stream(self) -> Stream:
-        settings, world = self.settings, self.world
-        return Stream(
+    def _build_engine(self) -> Multiplexer:
+        settings = self.settings
+        return Multiplexer(
+            world=self.world,
             open_target=self._open_target,
             ssl_context=self.auth.ssl_context,
             on_event=self._take_stream_event,
-            check_may_trade=self._check_may_trade,
-            clock=world.clock.monotonic,
-            wall_clock=world.clock.wall,
-            random=world.random.uniform,
-            world=world,
             settings=StreamSettings(
                 protocol=CoreSettings(
                     tic_interval_s=settings.tic_interval_s,
@@ -201,7 +205,7 @@ class Parts:
         await self._account_facts()
         return self.session.account()
 
-    async def resolve(self, *wanted: str | int) -> list[tuple[int, str]]:
+    async def resolve(self, *wanted: ContractLike) -> list[tuple[int, str]]:
         """Return conid and symbol of each contract that was asked for."""
         return [(found.conid, found.symbol) for found in await self.contracts.resolve(*wanted)]
 
@@ -236,7 +240,7 @@ class Parts:
     # --- joining: what one part tells another ----------------------------------------------------
 
     def _take_session_change(self, ready: bool) -> None:  # noqa: FBT001 - a fact, not a mode
-        self.stream.session_changed(ready)
+        self.engine.session_changed(ready)
         if ready:
             # IBKR's warm-up state does not survive a brokerage session.
             self.portfolio.forget()
@@ -248,7 +252,7 @@ class Parts:
             and self.pipeline.logins.generation != self._socket_login
         ):
             # A socket that was bound under the old login does not survive it.
-            self.stream.reconnect("the login was renewed")
+            self.engine.reconnect("the login was renewed")
 
     def _take_stream_event(self, event: Event) -> None:
         if isinstance(event, AuthStatusChanged):

@@ -20,16 +20,17 @@ import msgspec
 
 from ibkr_async import Client, Settings
 from ibkr_async.events import ConnectFailed, Disconnected, Event, Gap, Resumed, StreamEvent
-from ibkr_async.feeds.consumer import Subscription
+from ibkr_async.feeds import Feed
 from ibkr_async.ports import Auth, SocketTarget
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.settings import PacingSettings
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.stream.core.staleness import BUSY
-from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
 from ibkr_async.stream.socket.close_codes import CloseCode, close_code
 from support.chaos import ChaosProxy
+from support.fake_time import world_with
 
 S = TypeVar("S", bound=msgspec.Struct)
 E = TypeVar("E", bound=Event)
@@ -101,7 +102,7 @@ class Rerouted:
 class Consumer:
     """A task that takes everything from a subscription and remembers it."""
 
-    def __init__(self, subscription: Subscription[Any]) -> None:
+    def __init__(self, subscription: Feed[Any]) -> None:
         self.subscription = subscription
         self.items: list[Any] = []
         self.times: list[float] = []
@@ -111,7 +112,7 @@ class Consumer:
     async def run(self) -> None:
         """Take items until the end, which may be an error."""
         try:
-            async for item in self.subscription:
+            async for item in self.subscription.marked():
                 self.items.append(item)
                 self.times.append(time.monotonic())
         except Exception as error:  # noqa: BLE001 - what ended it is the result
@@ -185,7 +186,7 @@ class Rig:
 
     async def until_busy(self, conid: int) -> None:
         """Wait until a contract has been so busy that its silence would be suspicious."""
-        channel = self.ib.stream._core._registry.channels[f"smd+{conid}"]
+        channel = self.ib._parts.engine._core._registry.channels[f"smd+{conid}"]
         await self.until(lambda: channel.busy - channel.idle >= BUSY)
 
     def speed_up_keeper(self, factor: float) -> None:
@@ -203,7 +204,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def listening(rig: Rig, *subscriptions: Subscription[Any]) -> AsyncIterator[list[Consumer]]:
+async def listening(rig: Rig, *subscriptions: Feed[Any]) -> AsyncIterator[list[Consumer]]:
     """Open subscriptions and read them all; each has had data or is never confirmed."""
     consumers = [Consumer(subscription) for subscription in subscriptions]
     for consumer in consumers:
@@ -255,14 +256,16 @@ def quick_client(
     """Build a client whose times are scaled, whose choices are seeded, and which is not paced."""
     client = Client(auth, settings=settings)
     # Pacing has its own proof; here a reconnect must not wait for a tickle's real second.
-    client._parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
-    inner = client._parts.stream
-    client._parts.stream = Stream(
+    parts = client._parts
+    parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
+    inner = parts.engine
+    # Behind the face that everybody holds, the order follower among them.
+    parts.engine = parts.upstream.engine = parts.stream._engine = Multiplexer(
+        world=world_with(random.Random(seed).random),  # noqa: S311 - jitter that can be repeated
         open_target=inner._open_target,
         ssl_context=inner._ssl_context,
         on_event=inner._on_event,
         settings=adjust(scaled(inner.settings)),
-        random=random.Random(seed).random,  # noqa: S311 - jitter that can be repeated
     )
     scale_keeper(client, SCALE)
     return client

@@ -41,10 +41,10 @@ async def test_f29_cancelled_anywhere_a_client_with_a_stream_leaves_nothing(
 
         async def work() -> None:
             client = quick_client(sim.gateway(), seed, Settings())
-            async with client as ib, ib.stream.market_data(AAPL, MSFT, markers=True) as ticks:
+            async with client as ib, ib.stream.market_data(AAPL, MSFT) as ticks:
                 await anext(ticks)
                 sim.drop_sockets(1001)
-                while not isinstance(await anext(ticks), Gap):
+                while not isinstance(await anext(ticks.marked()), Gap):
                     pass
                 await anext(ticks)
 
@@ -98,9 +98,9 @@ async def test_f30_blocked_loop_is_blamed_on_the_loop(keys: SimulatorKeys, seed:
     # The ping limits belong to the library, which knows nothing of lag: they are left generous.
     stream = stream_with(ping_interval_s=5.0, ping_timeout_s=5.0)
     async with fault_rig(keys, seed, stream=stream) as rig:
-        async with listening(rig, rig.ib.stream.market_data(AAPL, markers=True)) as (quotes,):
+        async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
-            blocked_s = 2 * rig.ib.stream.settings.protocol.dead_after_s
+            blocked_s = 2 * rig.ib._parts.engine.settings.protocol.dead_after_s
 
             time.sleep(blocked_s)  # noqa: ASYNC251 - the fault itself
             await rig.until(lambda: rig.seen(LoopLagged))

@@ -51,8 +51,8 @@ async def test_f1_closed_connection_is_replaced(
     if code is CUT and not fin:
         pytest.skip("without close frame and FIN it is the half-open connection of F2")
     async with fault_rig(keys, seed, tls=False) as rig:
-        ticks = rig.ib.stream.market_data(*CONIDS, markers=True)
-        orders = rig.ib.stream.live_orders(markers=True)
+        ticks = rig.ib.stream.market_data(*CONIDS)
+        orders = rig.ib.stream.live_orders()
         async with listening(rig, ticks, orders) as (quotes, others):
             await rig.until(lambda: {update.conid for update in quotes.updates()} == set(CONIDS))
             before = len(rig.events)
@@ -119,7 +119,7 @@ async def test_f1_fill_during_the_outage_is_not_lost(keys: SimulatorKeys, seed: 
         "cOID": "resting",
     }
     async with fault_rig(keys, seed) as rig:
-        trades = rig.ib.stream.trades(markers=True)
+        trades = rig.ib.stream.trades()
         async with listening(rig, trades) as (fills,):
             await rig.until(lambda: rig.ib.stream.stats.connections)
             path = f"/iserver/account/{rig.sim.account_id}/orders"
@@ -154,9 +154,9 @@ async def test_f2_half_open_connection_is_found_by_ping(
 ) -> None:
     """Nothing comes any more and no FIN either: gone within interval + timeout + close, or 25 s."""
     async with fault_rig(keys, seed) as rig:
-        socket = rig.ib.stream.settings.socket
+        socket = rig.ib._parts.engine.settings.socket
         limit_s = socket.ping_interval_s + socket.ping_timeout_s + socket.cut_after_s
-        ticks = rig.ib.stream.market_data(AAPL, MSFT, markers=True)
+        ticks = rig.ib.stream.market_data(AAPL, MSFT)
         async with listening(rig, ticks) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)
 
@@ -174,7 +174,7 @@ async def test_f2_half_open_connection_is_found_by_ping(
 async def test_f2_broken_transport_is_replaced(keys: SimulatorKeys, seed: int, fault: str) -> None:
     """RST, a record that stops half-way, a flipped bit: TLS or the ping notices; a slow line is none."""
     async with fault_rig(keys, seed) as rig:
-        ticks = rig.ib.stream.market_data(AAPL, markers=True)
+        ticks = rig.ib.stream.market_data(AAPL)
         async with listening(rig, ticks) as (quotes,):
             await rig.until(quotes.updates)
 
@@ -201,8 +201,8 @@ async def test_f2_broken_transport_is_replaced(keys: SimulatorKeys, seed: int, f
 async def test_f3_silent_stall_is_probed_and_then_replaced(keys: SimulatorKeys, seed: int) -> None:
     """Pings are answered, nothing else comes: one `tic`, then within 30 s (scaled) a new connection."""
     async with fault_rig(keys, seed) as rig:
-        settings = rig.ib.stream.settings.protocol
-        async with listening(rig, rig.ib.stream.market_data(AAPL, markers=True)) as (quotes,):
+        settings = rig.ib._parts.engine.settings.protocol
+        async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
             tics = rig.sim.sockets[-1].requests["tic"]
 
@@ -225,7 +225,7 @@ async def test_f3_quiet_topics_with_heartbeats_are_left_alone(
         feeds = (rig.ib.stream.live_orders(), rig.ib.stream.notifications())
         async with listening(rig, *feeds):
             await rig.until(lambda: rig.seen(Connected))
-            await rig.steady(2.5 * rig.ib.stream.settings.protocol.dead_after_s)
+            await rig.steady(2.5 * rig.ib._parts.engine.settings.protocol.dead_after_s)
 
         assert rig.quiet
         assert not rig.seen(Gap)
@@ -238,7 +238,7 @@ async def test_f7_f9_frames_that_break_the_protocol_cost_one_connection(
 ) -> None:
     """Bad UTF-8, opcode, mask, length or compression: cut after our own close timeout, then replaced."""
     async with fault_rig(keys, seed) as rig:
-        ticks = rig.ib.stream.market_data(AAPL, markers=True)
+        ticks = rig.ib.stream.market_data(AAPL)
         async with raw_socket(Script(payload=bad_frames()[kind])) as port:
             rig.route.port, rig.route.plain = port, True
             async with listening(rig, ticks) as (quotes,):

@@ -23,8 +23,7 @@ from ibkr_async.events import (
     Stale,
     UnknownFrame,
 )
-from ibkr_async.feeds.buffer import Policy
-from ibkr_async.feeds.consumer import Subscription
+from ibkr_async.feeds import Feed, Policy
 from ibkr_async.simulator.login.keys import SimulatorKeys
 
 NO_PINGS = {"ping_interval_s": 5.0, "ping_timeout_s": 5.0}
@@ -38,7 +37,7 @@ async def test_f4_stalled_topic_is_asked_for_again_and_others_flow_on(
 ) -> None:
     """One conid falls silent: `Stale`, a gap, a new request, data; the others notice nothing."""
     async with fault_rig(keys, seed, stream=stream_with(stale_after_s=0.5, **NO_PINGS)) as rig:
-        ticks = rig.ib.stream.market_data(AAPL, MSFT, IBM, markers=True)
+        ticks = rig.ib.stream.market_data(AAPL, MSFT, IBM)
         async with listening(rig, ticks) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 3)
 
@@ -61,12 +60,12 @@ async def test_f4_topic_that_stays_silent_is_not_hammered(keys: SimulatorKeys, s
     """At most one request in 30 s (scaled) for a topic that does not come back."""
     stream = stream_with(stale_after_s=0.5, **NO_PINGS)
     async with fault_rig(keys, seed, stream=stream) as rig:
-        ticks = rig.ib.stream.market_data(AAPL, MSFT, markers=True)
+        ticks = rig.ib.stream.market_data(AAPL, MSFT)
         async with listening(rig, ticks) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)
             requests = rig.sim.sockets[-1].requests
             asked = requests[f"smd+{AAPL}"]
-            retry_s = rig.ib.stream.settings.protocol.retry_interval_s
+            retry_s = rig.ib._parts.engine.settings.protocol.retry_interval_s
 
             await rig.until_busy(AAPL)
             rig.sim.mute(f"smd+{AAPL}")
@@ -107,11 +106,13 @@ async def test_f5_slow_consumer_loses_what_the_counters_say(
         await rig.until(lambda: rig.seen(UnknownFrame))
         stats = slow.stats
         assert stats.received >= _FLOOD
-        assert slow.waiting <= held
-        assert stats.received == stats.delivered + stats.conflated + stats.dropped + slow.waiting
+        assert slow.stats.waiting <= held
+        assert (
+            stats.received == stats.delivered + stats.conflated + stats.dropped + slow.stats.waiting
+        )
 
         taken = list(first)
-        while slow.waiting:
+        while slow.stats.waiting:
             taken.append(await anext(slow))
 
         assert stats.received == stats.delivered + stats.conflated + stats.dropped
@@ -220,7 +221,7 @@ async def test_f25_renewals_keep_every_topic_alive(keys: SimulatorKeys, seed: in
     settings = market(smd_lifetime_s=0.75)
     stream = stream_with(renew_after_s=0.45, **NO_PINGS)
     async with fault_rig(keys, seed, sim=settings, stream=stream) as rig:
-        async with listening(rig, rig.ib.stream.market_data(*CONIDS, markers=True)) as (quotes,):
+        async with listening(rig, rig.ib.stream.market_data(*CONIDS)) as (quotes,):
             await rig.until(lambda: len(rig.seen(Renewed)) >= 5 * len(CONIDS))
             renewed = {event.topic for event in rig.seen(Renewed)}
             count = len(quotes.updates())
@@ -235,7 +236,7 @@ async def test_f25_lapse_that_no_renewal_prevented_is_a_gap(keys: SimulatorKeys,
     """The server ends a stream without a word, earlier than it should: a gap, and it comes back."""
     stream = stream_with(stale_after_s=0.5, **NO_PINGS)
     async with fault_rig(keys, seed, stream=stream) as rig:
-        async with listening(rig, rig.ib.stream.market_data(AAPL, MSFT, markers=True)) as (quotes,):
+        async with listening(rig, rig.ib.stream.market_data(AAPL, MSFT)) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)
             await rig.until_busy(AAPL)
             rig.sim.silence_market_data(AAPL)
@@ -254,7 +255,7 @@ async def test_f26_server_and_wishes_agree_once_all_is_quiet(
     """Random subscribing, leaving and dropped connections: then the server serves exactly what is wanted."""
     draw = Random(seed)  # noqa: S311 - faults, not secrets
     async with fault_rig(keys, seed) as rig:
-        stack: list[Subscription[Any]] = []
+        stack: list[Feed[Any]] = []
         for _ in range(120):
             action = draw.random()
             if action < 0.5 or not stack:

@@ -6,9 +6,8 @@ from random import Random
 
 import pytest
 
-from ibkr_async.stream.core.channel import Listener
 from ibkr_async.stream.core.protocol import StreamCore
-from stream.core_driver import make_buffer, wish
+from stream.core_driver import Heard, make_buffer, wish
 from support.simulator_socket import SocketDriver
 
 _DAY_S = 86_400.0
@@ -47,7 +46,7 @@ class _Day:
     def run(self) -> None:
         """Live through the day from one deadline to the next."""
         start = now = self.server.now
-        listener = Listener(make_buffer(), markers=True)
+        listener = Heard(make_buffer())
         self.core.connection_made(now, "0" * 32)
         for topic in self.topics:
             self.core.subscribe(wish(topic), listener, now)

@@ -34,7 +34,7 @@ async def test_f11_expired_token_is_renewed_once_for_forty_requests(
 ) -> None:
     """Forty reads meet 401 together: one login, no 401 for the user, and the stream goes on."""
     async with fault_rig(keys, seed, oauth=True) as rig:
-        async with listening(rig, rig.ib.stream.market_data(AAPL, markers=True)) as (quotes,):
+        async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
             logins = asked(rig.sim, LOGIN)
             rig.sim.expire_token()
@@ -60,7 +60,7 @@ async def test_f11_lapsed_brokerage_session_is_opened_again(
 ) -> None:
     """`sts authenticated:false`: a gap, one init, the topics requested anew, data."""
     async with fault_rig(keys, seed, oauth=oauth) as rig:
-        ticks = rig.ib.stream.market_data(AAPL, MSFT, markers=True)
+        ticks = rig.ib.stream.market_data(AAPL, MSFT)
         async with listening(rig, ticks) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)
             inits = asked(rig.sim, INIT)
@@ -78,7 +78,7 @@ async def test_f12_competing_session_is_not_fought(keys: SimulatorKeys, seed: in
     """Another program takes over: the client says so, waits, and never competes by itself."""
     settings = Settings(tickle_interval_s=2.5)
     async with fault_rig(keys, seed, oauth=True, client=settings) as rig:
-        async with listening(rig, rig.ib.stream.market_data(AAPL, markers=True)) as (quotes,):
+        async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
             inits = asked(rig.sim, INIT)
             rig.sim.compete()
@@ -102,7 +102,7 @@ async def test_f12_one_takeover_at_most_where_competing_is_allowed(
     """Two programs that both compete: after one takeover this one stands back for ten minutes."""
     settings = Settings(compete=True, tickle_interval_s=2.5)
     async with fault_rig(keys, seed, oauth=True, client=settings) as rig:
-        async with listening(rig, rig.ib.stream.market_data(AAPL, markers=True)) as (quotes,):
+        async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
             rig.sim.compete()
             await rig.until(lambda: rig.seen(SessionTakenOver))
@@ -124,7 +124,7 @@ async def test_f27_nightly_reset_is_sat_out(
     async with fault_rig(keys, seed, oauth=True, sim=settings) as rig:
         # 90 minutes in 2.7 s.
         rig.speed_up_keeper(2000.0)
-        async with listening(rig, rig.ib.stream.market_data(AAPL, MSFT, markers=True)) as (quotes,):
+        async with listening(rig, rig.ib.stream.market_data(AAPL, MSFT)) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)
             attempts = asked(rig.sim, INIT) + asked(rig.sim, LOGIN)
 

@@ -18,9 +18,11 @@ from faults.rig import AAPL, scaled, with_patience
 from ibkr_async import Settings
 from ibkr_async.ports import SocketTarget
 from ibkr_async.stream.core.reconnecting import ReconnectDelays, ReconnectSettings
-from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
 from stream.core_driver import GREETING
+from stream.core_feeds import streams_of
 from stream.socket_servers import raw_server, target_of, upgrade
+from support.fake_time import world_with
 
 _CLIENTS = 200
 _SERVED_PER_S = 10
@@ -104,7 +106,7 @@ async def _flapping_server(lives_s: float) -> AsyncIterator[tuple[int, list[floa
 
 
 @asynccontextmanager
-async def _running(stream: Stream) -> AsyncIterator[None]:
+async def _running(stream: Multiplexer) -> AsyncIterator[None]:
     task = asyncio.create_task(stream.run(), name="fault stream")
     try:
         yield
@@ -113,16 +115,16 @@ async def _running(stream: Stream) -> AsyncIterator[None]:
         await task
 
 
-def _stream(port: int, seed: int, settings: StreamSettings) -> Stream:
+def _stream(port: int, seed: int, settings: StreamSettings) -> Multiplexer:
     async def open_target() -> SocketTarget:
         return target_of(port)
 
-    return Stream(
+    return Multiplexer(
+        world=world_with(Random(seed).random),  # noqa: S311 - jitter that can be repeated
         open_target=open_target,
         ssl_context=lambda: pytest.fail("no TLS here"),
         on_event=lambda _event: None,
         settings=settings,
-        random=Random(seed).random,  # noqa: S311 - jitter that can be repeated
     )
 
 
@@ -133,7 +135,7 @@ async def test_f23_streams_that_lost_one_server_spread_their_return(seed: int) -
         for number in range(30):
             stream = _stream(port, seed * 1000 + number, base)
             await stack.enter_async_context(_running(stream))
-            await stack.enter_async_context(stream.market_data(AAPL))
+            await stack.enter_async_context(streams_of(stream).market_data(AAPL))
         async with asyncio.timeout(10):
             while len(arrivals) < 60:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)
@@ -157,7 +159,7 @@ async def test_f24_flapping_server_is_left_alone_more_and_more(seed: int) -> Non
     settings = with_patience(scaled(unscaled, factor))
     async with _flapping_server(1.0 / factor) as (port, arrivals):
         stream = _stream(port, seed, settings)
-        async with _running(stream), stream.market_data(AAPL):
+        async with _running(stream), streams_of(stream).market_data(AAPL):
             await asyncio.sleep(_MINUTES_5 / factor)
 
     pauses = [later - earlier for earlier, later in pairwise(arrivals)]

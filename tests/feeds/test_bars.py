@@ -11,18 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibkr_async.errors import (
+    AuthError,
     IbkrError,
     NotFoundError,
     RateLimitedError,
     RefusedError,
+    SessionTimeoutError,
+    UnauthorizedError,
     UsageError,
 )
+from ibkr_async.feeds import Bars
 from ibkr_async.feeds._backfill import length_s, next_page, period_of, read_page
-from ibkr_async.feeds.bars import BAR_FIELDS, Bars
 from ibkr_async.models.base import decode
 from ibkr_async.models.history import HistoryReply, check_period_and_bar, span_s
 from ibkr_async.models.streaming import PriceBar
-from stream.core_driver import GREETING
+from ibkr_async.stream.core.events import Gap
 from stream.core_feeds import CoreFeeds
 
 MINUTE = 60_000
@@ -35,7 +38,7 @@ class Market:
 
     def __init__(self, now_ms: int = START) -> None:
         self.now_ms = now_ms
-        self.feeds = CoreFeeds()
+        self.feeds = CoreFeeds(self)
         self.bars: dict[int, tuple[float, float, float, float, float]] = {}
         self.asked: list[tuple[str, datetime | None]] = []
         self.errors: list[IbkrError] = []
@@ -47,8 +50,9 @@ class Market:
             price = 100.0 + i
             self.bars[first_ms + i * MINUTE] = (price, price + 2, price - 2, price + 1, 5.0)
 
-    async def history(self, period: str, until: datetime | None) -> HistoryReply:
+    async def history(self, conid: int, period: str, until: datetime | None) -> HistoryReply:
         """Answer as `GET /iserver/marketdata/history` does."""
+        assert conid == 8314
         check_period_and_bar(period, "1min")
         self.asked.append((period, until))
         await asyncio.sleep(0)
@@ -67,14 +71,25 @@ class Market:
     def make(self, since: str | datetime = "5min", **options: Any) -> Bars:
         """Follow the bars; nothing is waited for."""
         return Bars(
+            self.feeds.upstream,
             self.history,
-            lambda: self.feeds.market_data(8314, fields=BAR_FIELDS, markers=True),
-            conid=8314,
+            8314,
             bar="1min",
             since=since,
-            wall_clock=lambda: self.now_ms / 1000,
             **{"settle_s": 0.0, **options},
         )
+
+    def wall(self) -> float:
+        """Give the time."""
+        return self.now_ms / 1000
+
+    def monotonic(self) -> float:
+        """Give the time."""
+        return self.now_ms / 1000
+
+    async def sleep(self, _seconds: float) -> None:
+        """Let others run; they move the time."""
+        await asyncio.sleep(0)
 
     def tick(self, at_ms: int, price: str, volume: int | None = None) -> None:
         """Send an update; time goes on to it."""
@@ -86,12 +101,11 @@ class Market:
 
     def lose(self) -> None:
         """Lose the socket."""
-        self.feeds.core.connection_lost(1.0, 1006, "")
+        self.feeds.lose()
 
     def come_back(self) -> None:
         """Open it again."""
-        self.feeds.core.connection_made(2.0, "")
-        self.feeds.receive(GREETING)
+        self.feeds.come_back()
 
 
 async def take(bars: Bars, count: int) -> list[PriceBar]:
@@ -314,7 +328,7 @@ def test_bar_sizes_are_checked() -> None:
     with pytest.raises(UsageError, match="not one of"):
         length_s("7min")
     with pytest.raises(UsageError, match="live=False"):
-        Bars(None, None, conid=1, bar="1w", since="1y")  # type: ignore[arg-type]  # never called
+        Bars(CoreFeeds().upstream, Market().history, 1, bar="1w", since="1y")
 
 
 async def test_bars_that_nobody_holds_give_their_line_back() -> None:
@@ -327,6 +341,67 @@ async def test_bars_that_nobody_holds_give_their_line_back() -> None:
     await asyncio.sleep(0)
 
     assert market.feeds.sent()[-1] == "umd+8314+{}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnauthorizedError("GET history", 401, "not authenticated"),
+        SessionTimeoutError(60.0, "maintenance"),
+        AuthError("live session token", "401"),
+    ],
+)
+async def test_nightly_reset_is_waited_out(error: IbkrError) -> None:
+    """B14: what is refused while a bar ends is given once IBKR answers again."""
+    market = Market(START + 20_000)
+    market.add_minutes(START, 1)
+    async with market.make("1min", forming=False) as bars:
+        waiting = asyncio.create_task(finals(bars, 1))
+        await settle()
+        market.tick(START + 30_000, "105", 100)
+        market.lose()
+        market.errors = [error] * 3
+        market.come_back()
+        market.tick(START + MINUTE + 1_000, "106", 160)
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+            market.now_ms += 500
+            market.tick(market.now_ms, "106", 160)
+        (found,) = await waiting
+
+    assert (found.t, found.source) == (START, "history")
+    assert market.errors == []
+
+
+async def test_refused_session_is_told_at_the_beginning() -> None:
+    """Nobody waits all night for a login that never worked."""
+    market = Market(START + 20_000)
+    market.errors = [UnauthorizedError("GET history", 401, "not authenticated")]
+    async with market.make("1min") as bars:
+        with pytest.raises(UnauthorizedError):
+            await anext(bars)
+
+
+async def test_marked_bars_show_the_gap_that_history_heals() -> None:
+    """Where it was."""
+    market = Market(START + MINUTE + 20_000)
+    market.add_minutes(START, 2)
+    async with market.make(forming=False) as bars:
+        marked = bars.marked()
+        assert isinstance(await anext(marked), PriceBar)
+        market.tick(START + MINUTE + 30_000, "105", 100)
+        market.lose()
+
+        assert isinstance(await anext(marked), Gap)
+
+
+async def test_bars_of_a_symbol() -> None:
+    """Looked up when they are opened."""
+    market = Market(START)
+    bars = Bars(market.feeds.upstream, market.history, "AAPL", bar="1min", since="1min", live=True)
+    async with bars:
+        assert bars.conid == 265598
+        assert bars.topics == ("smd+265598",)
 
 
 async def test_closed_bars_end() -> None:

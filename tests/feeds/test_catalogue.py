@@ -4,21 +4,29 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.errors import ClosedError, OrderGuardError, SubscriptionError, UsageError
-from ibkr_async.feeds.ladder import Ladders
-from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt, PriceLadder
+from ibkr_async.errors import (
+    ClosedError,
+    UnknownSymbolError,
+    UsageError,
+)
+from ibkr_async.feeds.catalogue import Streams
+from ibkr_async.models.contracts import ResolvedContract
 from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.types import Conid
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
 
-FORM = (
-    '{"data":{"user_action":[{"id":"submit","text":"Submit"},{"id":"cancel","text":"Cancel"}],'
-    '"contract":"AAPL 200 C","id":"5"},"action":"content","MID":"16","topic":"shs+exercise"}'
+MINUTES = (
+    'smh+265598+{"period":"1d","bar":"5min","outsideRth":false,'
+    '"source":"trades","format":"%o/%c/%h/%l/%v"}'
 )
-PROMPT = (
-    '{"data":{"user_actions":[{"id":"continue","text":"Continue"}],"id":7,"text":"Really?"},'
-    '"MID":"19","action":"prompt","topic":"inp+exercise"}'
-)
+RESOLVED = ResolvedContract(Conid(8314), "IBM")
+
+
+class Nameless:
+    """A contract whose conid IBKR did not say."""
+
+    conid = None
 
 
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.code)
@@ -29,8 +37,9 @@ async def test_every_topic_has_a_call_that_asks_for_it(topic: Any) -> None:
     async with subscription:
         sent = feeds.sent()
 
-    assert topic.code in {wish.topic.code for wish in subscription.wishes}
-    assert bool(sent) == any(wish.topic.requested for wish in subscription.wishes)
+    wishes = subscription._line.wishes
+    assert topic.code in {wish.topic.code for wish in wishes}
+    assert bool(sent) == any(wish.topic.requested for wish in wishes)
 
 
 @pytest.mark.parametrize(
@@ -43,17 +52,23 @@ async def test_every_topic_has_a_call_that_asks_for_it(topic: Any) -> None:
                 '"source":"midpoint","format":"%o/%c/%h/%l/%v"}'
             ),
         ),
-        ('price_ladder("DU1", 265598, "ISLAND")', "sbd+DU1+265598+ISLAND+{}"),
+        ('price_ladder(265598, account_id="DU1", exchange="ISLAND")', "sbd+DU1+265598+ISLAND+{}"),
         ('account_summary("DU1", keys=["Cushion"])', 'ssd+DU1+{"keys":["Cushion"]}'),
         ('account_ledger("DU1", fields=["interest"])', 'sld+DU1+{"fields":["interest"]}'),
         ("option_exercise(9)", 'shs+exercise+{"CEX":"9"}'),
+        ('price_ladder("AAPL")', "sbd+DU1+265598+{}"),
+        ('market_data("AAPL", fields=["last"])', 'smd+265598+{"fields":["31"]}'),
+        ('market_data(RESOLVED, fields=["last"])', 'smd+8314+{"fields":["31"]}'),
+        ('market_history("AAPL", "1d", "5min")', MINUTES),
+        ('account_summary(keys=["Cushion"])', 'ssd+DU1+{"keys":["Cushion"]}'),
+        ("option_exercise(RESOLVED)", 'shs+exercise+{"CEX":"8314"}'),
         ('market_data("265598@ARCA", fields=["last"])', 'smd+265598@ARCA+{"fields":["31"]}'),
     ],
 )
 async def test_what_is_asked_is_sent_as_ibkr_documents(call: str, request_text: str) -> None:
     """Arguments in IBKR's order and spelling."""
     feeds = CoreFeeds()
-    async with eval(f"feeds.{call}", {"feeds": feeds}):  # noqa: S307 - the test's own text
+    async with eval(f"feeds.{call}", {"feeds": feeds, "RESOLVED": RESOLVED}):  # noqa: S307 - the test's own text
         assert feeds.sent() == [request_text]
 
 
@@ -61,12 +76,12 @@ async def test_what_is_asked_is_sent_as_ibkr_documents(call: str, request_text: 
     "call",
     [
         "market_data()",
-        "account_summary()",
-        "account_ledger()",
         "trades(days=8)",
         'market_history(1, "1d", "7min")',
         'market_history(1, "1d", "5min", when_full="queue")',
         "option_exercise(0)",
+        'option_exercise("AAPL")',
+        "market_data(Nameless())",
         "live_orders(buffer=0)",
         'market_history(1, "1d", "5min", policy="conflate")',
         'live_orders(policy="never")',
@@ -77,61 +92,7 @@ async def test_what_is_asked_is_sent_as_ibkr_documents(call: str, request_text: 
 def test_what_cannot_be_asked_is_told_at_once(call: str) -> None:
     """Before anything is sent."""
     with pytest.raises(UsageError):
-        eval(f"feeds.{call}", {"feeds": CoreFeeds()})  # noqa: S307 - the test's own text
-
-
-async def test_second_ladder_of_an_account_is_refused_with_what_is_possible() -> None:
-    """IBKR ends ladders by account, without naming a contract."""
-    feeds = CoreFeeds()
-    async with (
-        feeds.price_ladder("DU1", 265598),
-        feeds.price_ladder("DU1", 265598),
-        feeds.price_ladder("DU2", 8314),
-    ):
-        with pytest.raises(SubscriptionError, match="ladders of other accounts"):
-            await feeds.price_ladder("DU1", 8314).__aenter__()
-
-
-async def test_ladder_is_folded_and_begins_anew_after_a_gap() -> None:
-    """Rows are patches by index; `size @ price` is taken apart."""
-    feeds = CoreFeeds()
-
-    async def account() -> str:
-        return "DU1"
-
-    async with Ladders(feeds, account, 265598) as ladders:
-        feeds.receive(
-            '{"topic":"sbd+DU1+265598","data":[{"row":0,"focus":0,"price":"185.24","ask":"900"},'
-            '{"row":1,"focus":1,"price":"300 @ 185.23"},{"row":2,"price":"185.22","bid":"1,400"},'
-            '{"row":3,"price":"185.21","bid":"7"},{"price":"1"}]}'
-        )
-        first = await anext(ladders)
-        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":2,"price":"185.22"}]}')
-        second = await anext(ladders)
-        feeds.core.connection_lost(1.0, 1006, "")
-        feeds.core.connection_made(2.0, "")
-        feeds.receive('{"topic":"system","success":"u"}')
-        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","bid":"1"}]}')
-        third = await anext(ladders)
-        with pytest.raises(UsageError, match="make a new one"):
-            await ladders.__aenter__()
-
-    assert (first.bids, first.asks) == (((185.22, 1400.0), (185.21, 7.0)), ((185.24, 900.0),))
-    assert first.last_trade is not None
-    assert (first.last_trade.price, first.last_trade.size_at_price) == (185.23, 300.0)
-    assert second.bids == ((185.21, 7.0),)
-    assert list(third.rows) == [0]
-    assert PriceLadder().last_trade is None
-    with pytest.raises(StopAsyncIteration):
-        await anext(ladders)
-
-
-async def test_ladder_that_was_not_opened_is_misuse() -> None:
-    """Nothing would ever come; closing it is harmless."""
-    ladders = Ladders(CoreFeeds(), None, 1)  # type: ignore[arg-type]  # never asked
-    with pytest.raises(UsageError, match="async with"):
-        await anext(ladders)
-    await ladders.aclose()
+        eval(f"feeds.{call}", {"feeds": CoreFeeds(), "Nameless": Nameless})  # noqa: S307 - the test's own text
 
 
 # --- add and remove ------------------------------------------------------------------------------
@@ -158,9 +119,13 @@ async def test_contracts_come_and_go_while_iterating() -> None:
             await ticks.add(2)
         with pytest.raises(UsageError, match="not part of"):
             await ticks.remove(9)
-        with pytest.raises(UsageError, match="not a target"):
-            await ticks.add("AAPL")
-    assert feeds.sent() == ["umd+2+{}", "umd+3@ARCA+{}"]
+        with pytest.raises(UnknownSymbolError):
+            await ticks.add("XXXX")
+        await ticks.add("AAPL", RESOLVED)
+        await ticks.remove("AAPL")
+        assert ticks.topics == ("smd+2", "smd+3@ARCA", "smd+8314")
+        feeds.sent()
+    assert feeds.sent() == ["umd+2+{}", "umd+3@ARCA+{}", "umd+8314+{}"]
     with pytest.raises(ClosedError):
         await ticks.add(5)
 
@@ -189,14 +154,21 @@ async def test_rows_are_filtered_by_the_keys_that_each_consumer_asked_for() -> N
         feeds.account_summary("DU1", keys=["B", "A"]) as second,
     ):
         feeds.receive('{"topic":"ssd+DU1","result":[{"key":"A","value":"1"},{"key":"B"}]}')
-        seen = [row.key for row in await first.take_batch()]
-        rest = [row.key for row in await second.take_batch()]
+        seen = [row.key for row in await anext(first.batches())]
+        rest = [row.key for row in await anext(second.batches())]
         third = feeds.account_summary("DU1")
         async with third:
             requests = feeds.sent()
 
     assert (seen, rest, first.stats.filtered) == (["A"], ["A", "B"], 1)
     assert requests[-2:] == ['ssd+DU1+{"keys":["A","B"]}', "ssd+DU1+{}"]
+
+
+async def test_contract_that_needs_no_looking_up_is_not_looked_up() -> None:
+    """Each look-up may be a request."""
+    feeds = CoreFeeds()
+    async with feeds.market_data(1, "2", RESOLVED, "AAPL"), feeds.price_ladder(5):
+        assert feeds.looked_up == ["AAPL"]
 
 
 # --- the end -------------------------------------------------------------------------------------
@@ -217,61 +189,10 @@ async def test_drained_subscription_delivers_the_rest_and_ends() -> None:
     await ticks.drain()
 
 
-# --- exercising an option ------------------------------------------------------------------------
+def test_the_face_of_the_stream_has_no_verbs_of_the_engine() -> None:
+    """Tab-completion shows what a user may call."""
+    calls = {topic.call.partition("(")[0] for topic in TOPICS.values()}
 
-
-async def test_dialogue_is_answered_step_by_step() -> None:
-    """The answers are spelled as documented."""
-    feeds = CoreFeeds()
-    async with feeds.option_exercise(495512563) as dialogue:
-        with pytest.raises(SubscriptionError, match="not open"):
-            await dialogue.submit(ExerciseForm(id="5"), contracts=1)
-        feeds.receive(FORM)
-        form = await anext(dialogue)
-        assert isinstance(form, ExerciseForm)
-        await dialogue.submit(form, contracts=5)
-        feeds.receive(PROMPT)
-        prompt = await anext(dialogue)
-        assert isinstance(prompt, ExercisePrompt)
-        with pytest.raises(UsageError, match="not one of"):
-            await dialogue.choose(prompt, "maybe")
-        await dialogue.choose(prompt, "continue")
-
-        assert feeds.sent()[1:] == [
-            (
-                'inp+exercise+{"action":"user_input","data":{"id":"5","user_action":"submit",'
-                '"exercise":{"allowed":"not_shown","make_final":true,"value":5}}}'
-            ),
-            'inp+exercise+{"action":"user_input","data":{"id":"7","user_action":"continue"}}',
-        ]
-    assert feeds.sent() == []
-
-
-async def test_dialogue_respects_the_guard() -> None:
-    """On an account where trading was not allowed only leaving is."""
-    feeds = CoreFeeds()
-    feeds.may_trade = False
-    async with feeds.option_exercise(9) as dialogue:
-        feeds.receive(FORM)
-        form = await anext(dialogue)
-        feeds.sent()
-        with pytest.raises(OrderGuardError):
-            await dialogue.submit(form, contracts=1)  # type: ignore[arg-type]  # it is a form
-        with pytest.raises(UsageError, match="at least one"):
-            await dialogue.submit(form, contracts=0)  # type: ignore[arg-type]  # as above
-        with pytest.raises(UsageError, match="no id"):
-            await dialogue.submit(ExerciseForm(), contracts=1)
-        await dialogue.choose(form, "cancel")
-
-        assert [text[:13] for text in feeds.sent()] == ["inp+exercise+"]
-
-
-async def test_dialogue_ends_with_the_connection() -> None:
-    """It is not taken up again: nothing must be exercised twice."""
-    feeds = CoreFeeds()
-    async with feeds.option_exercise(9) as dialogue:
-        feeds.receive(FORM)
-        await anext(dialogue)
-        feeds.core.connection_lost(1.0, 1006, "")
-        with pytest.raises(SubscriptionError, match="look at the orders"):
-            await anext(dialogue)
+    assert {name for name in dir(Streams) if not name.startswith("_")} == calls | {
+        "connected", "hours", "stats",
+    }  # fmt: skip

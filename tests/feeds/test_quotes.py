@@ -6,30 +6,19 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.errors import ClosedError, UnknownFieldError, UnknownSymbolError, UsageError
-from ibkr_async.feeds.quotes import Quotes
+from ibkr_async.errors import UnknownFieldError, UnknownSymbolError, UsageError
+from ibkr_async.feeds import Quotes
+from ibkr_async.models.quotes import Quote
+from ibkr_async.stream.core.events import Gap, Resumed
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
-
-BOOK = {"AAPL": 265598, "MSFT": 272093}
-
-
-async def resolve(*wanted: str | int) -> list[tuple[int, str]]:
-    """Look symbols up."""
-    names = {conid: symbol for symbol, conid in BOOK.items()}
-    found = []
-    for one in wanted:
-        if one not in BOOK and one not in names:
-            raise UnknownSymbolError(str(one))
-        conid = BOOK[one] if isinstance(one, str) else one
-        found.append((conid, names[conid]))
-    return found
+from support.fake_time import FakeTime
 
 
 def make(*wanted: str | int, **options: Any) -> tuple[CoreFeeds, Quotes]:
     """Quotes over a fresh core."""
-    feeds = CoreFeeds()
-    return feeds, Quotes(feeds, resolve, *wanted, wall_clock=lambda: 1.5, **options)
+    feeds = CoreFeeds(FakeTime(1.5))
+    return feeds, Quotes(feeds.upstream, wanted, **options)
 
 
 async def test_deltas_fold_into_the_quote_of_the_contract_that_changed() -> None:
@@ -72,12 +61,11 @@ async def test_update_of_another_contract_is_reported_and_not_shown() -> None:
 async def test_misuse_is_told() -> None:
     """Each mistake has its own words."""
     with pytest.raises(UsageError, match="at least one"):
-        Quotes(CoreFeeds(), resolve)
+        make()
     _, quotes = make("AAPL")
     with pytest.raises(UsageError, match="async with"):
         await anext(quotes)
-    with pytest.raises(ClosedError):
-        _ = quotes.stats
+    assert quotes.stats.received == 0
     async with quotes:
         with pytest.raises(UsageError, match="not among"):
             quotes.latest("MSFT")
@@ -90,14 +78,13 @@ async def test_misuse_is_told() -> None:
     ("wanted", "fields", "error"),
     [("XXXX", ("last",), UnknownSymbolError), ("AAPL", ("lasst",), UnknownFieldError)],
 )
-async def test_what_does_not_exist_is_told_on_entering(
+async def test_what_does_not_exist_is_told_on_entering_or_before(
     wanted: str, fields: tuple[str, ...], error: type[Exception]
 ) -> None:
     """Nothing is left open."""
-    feeds, quotes = make(wanted, fields=fields)
+    feeds = CoreFeeds()
     with pytest.raises(error):
-        await quotes.__aenter__()
-    await quotes.aclose()
+        await Quotes(feeds.upstream, [wanted], fields=fields).__aenter__()
 
     assert feeds.core._registry.channels == {}
 
@@ -105,15 +92,72 @@ async def test_what_does_not_exist_is_told_on_entering(
 async def test_cancelled_while_resolving_leaves_nothing() -> None:
     """Cancellation on entering."""
 
-    async def hang(*_wanted: str | int) -> list[tuple[int, str]]:
+    async def hang(*_wanted: object) -> list[tuple[int, str]]:
         await asyncio.Event().wait()
         return []
 
-    feeds = CoreFeeds()
-    entering = asyncio.create_task(Quotes(feeds, hang, "AAPL").__aenter__())
+    feeds, quotes = make("AAPL")
+    feeds.upstream.resolve = hang
+    entering = asyncio.create_task(quotes.__aenter__())
     await asyncio.sleep(0)
     entering.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await entering
 
     assert feeds.core._registry.channels == {}
+
+
+async def test_gap_shows_that_nothing_is_known_any_more() -> None:
+    """B4: the consumer does not go on with the last picture, and sees when that begins and ends."""
+    feeds, quotes = make("AAPL", 272093)
+    async with quotes:
+        marked = quotes.marked()
+        feeds.receive(smd(265598, "1", t84="0.9"))
+        feeds.receive(smd(272093, "2"))
+        full = [await anext(marked) for _ in range(2)]
+        feeds.lose()
+        during = [await anext(marked) for _ in range(4)]
+        feeds.come_back()
+        feeds.receive(smd(265598, "5"))
+        after = [await anext(marked) for _ in range(2)]
+
+        assert [quote.last for quote in full if isinstance(quote, Quote)] == [1.0, 2.0]
+        assert [type(item) for item in during] == [Gap, Quote, Gap, Quote]
+        assert [(q.symbol, q.last, q.bid) for q in during if isinstance(q, Quote)] == [
+            ("AAPL", None, None), ("MSFT", None, None),
+        ]  # fmt: skip
+        assert isinstance(after[0], Resumed)
+        assert isinstance(after[1], Quote)
+        assert (after[1].last, after[1].bid) == (5.0, None)
+        assert quotes.latest("MSFT").last is None
+        assert quotes.stats.gaps == 2
+
+
+async def test_gap_is_seen_by_plain_iteration_too() -> None:
+    """As values that are None again."""
+    feeds, quotes = make("AAPL")
+    async with quotes:
+        feeds.receive(smd(265598, "1"))
+        feeds.lose()
+        feeds.come_back()
+        feeds.receive(smd(265598, "5"))
+
+        assert [(await anext(quotes)).last for _ in range(3)] == [1.0, None, 5.0]
+
+
+async def test_contracts_come_and_go() -> None:
+    """By symbol or conid; what was known of one that went is forgotten."""
+    feeds, quotes = make("AAPL")
+    async with quotes:
+        await quotes.add("MSFT")
+        with pytest.raises(UsageError, match="twice"):
+            await quotes.add(265598, 8314)
+        assert set(quotes.all) == {265598, 272093}
+        feeds.receive(smd(272093, "2"))
+        assert (await anext(quotes)).symbol == "MSFT"
+        await quotes.remove("AAPL")
+
+        assert set(quotes.all) == {272093}
+        assert quotes.topics == ("smd+272093",)
+        with pytest.raises(UsageError, match="not among"):
+            quotes.latest("AAPL")

@@ -206,12 +206,12 @@ async def test_drain_lets_consumers_take_what_is_queued(sim: Simulator) -> None:
     async with nothing_left_behind(), Client(sim.gateway()) as ib:
         async with ib.stream.market_data(AAPL) as ticks:
             await anext(ticks)
-            await until(lambda: ticks.waiting)
+            await until(lambda: ticks.stats.waiting)
             consumer = asyncio.create_task(_drain(ticks))
             everything = await ib.drain(5)
             await asyncio.wait_for(consumer, 2)
 
-            assert (everything, ticks.waiting) == (True, 0)
+            assert (everything, ticks.stats.waiting) == (True, 0)
         with pytest.raises(ClosedError):
             await ib.accounts.list()
 
@@ -220,7 +220,7 @@ async def test_drain_does_not_wait_for_ever(sim: Simulator) -> None:
     """Nobody reads: it says so after the time it was given, and closes all the same."""
     async with nothing_left_behind(), Client(sim.gateway()) as ib:
         async with ib.stream.market_data(AAPL) as ticks:
-            await until(lambda: ticks.waiting)
+            await until(lambda: ticks.stats.waiting)
 
             assert await ib.drain(0.05) is False
         assert ib.session.info.state is SessionState.CLOSED

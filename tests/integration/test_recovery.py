@@ -71,12 +71,12 @@ async def test_lost_socket_is_a_gap_and_comes_back(
 
 
 async def test_markers_stand_where_the_data_is_missing(sim: Simulator, gateway_ib: Client) -> None:
-    """A consumer that asked for markers sees gap and resumption between the data."""
-    async with gateway_ib.stream.market_data(AAPL, markers=True) as ticks:
+    """A consumer that asks for markers sees gap and resumption between the data."""
+    async with gateway_ib.stream.market_data(AAPL) as ticks:
         await anext(ticks)
         sim.drop_sockets(1000)
-        gap = await first(ticks, Gap)
-        following = await anext(ticks)
+        gap = await first(ticks.marked(), Gap)
+        following = await anext(ticks.marked())
 
     assert gap.topic == "smd+265598"
     assert isinstance(following, Resumed)

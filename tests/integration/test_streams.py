@@ -34,7 +34,7 @@ OPTION = 900000201
     [
         ('account_summary("DU1234567")', SummaryRow),
         ('account_ledger("DU1234567")', LedgerRow),
-        (f'price_ladder("DU1234567", {AAPL})', LadderRow),
+        (f'price_ladder({AAPL}, account_id="DU1234567")', LadderRow),
     ],
 )
 async def test_feed_delivers_its_struct(ib: Client, call: str, kind: type[Any]) -> None:
@@ -65,7 +65,7 @@ async def test_sixth_bar_feed_is_refused_or_waits(ib: Client) -> None:
             await ib.stream.market_history(IBM, "1d", "1min").__aenter__()
         async with ib.stream.market_history(IBM, "1d", "1min", when_full="wait") as sixth:
             await anext(fifth)
-            assert sixth.waiting == 0
+            assert sixth.stats.waiting == 0
             await fifth.aclose()
             with anyio.fail_after(5):
                 assert (await anext(sixth)).symbol == "IBM"
@@ -130,14 +130,14 @@ async def test_option_is_exercised_step_by_step(ib: Client) -> None:
 async def test_renewed_login_binds_the_socket_anew(sim: Simulator, ib: Client) -> None:
     """The old socket belongs to the old login; the hole is named, and data goes on."""
     events = ib.events()
-    async with ib.stream.market_data(AAPL, markers=True) as ticks:
+    async with ib.stream.market_data(AAPL) as ticks:
         await anext(ticks)
         sim.expire_token()
         with anyio.fail_after(10):
             await ib.accounts.list()
             await first(events, LoginRenewed)
-            await first(ticks, Gap)
-            await first(ticks, Resumed)
+            await first(ticks.marked(), Gap)
+            await first(ticks.marked(), Resumed)
 
     assert len(sim.sockets) == 2
 
@@ -162,7 +162,7 @@ async def test_drained_client_delivers_what_was_queued(sim: Simulator) -> None:
     async with nothing_left_behind():
         ib = await Client(sim.auth()).__aenter__()
         ticks = await ib.stream.market_data(AAPL, MSFT).__aenter__()
-        await until(lambda: ticks.waiting >= 2)
+        await until(lambda: ticks.stats.waiting >= 2)
 
         async def consume() -> None:
             async for tick in ticks:

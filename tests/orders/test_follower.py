@@ -54,6 +54,10 @@ class FakeFeed:
     def __aiter__(self) -> Self:
         return self
 
+    def marked(self) -> Self:
+        """Give everything."""
+        return self
+
     async def __anext__(self) -> Any:
         while not self._items:
             self._wake.clear()
@@ -76,15 +80,13 @@ class FakeStream:
         self.subscribed: list[str] = []
         self.connected = False
 
-    def live_orders(self, *, markers: bool) -> Any:
+    def live_orders(self) -> Any:
         """Give the feed of `sor`."""
-        assert markers
         self.subscribed.append("sor")
         return self.sor
 
-    def trades(self, *, realtime_updates_only: bool, markers: bool) -> Any:
+    def trades(self, *, realtime_updates_only: bool) -> Any:
         """Give the feed of `str`."""
-        assert markers
         self.subscribed.append("str" if realtime_updates_only else "str with history")
         return self.str
 

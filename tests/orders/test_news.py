@@ -10,6 +10,7 @@ from ibkr_async.errors import SlowConsumerError, UsageError
 from ibkr_async.orders.known import news as news_module
 from ibkr_async.orders.known.events import AnyOrderEvent
 from ibkr_async.orders.known.news import OrderEvents, OrderNews
+from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.types import OrderId
 from support import order_rows as rows
 from support.order_rows import ORDER_ID
@@ -191,6 +192,7 @@ async def test_forgotten_listener_costs_nothing() -> None:
     async for _ in _first_of(news):
         break
     gc.collect()
+    await asyncio.sleep(0)
 
     assert not news._listeners
 
@@ -198,3 +200,25 @@ async def test_forgotten_listener_costs_nothing() -> None:
 def _first_of(news: OrderNews) -> OrderEvents:
     happen(news, "Submitted")
     return news.listen([ID])
+
+
+async def test_event_goes_to_the_listeners_of_its_order_only() -> None:
+    """However many listen to others: ten thousand of them cost an event nothing."""
+    news = OrderNews()
+    others = [news.listen([OrderId(str(number))]) for number in range(10_000, 20_000)]
+    touched: list[int] = []
+
+    class Spy(Buffer[AnyOrderEvent]):
+        def put(self, _item: AnyOrderEvent, _source: str = "") -> None:
+            touched.append(1)
+
+    for other in others:
+        other._line.buffer = Spy("spy", policy="fail", capacity=1)
+    async with news.listen([ID]) as events:
+        happen(news, "Submitted")
+
+        assert words([await anext(events)]) == ["Submitted"]
+    assert touched == []
+    assert len(news._listeners) == 10_000
+    news.end()
+    assert news._listeners == {}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ibkr_async.feeds.buffer import Buffer, Policy
+from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.channel import NEVER, Listener, Wish
 from ibkr_async.stream.core.protocol import CoreSettings, StreamCore
-from ibkr_async.stream.core.sharing import merge
+from ibkr_async.stream.core.sharing import unite
+from ibkr_async.stream.core.topic_row import Policy
 from ibkr_async.stream.core.topics import TOPICS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def make_buffer(
     policy: Policy = "conflate", capacity: int = 1_000, name: str = "test"
 ) -> Buffer[Any]:
     """Make a buffer of market-data updates."""
-    return Buffer(name, policy=policy, capacity=capacity, identify=attrgetter("topic"), merge=merge)
+    return Buffer(name, policy=policy, capacity=capacity, identify=attrgetter("topic"), merge=unite)
 
 
 def wish(topic: str, arguments: Mapping[str, Any] | None = None, *, waits: bool = False) -> Wish:
@@ -40,6 +41,12 @@ def earliest_due(core: StreamCore) -> float:
     watching = any(one.topic.watched and one.on_wire for one in registry)
     due = [one.due for one in (*registry, *registry.unnamed)]
     return min([*due, lifecycle._staleness._look_at if watching else NEVER], default=NEVER)
+
+
+class Heard(Listener):
+    """A consumer's end whose buffer tests read."""
+
+    buffer: Buffer[Any]
 
 
 class Driver:
@@ -70,9 +77,9 @@ class Driver:
         self.sent += self.core.frames_to_send()
         self.events += self.core.events()
 
-    def listen(self, *topics: str, markers: bool = True) -> Listener:
+    def listen(self, *topics: str) -> Heard:
         """Subscribe one consumer to topics."""
-        listener = Listener(make_buffer(), markers=markers)
+        listener = Heard(make_buffer())
         for topic in topics:
             self.core.subscribe(wish(topic), listener, self.now)
         self.collect()

@@ -3,68 +3,131 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from ibkr_async.errors import OrderGuardError
-from ibkr_async.feeds.catalogue import Feeds
+from ibkr_async.errors import IbkrError, OrderGuardError, UnknownSymbolError
+from ibkr_async.feeds.catalogue import Streams
+from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.stream.core.protocol import StreamCore
+from ibkr_async.world import World
 from stream.core_driver import GREETING
+from support.fake_time import world_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibkr_async.feeds.consumer import Subscription
-    from ibkr_async.stream.core.channel import Wish
+    from ibkr_async.stream.core.channel import Listener, Wish
+    from ibkr_async.stream.multiplexer import Multiplexer
+    from ibkr_async.world import Clock
+
+BOOK = {"AAPL": 265598, "MSFT": 272093}
+"""The symbols that can be looked up."""
 
 
-class CoreFeeds(Feeds):
-    """Feeds over a core without a socket."""
+class CoreEngine:
+    """What feeds need of the stream, over a core without a socket."""
 
     def __init__(self) -> None:
-        self.may_trade = True
         self.core = StreamCore(max_frame_bytes=1 << 20, random=lambda: 0.5, unix=lambda now: now)
         self.core.connection_made(0.0, "")
         self.core.frame_received(GREETING, 0.0)
 
-    def attach(self, subscription: Subscription[Any]) -> None:
+    def subscribe(self, listener: Listener, wishes: Sequence[Wish]) -> None:
         """Subscribe in the core."""
-        for wish in subscription.wishes:
-            self.core.subscribe(wish, subscription.listener, 0.0)
+        done: list[Wish] = []
+        try:
+            for wish in wishes:
+                self.core.subscribe(wish, listener, 0.0)
+                done.append(wish)
+        except IbkrError:
+            self.unsubscribe(listener, [wish.key for wish in done])
+            raise
 
-    def extend(self, subscription: Subscription[Any], wishes: Sequence[Wish]) -> None:
-        """Feed it more."""
-        for wish in wishes:
-            self.core.subscribe(wish, subscription.listener, 0.0)
-
-    def shrink(self, subscription: Subscription[Any], keys: Sequence[str]) -> None:
-        """Feed it less."""
-        for key in keys:
-            self.core.unsubscribe(key, subscription.listener, 0.0)
-
-    def detach(self, subscription: Subscription[Any]) -> None:
+    def unsubscribe(self, listener: Listener, keys: Sequence[str]) -> None:
         """Unsubscribe in the core."""
-        for wish in subscription.wishes:
-            self.core.unsubscribe(wish.key, subscription.listener, 0.0)
+        for key in keys:
+            self.core.unsubscribe(key, listener, 0.0)
 
-    def serves(self, subscription: Subscription[Any]) -> bool:
+    def release(self, listener: Listener) -> None:
+        """Unsubscribe everything in the core."""
+        self.unsubscribe(listener, sorted(listener.keys))
+
+    def serves(self, listener: Listener) -> bool:
         """Ask the core."""
-        return self.core.serves(subscription.listener)
+        return self.core.serves(listener)
 
     async def changed(self) -> None:
         """Let whoever feeds the core go on."""
         await asyncio.sleep(0)
 
+    def say(self, key: str, text: str) -> None:
+        """Send a frame of a dialogue."""
+        self.core.say(key, text)
+
+
+def streams_of(engine: Multiplexer) -> Streams:
+    """Return the face of an engine that has nobody to look symbols up, and may not trade."""
+
+    async def nobody(*_asked: object) -> Any:
+        raise AssertionError
+
+    async def refuse(what: str) -> None:
+        raise OrderGuardError(f"({what})", "this stream was not given the right to trade")
+
+    return Streams(
+        engine,
+        Upstream(engine, world=World(), resolve=nobody, account=nobody),
+        check_may_trade=refuse,
+    )
+
+
+class CoreFeeds(Streams):
+    """Feeds over a core without a socket."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.may_trade = True
+        self.engine = CoreEngine()
+        self.core = self.engine.core
+        self.looked_up: list[Any] = []
+        engine = cast("Any", self.engine)
+        self.upstream = Upstream(
+            engine, world=world_with(clock=clock), resolve=self.resolve, account=self.account
+        )
+        super().__init__(engine, self.upstream, check_may_trade=self.check_may_trade)
+
+    async def resolve(self, *wanted: Any) -> list[tuple[int, str]]:
+        """Look up what is in the book."""
+        await asyncio.sleep(0)
+        self.looked_up += wanted
+        names = {conid: symbol for symbol, conid in BOOK.items()}
+        found = []
+        for one in wanted:
+            if isinstance(one, str) and one not in BOOK:
+                raise UnknownSymbolError(one)
+            conid = BOOK[one] if isinstance(one, str) else getattr(one, "conid", one)
+            found.append((conid, names.get(conid, str(conid))))
+        return found
+
+    async def account(self) -> str:
+        """Give the session's account."""
+        return "DU1"
+
     def receive(self, frame: str) -> None:
         """Let the server send a frame."""
         self.core.frame_received(frame, 0.0)
 
+    def lose(self) -> None:
+        """Lose the socket."""
+        self.core.connection_lost(1.0, 1006, "")
+
+    def come_back(self) -> None:
+        """Open it again."""
+        self.core.connection_made(2.0, "")
+        self.receive(GREETING)
+
     def sent(self) -> list[str]:
         """Take what was sent."""
         return self.core.frames_to_send()
-
-    def say(self, key: str, text: str) -> None:
-        """Send a frame of a dialogue."""
-        self.core.say(key, text)
 
     async def check_may_trade(self, what: str) -> None:
         """Allow it, or not."""

@@ -10,10 +10,10 @@ import pytest
 from ibkr_async.models.base import parse_json, to_wire
 from ibkr_async.models.market_data import Availability
 from ibkr_async.models.quotes import Quote
-from ibkr_async.stream.core.channel import Listener, Wish
+from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.core.protocol import Phase
 from ibkr_async.stream.core.topics import TOPICS
-from stream.core_driver import Driver, make_buffer
+from stream.core_driver import Driver, Heard, make_buffer
 from support.captures import read_captures
 from support.lossless import differences
 
@@ -44,7 +44,7 @@ def test_recorded_market_data_folds_to_the_right_quote() -> None:
     rows = read_captures("ws_smd_single.jsonl")
     request = next(row.raw for row in rows if not row.inbound and row.raw.startswith("smd"))
     fields = msgspec.json.decode(request[request.index("{") :])
-    driver, listener = Driver(), Listener(make_buffer())
+    driver, listener = Driver(), Heard(make_buffer())
     driver.core.subscribe(Wish(TOPICS["smd"], "265598", fields), listener, 0.0)
     driver.connect()
     assert driver.sent == [request.replace(" ", "")]
@@ -76,7 +76,7 @@ def frames_of(pattern: str) -> list[Capture]:
 def test_every_recorded_frame_reaches_its_consumer() -> None:
     """Single frames of every topic: each is delivered, none is bad or unknown."""
     rows = frames_of("ws_single_frames.jsonl")
-    driver, listener = Driver(), Listener(make_buffer())
+    driver, listener = Driver(), Heard(make_buffer())
     driver.connect()
     for topic in dict.fromkeys(msgspec.json.decode(row.raw)["topic"] for row in rows):
         code, _, target = topic.partition("+")
@@ -117,7 +117,7 @@ def shown_number(text: str) -> float:
 
 def delivered(row: Capture) -> list[Any]:
     """Let one recorded frame through the core, and give what its consumer gets."""
-    driver, listener = Driver(), Listener(make_buffer())
+    driver, listener = Driver(), Heard(make_buffer())
     driver.connect()
     topic = msgspec.json.decode(row.raw)["topic"]
     code, _, target = topic.partition("+")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ibkr_async.stream.core.channel import NEVER, Listener
+from ibkr_async.stream.core.channel import NEVER
 from ibkr_async.stream.core.protocol import CoreSettings
-from stream.core_driver import GREETING, READY, Driver, earliest_due, make_buffer, wish
+from stream.core_driver import GREETING, READY, Driver, Heard, earliest_due, make_buffer, wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ TICK = '{"31":"1","conid":1,"topic":"smd+1"}'
     ids="add remove session connection first-frame refusal due lag greeting".split(),  # noqa: SIM905 - as the lambdas
 )
 def test_whatever_changes_a_time_is_seen_in_the_next_deadline(
-    change: Callable[[Driver, Listener], object],
+    change: Callable[[Driver, Heard], object],
 ) -> None:
     """What was remembered before is not believed after."""
     driver = Driver()
@@ -76,7 +76,7 @@ def test_the_late_name_of_an_abandoned_request_frees_its_deadline() -> None:
     driver = Driver(CoreSettings(stale_after_s=2_400.0))
     driver.core.connection_made(0.0, "")
     driver.core.frame_received(GREETING, 0.0)
-    listener = Listener(make_buffer())
+    listener = Heard(make_buffer())
     bars = wish("smh+1", {"period": "1d", "bar": "5min"})
     driver.core.subscribe(bars, listener, 0.0)
     driver.core.unsubscribe(bars.key, listener, 1.0)

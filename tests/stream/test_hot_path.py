@@ -66,7 +66,7 @@ def test_each_target_gets_its_own_frames_however_long_it_is(targets: set[str]) -
     """Frames are told apart by their last bytes; no end of one topic passes for that of another."""
     driver = Driver()
     driver.connect()
-    listeners = {target: driver.listen(f"smd+{target}", markers=False) for target in targets}
+    listeners = {target: driver.listen(f"smd+{target}") for target in targets}
 
     for target in targets:
         driver.receive(smd(target))

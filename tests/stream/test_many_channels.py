@@ -33,7 +33,7 @@ class Crowd:
         """The next request for bars that is answered."""
         self.driver.connect()
         self.driver.receive(READY)
-        self.listener = Listener(make_buffer(capacity=10 * size), markers=False)
+        self.listener = Listener(make_buffer(capacity=10 * size))
         for conid in range(1, size + 1):
             self.subscribe(f"smd+{conid}{'@ARCA' * (conid % 2)}", self.listener)
         for conid in range(1, size + 21):

@@ -13,7 +13,6 @@ from ibkr_async.errors import (
     ClosedError,
     CompetingSessionError,
     ConnectFailedError,
-    OrderGuardError,
     StreamConnectError,
     SubscriptionError,
     UsageError,
@@ -30,9 +29,10 @@ from ibkr_async.stream.core.events import (
 )
 from ibkr_async.stream.core.protocol import CoreSettings
 from ibkr_async.stream.core.reconnecting import ReconnectSettings
-from ibkr_async.stream.multiplexer import Stream, StreamSettings
+from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
 from ibkr_async.stream.socket.connection import SocketConnection, SocketSettings
-from stream.core_driver import GREETING, smd, wish
+from stream.core_driver import GREETING, Heard, make_buffer, smd, wish
+from stream.core_feeds import streams_of
 from stream.socket_servers import (
     make_certificate,
     raw_server,
@@ -41,12 +41,14 @@ from stream.socket_servers import (
     until_cut,
     upgrade,
 )
+from support.fake_time import world_with
 from support.leaks import nothing_left_behind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from ibkr_async.feeds.catalogue import Streams
     from ibkr_async.ports import SocketTarget
 
 QUICK = StreamSettings(
@@ -73,13 +75,14 @@ class Running:
         self.scheme = "ws" if ssl_context is None else "wss"
         self.context = ssl_context
         self.changed = asyncio.Event()
-        self.stream = Stream(
+        self.engine = Multiplexer(
+            world=world_with(lambda: 0.5),
             open_target=self.open_target,
             ssl_context=self.ssl_context,
             on_event=self.on_event,
             settings=settings,
-            random=lambda: 0.5,
         )
+        self.stream = streams_of(self.engine)
 
     async def open_target(self) -> SocketTarget:
         """Describe the socket, or fail as told."""
@@ -116,11 +119,11 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run a stream, and close it properly."""
     run = Running(port, settings, **options)
-    task = asyncio.create_task(run.stream.run())
+    task = asyncio.create_task(run.engine.run())
     try:
         yield run
     finally:
-        await run.stream.aclose()
+        await run.engine.aclose()
         async with asyncio.timeout(5):
             await task
 
@@ -131,11 +134,11 @@ async def test_socket_opens_with_the_first_subscription_and_closes_with_1000() -
         async with running(server.port) as run:
             await asyncio.sleep(0)
             assert run.targets == 0
-            assert not run.stream.wanted
+            assert not run.engine.wanted
             async with run.stream.market_data(8314, fields=["last"]) as ticks:
                 update = await anext(ticks)
                 assert run.stream.connected
-                assert run.stream.wanted
+                assert run.engine.wanted
             await server.until(lambda seen: "umd+8314+{}" in seen.received)
             other = run.stream.market_data(265598)
             await other.__aenter__()
@@ -155,7 +158,7 @@ async def test_socket_opens_with_the_first_subscription_and_closes_with_1000() -
 async def test_closed_stream_takes_no_more_subscriptions() -> None:
     """Using a closed client is misuse."""
     async with stream_server() as server, running(server.port) as run:
-        await run.stream.aclose()
+        await run.engine.aclose()
         with pytest.raises(ClosedError):
             await run.stream.live_orders().__aenter__()
 
@@ -166,12 +169,13 @@ async def test_connection_lost_is_a_gap_and_comes_back(code: int) -> None:
     async with (
         stream_server() as server,
         running(server.port) as run,
-        run.stream.market_data(8314, markers=True) as ticks,
+        run.stream.market_data(8314) as ticks,
     ):
         await anext(ticks)
         await server.connections[0].close(code)
-        assert [type(await anext(ticks)) for _ in range(2)] == [Gap, Resumed]
-        assert (await anext(ticks)).conid == 8314  # type: ignore[union-attr]
+        marked = ticks.marked()
+        assert [type(await anext(marked)) for _ in range(2)] == [Gap, Resumed]
+        assert (await anext(ticks)).conid == 8314
 
     assert run.seen(Disconnected)[0].code == code
     assert len(run.seen(Connected)) == 2
@@ -189,7 +193,7 @@ async def test_backoff_ends_early_when_the_session_comes_up() -> None:
         )
         async with run.stream.live_orders():
             await run.until(lambda: bool(run.seen(ConnectFailed)))
-            run.stream.session_changed(True)
+            run.engine.session_changed(True)
             await run.until(lambda: bool(run.seen(Connected)))
 
     assert run.seen(ConnectFailed)[0].retry_in_s == 300.0
@@ -198,11 +202,11 @@ async def test_backoff_ends_early_when_the_session_comes_up() -> None:
 async def test_session_down_holds_back_what_needs_it() -> None:
     """The keeper's word reaches the wire."""
     async with stream_server() as server, running(server.port) as run:
-        run.stream.session_changed(False)
+        run.engine.session_changed(False)
         async with run.stream.market_data(8314), run.stream.profit_and_loss():
             await server.until(lambda seen: "spl+{}" in seen.received)
             assert len(server.received) == 1
-            run.stream.session_changed(True)
+            run.engine.session_changed(True)
             await server.until(lambda seen: len(seen.received) > 1)
 
 
@@ -355,7 +359,7 @@ async def test_close_cuts_a_server_that_ignores_it() -> None:
         async with run.stream.live_orders():
             await run.until(lambda: bool(run.seen(Connected)))
         began = time.monotonic()
-        await run.stream.aclose()
+        await run.engine.aclose()
 
     assert time.monotonic() - began < 2.0
 
@@ -364,14 +368,14 @@ async def test_cancelled_run_still_closes_with_1000() -> None:
     """Cancellation of the owner's task group is the ordinary end of a client."""
     async with stream_server() as server:
         run = Running(server.port)
-        task = asyncio.create_task(run.stream.run())
+        task = asyncio.create_task(run.engine.run())
         async with run.stream.market_data(8314) as ticks:
             await anext(ticks)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
             await server.until(lambda seen: bool(seen.close_codes))
-        await run.stream.aclose()
+        await run.engine.aclose()
 
     assert server.close_codes == [1000]
     assert run.seen(Disconnected)
@@ -382,7 +386,7 @@ async def test_running_twice_is_misuse() -> None:
     async with stream_server() as server, running(server.port) as run:
         await asyncio.sleep(0)
         with pytest.raises(UsageError, match="runs already"):
-            await run.stream.run()
+            await run.engine.run()
 
 
 async def test_failed_subscription_leaves_nothing_behind() -> None:
@@ -412,19 +416,18 @@ async def test_attach_that_fails_midway_leaves_nothing_behind() -> None:
     """All topics of a subscription or none."""
     async with stream_server() as server, running(server.port) as run:
         first = run.stream.market_data(1, 2)
-        second = run.stream.market_data(3, 2)
-        second.wishes = (second.wishes[0], second.wishes[0])
+        listener = Heard(make_buffer())
         async with first:
             with pytest.raises(UsageError):
-                await second.__aenter__()
-        assert run.stream._core._registry.channels == {}
+                run.engine.subscribe(listener, [wish("smd+3"), wish("smd+2"), wish("smd+3")])
+        assert run.engine._core._registry.channels == {}
 
 
 @pytest.mark.parametrize(
     "ask",
     [
         lambda stream: stream.market_data(),
-        lambda stream: stream.market_data("AAPL"),
+        lambda stream: stream.account_summary("DU 1"),
         lambda stream: stream.market_data(1, 1),
         lambda stream: stream.market_data(1, fields=["bidd"]),
         lambda stream: stream.market_data(1, policy="hope"),
@@ -433,7 +436,7 @@ async def test_attach_that_fails_midway_leaves_nothing_behind() -> None:
         lambda stream: stream.notifications(policy="conflate"),
     ],
 )
-async def test_what_cannot_be_asked_is_refused_at_once(ask: Callable[[Stream], Any]) -> None:
+async def test_what_cannot_be_asked_is_refused_at_once(ask: Callable[[Streams], Any]) -> None:
     """Before any I/O, with one clear error."""
     with pytest.raises(UsageError):
         ask(Running(1).stream)
@@ -481,11 +484,12 @@ async def test_renewed_login_opens_a_new_socket_at_once() -> None:
     async with (
         stream_server() as server,
         running(server.port, settings) as run,
-        run.stream.market_data(8314, markers=True) as ticks,
+        run.stream.market_data(8314) as ticks,
     ):
         await anext(ticks)
-        run.stream.reconnect("the login was renewed")
-        assert [type(await anext(ticks)) for _ in range(2)] == [Gap, Resumed]
+        run.engine.reconnect("the login was renewed")
+        marked = ticks.marked()
+        assert [type(await anext(marked)) for _ in range(2)] == [Gap, Resumed]
         await anext(ticks)
 
     assert run.targets == 2
@@ -496,7 +500,7 @@ async def test_renewed_login_opens_a_new_socket_at_once() -> None:
 async def test_reconnecting_without_a_socket_is_harmless() -> None:
     """There is nothing to replace."""
     async with stream_server() as server, running(server.port) as run:
-        run.stream.reconnect("test")
+        run.engine.reconnect("test")
         async with run.stream.market_data(8314) as ticks:
             await anext(ticks)
 
@@ -513,12 +517,12 @@ async def test_closing_does_not_wait_for_a_socket_that_is_being_opened() -> None
         await asyncio.Event().wait()
         raise AssertionError
 
-    run.stream._open_target = wait_for_ever
-    task = asyncio.create_task(run.stream.run())
+    run.engine._open_target = wait_for_ever
+    task = asyncio.create_task(run.engine.run())
     async with run.stream.live_orders() as orders:
         await asked.wait()
         began = time.monotonic()
-        await run.stream.aclose()
+        await run.engine.aclose()
         await task
         assert [item async for item in orders] == []
 
@@ -538,8 +542,8 @@ async def test_drain_waits_until_consumers_have_taken_everything() -> None:
 
         async with run.stream.market_data(1, 2, 3) as ticks, idle:
             await run.until(lambda: len(run.seen(Confirmed)) >= 3)
-            assert ticks.waiting == 3
-            draining = asyncio.create_task(run.stream.drain())
+            assert ticks.stats.waiting == 3
+            draining = asyncio.create_task(run.engine.drain())
             await asyncio.sleep(0)
             consumer = asyncio.create_task(consume(ticks))
             assert await draining
@@ -556,8 +560,8 @@ async def test_drain_does_not_wait_for_ever() -> None:
         running(server.port) as run,
         run.stream.market_data(1) as ticks,
     ):
-        await run.until(lambda: ticks.waiting == 1)
-        assert not await run.stream.drain(timeout_s=0.01)
+        await run.until(lambda: ticks.stats.waiting == 1)
+        assert not await run.engine.drain(timeout_s=0.01)
 
 
 async def test_topics_are_added_and_removed_on_a_real_socket() -> None:
@@ -574,11 +578,11 @@ async def test_topics_are_added_and_removed_on_a_real_socket() -> None:
         await server.until(lambda seen: "umd+1+{}" in seen.received)
         wishes = [wish("smd+7"), wish("smd+2")]
         with pytest.raises(UsageError, match="twice"):
-            run.stream.extend(ticks, wishes)
+            run.engine.subscribe(ticks._line, wishes)  # type: ignore[arg-type]  # it is a listener
         await server.until(lambda seen: "umd+7+{}" in seen.received)
-        await run.stream.aclose()
+        await run.engine.aclose()
         with pytest.raises(ClosedError):
-            run.stream.extend(ticks, wishes)
+            run.engine.subscribe(ticks._line, wishes)  # type: ignore[arg-type]  # as above
 
 
 async def test_ready_waits_until_the_server_serves_every_topic() -> None:
@@ -638,7 +642,7 @@ async def test_ready_says_when_nothing_comes_of_it() -> None:
     async with stream_server() as server, running(server.port) as run:
         server.answers = False
         early = run.stream.market_data(8)
-        with pytest.raises(UsageError, match="open the subscription first"):
+        with pytest.raises(UsageError, match="open the feed first"):
             await early.ready()
         async with run.stream.market_data(1) as ticks, run.stream.market_data(2) as refused:
             with pytest.raises(
@@ -650,7 +654,7 @@ async def test_ready_says_when_nothing_comes_of_it() -> None:
             await server.connections[0].send('{"error":"no permission","topic":"smd+2"}')
             with pytest.raises(SubscriptionError, match="no permission"):
                 await waiting[1]
-            await run.stream.aclose()
+            await run.engine.aclose()
             with pytest.raises(ClosedError):
                 await waiting[0]
 
@@ -682,11 +686,53 @@ async def test_two_hundred_streams_leave_nothing_behind() -> None:
     assert set(server.close_codes) == {1000}
 
 
-async def test_stream_without_permission_trades_nothing() -> None:
-    """Exercising an option is trading; the client decides."""
-    stream = Running(1).stream
-
-    with pytest.raises(OrderGuardError, match="right to trade"):
-        await stream.check_may_trade("exercise")
+async def test_dialogue_that_is_not_open_is_not_answered() -> None:
+    """Nothing is sent."""
     with pytest.raises(SubscriptionError, match="not open"):
-        stream.say("shs+exercise", "inp+exercise+{}")
+        Running(1).engine.say("shs+exercise", "inp+exercise+{}")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_what_a_refused_subscription_had_asked_for_is_taken_back_now(begun: bool) -> None:
+    """F12: all or nothing, and not only when the next timer rings."""
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.market_data(1) as ticks,
+    ):
+        await anext(ticks)
+        listener = Heard(make_buffer())
+        if begun:
+            run.engine.subscribe(listener, [wish("smd+5")])
+            await server.until(lambda seen: any(text.startswith("smd+5") for text in seen.received))
+        with pytest.raises(UsageError, match="twice"):
+            run.engine.subscribe(listener, [wish("smd+7"), wish("smd+7")])
+        async with asyncio.timeout(1):
+            await server.until(lambda seen: "umd+7+{}" in seen.received)
+        run.engine.release(listener)
+
+
+async def test_feed_without_topics_ends_with_the_stream() -> None:
+    """It waits for a contract, not for ever."""
+    async with (
+        stream_server() as server,
+        running(server.port) as run,
+        run.stream.market_data(1) as ticks,
+    ):
+        await ticks.remove(1)
+        waiting = asyncio.ensure_future(anext(ticks, None))
+        await asyncio.sleep(0)
+        await run.engine.aclose()
+
+        assert await waiting is None
+
+
+async def test_feed_that_nobody_holds_gives_its_line_back() -> None:
+    """F14: with a warning, as for files."""
+    async with stream_server() as server, running(server.port) as run:
+        ticks = await run.stream.market_data(8314).__aenter__()
+        await anext(ticks)
+        with pytest.warns(ResourceWarning, match=r"unclosed <Feed smd\+8314"):
+            del ticks
+        await server.until(lambda seen: "umd+8314+{}" in seen.received)
+        assert not run.engine.wanted

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
 from ibkr_async.models.streaming import LiveOrderUpdate, Notification, Prompt
-from ibkr_async.stream.core.channel import Listener
 from ibkr_async.stream.core.events import (
     BadFrame,
     ConnectFailed,
@@ -22,13 +21,11 @@ from ibkr_async.stream.core.events import (
     SubscriptionFailed,
 )
 from ibkr_async.stream.core.protocol import CoreSettings, Phase
-from stream.core_driver import GREETING, READY, Driver, make_buffer, smd, wish
+from stream.core_driver import GREETING, READY, Driver, Heard, make_buffer, smd, wish
 from support.steps import steps
 
 
-def connected(
-    *topics: str, max_frame_bytes: int = 1 << 20, **options: Any
-) -> tuple[Driver, Listener]:
+def connected(*topics: str, max_frame_bytes: int = 1 << 20, **options: Any) -> tuple[Driver, Heard]:
     """A greeted core with one consumer of topics."""
     driver = Driver(CoreSettings(**options), max_frame_bytes=max_frame_bytes)
     listener = driver.listen(*topics)
@@ -44,15 +41,15 @@ def connected(
 def test_two_consumers_share_one_subscription_with_the_union_of_fields() -> None:
     """The server keeps one field set for a contract: asking for less would take fields away."""
     driver, first = connected("smd+8314")
-    second = Listener(make_buffer())
+    second = Heard(make_buffer())
     driver.core.subscribe(wish("smd+8314", {"fields": ["84"]}), second, driver.now)
     driver.collect()
     driver.receive(smd(8314, "10", t84="9"))
     driver.receive(smd(8314, "11"))
 
     assert driver.sent == ['smd+8314+{"fields":["31","84"]}']
-    assert [item.changed[1:] for item in first.buffer.take_all()] == [("last",), ("last",)]
-    assert [item.changed[1:] for item in second.buffer.take_all()] == [("bid",)]
+    assert [item.changed[1:] for item in first.buffer.take_all_marked()] == [("last",), ("last",)]
+    assert [item.changed[1:] for item in second.buffer.take_all_marked()] == [("bid",)]
     assert second.buffer.stats.filtered == 1
 
 
@@ -110,10 +107,10 @@ def test_joining_a_subscription_that_was_interrupted_brings_no_stray_resumed() -
     driver.connect()
     driver.receive(smd(8314))
 
-    assert [type(item).__name__ for item in first.buffer.take_all()] == [
+    assert [type(item).__name__ for item in first.buffer.take_all_marked()] == [
         "MarketDataUpdate", "Gap", "Resumed", "MarketDataUpdate",
     ]  # fmt: skip
-    assert [type(item).__name__ for item in second.buffer.take_all()] == ["MarketDataUpdate"]
+    assert [type(item).__name__ for item in second.buffer.take_all_marked()] == ["MarketDataUpdate"]
     assert first.buffer.stats.gaps == 1
 
 
@@ -183,7 +180,7 @@ def test_a_day_of_a_hundred_contracts_has_no_gap() -> None:
     """24 simulated hours against a server that ends each stream after ten minutes: fault F25."""
     drawn = random.Random(1)  # noqa: S311 - a seeded test
     driver = Driver(random=drawn.random)
-    driver.listen(*[f"smd+{conid}" for conid in range(1, 101)], markers=False)
+    driver.listen(*[f"smd+{conid}" for conid in range(1, 101)])
     driver.connect()
     expires: dict[str, float] = {}
     lapsed = 0
@@ -274,7 +271,7 @@ def test_events_and_markers_carry_unix_seconds_and_measure_by_the_monotonic_cloc
     driver.jump_to(520)
     driver.advance_to(560)
     seen = {type(event) for event in driver.events}
-    markers = [item for item in listener.buffer.take_all() if isinstance(item, StreamEvent)]
+    markers = [item for item in listener.buffer.take_all_marked() if isinstance(item, StreamEvent)]
     gap, resumed = (
         next(item for item in markers if isinstance(item, kind) and item.topic == "smd+1")
         for kind in (Gap, Resumed)
@@ -294,7 +291,7 @@ def test_binary_and_text_frames_are_the_same() -> None:
     driver.receive(smd(8314, "1").encode())
     driver.receive(smd(8314, "2"))
 
-    assert [item.last for item in listener.buffer.take_all()] == [1.0, 2.0]
+    assert [item.last for item in listener.buffer.take_all_marked()] == [1.0, 2.0]
 
 
 def test_frame_that_is_not_utf8_is_reported_and_the_stream_goes_on() -> None:
@@ -347,8 +344,11 @@ def test_rows_are_delivered_one_by_one() -> None:
     driver.receive('{"topic":"ntf","args":[{"id":"118","text":"x"},{"reqId":"2","prompt":true}]}')
     driver.receive('{"topic":"blt","args":{"id":"1","message":"y"}}')
 
-    assert [type(item) for item in orders.buffer.take_all()] == [LiveOrderUpdate, LiveOrderUpdate]
-    assert [type(item).__name__ for item in notices.buffer.take_all()] == [
+    assert [type(item) for item in orders.buffer.take_all_marked()] == [
+        LiveOrderUpdate,
+        LiveOrderUpdate,
+    ]
+    assert [type(item).__name__ for item in notices.buffer.take_all_marked()] == [
         Notification.__name__, Prompt.__name__, "Bulletin",
     ]  # fmt: skip
 
@@ -371,7 +371,7 @@ def test_every_topic_refused_ends_the_subscription() -> None:
 
     assert isinstance(listener.buffer.error, SubscriptionError)
     assert driver.core._registry.channels == {}
-    assert [type(item) for item in listener.buffer.take_all()] == [SubscriptionFailed] * 2
+    assert [type(item) for item in listener.buffer.take_all_marked()] == [SubscriptionFailed] * 2
 
 
 def test_a_second_consumer_keeps_a_failing_topic_alive() -> None:
@@ -573,6 +573,6 @@ def test_mutated_frames_never_raise() -> None:
             frame[drawn.randrange(len(frame))] = drawn.randrange(256)
         driver.core.frame_received(bytes(frame), driver.now)
         driver.core.events()
-        listener.buffer.clear()
+        listener.buffer.take_all()
 
     assert driver.core.stats.frames == MUTATIONS + 1

@@ -7,11 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ibkr_async.stream.core.channel import NEVER, Listener
+from ibkr_async.stream.core.channel import NEVER
 from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.protocol import Phase
 from ibkr_async.stream.core.registry import route_of
-from stream.core_driver import GREETING, READY, Driver, earliest_due, make_buffer, wish
+from stream.core_driver import GREETING, READY, Driver, Heard, earliest_due, make_buffer, wish
 
 TOPICS = [
     "smd+1", "smd+2", "smd+2@ARCA", "sor", "str", "spl", "ntf", "ssd+DU1",
@@ -97,7 +97,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         super().__init__()
         self.driver = Driver()
         self.server = Server()
-        self.listeners: list[Listener] = []
+        self.listeners: list[Heard] = []
         self.session_up = True
         self.told: bool | None = None
         """The keeper's last word on the session."""
@@ -127,7 +127,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
     )
     def subscribe(self, topics: list[str], tag: str) -> None:
         """A consumer comes."""
-        listener = Listener(make_buffer(), markers=True)
+        listener = Heard(make_buffer())
         for topic in topics:
             code, arguments = wanted_by(topic, tag)
             wanted = wish(code, arguments, waits=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ibkr_async.errors import UsageError
 from ibkr_async.models.market_data import MarketDataUpdate
 from ibkr_async.models.streaming import ProfitAndLoss
-from ibkr_async.stream.core.sharing import merge, narrow, unite
+from ibkr_async.stream.core.sharing import narrow, unite, unite_arguments
 from ibkr_async.stream.core.topics import TOPICS
 
 
@@ -91,7 +91,7 @@ def test_every_row_is_complete() -> None:
 
 def test_requests_of_several_consumers_are_united() -> None:
     """Lists are united in order, flags restrict only if all say so, numbers grow."""
-    united = unite(
+    united = unite_arguments(
         [
             {"fields": ["31", "84"], "realtimeUpdatesOnly": True, "days": 1, "keys": ["a"]},
             {"fields": ["84", "86"], "realtimeUpdatesOnly": False, "days": 7},
@@ -103,9 +103,9 @@ def test_requests_of_several_consumers_are_united() -> None:
 
 def test_requests_that_cannot_be_united_are_refused() -> None:
     """One subscription has one bar size."""
-    assert unite([{"bar": "1min"}, {"bar": "1min"}]) == {"bar": "1min"}
+    assert unite_arguments([{"bar": "1min"}, {"bar": "1min"}]) == {"bar": "1min"}
     with pytest.raises(UsageError, match="bar='1min'"):
-        unite([{"bar": "1min"}, {"bar": "5min"}])
+        unite_arguments([{"bar": "1min"}, {"bar": "5min"}])
 
 
 def update(**tags: str) -> MarketDataUpdate:
@@ -144,7 +144,7 @@ def test_merging_market_data_changes_neither_side(
     """Other subscriptions may hold the same objects."""
     older, newer = update(**first), update(**second)
     before = (older.wire, newer.wire)
-    merged = merge(older, newer)
+    merged = unite(older, newer)
 
     assert merged.wire == before[0] | before[1]
     assert (older.wire, newer.wire) == before
@@ -154,7 +154,7 @@ def test_merging_rows_keeps_unknown_keys() -> None:
     """Partial profit-and-loss rows lose nothing."""
     older = TOPICS["spl"].read({"args": {"DU1.Core": {"dpl": 1.5, "new": 1}}})  # type: ignore[misc]
     newer = TOPICS["spl"].read({"args": {"DU1.Core": {"upl": 2.5}}})  # type: ignore[misc]
-    merged = merge(older[0], newer[0])
+    merged = unite(older[0], newer[0])
 
     assert isinstance(merged, ProfitAndLoss)
     assert (merged.key, merged.dpl, merged.upl, merged.extra) == ("DU1.Core", 1.5, 2.5, {"new": 1})

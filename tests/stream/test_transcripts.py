@@ -24,8 +24,7 @@ import msgspec
 import pytest
 
 from ibkr_async.models.market_data import MarketDataUpdate
-from ibkr_async.stream.core.channel import Listener
-from stream.core_driver import Driver, make_buffer, wish
+from stream.core_driver import Driver, Heard, make_buffer, wish
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
 TRANSCRIPTS = sorted(FOLDER.glob("*.txt"))
@@ -36,7 +35,7 @@ class Player:
 
     def __init__(self) -> None:
         self.driver = Driver()
-        self.listener = Listener(make_buffer(), markers=True)
+        self.listener = Heard(make_buffer())
         self.delivered: list[str] = []
         self.where = ""
 
@@ -96,7 +95,7 @@ class Player:
     def drain(self) -> None:
         """Collect what came out."""
         self.driver.collect()
-        for item in self.listener.buffer.take_all():
+        for item in self.listener.buffer.take_all_marked():
             is_update = isinstance(item, MarketDataUpdate)
             self.delivered.append(item.raw.decode() if is_update else type(item).__name__)
 

@@ -31,18 +31,21 @@ from ibkr_async import (
 )
 from ibkr_async.errors import IbkrError, OrderQuestionError, RateLimitedError, TransportError
 from ibkr_async.events import Event, Events, Gap, SessionReady
-from ibkr_async.feeds.buffer import SubscriptionStats
-from ibkr_async.feeds.consumer import Subscription
-from ibkr_async.feeds.quotes import Quotes
+from ibkr_async.feeds import Bars, Feed, FeedStats, Ladder, Marker, Quotes
 from ibkr_async.models.accounts import AccountsReply
 from ibkr_async.models.availability import Availability
 from ibkr_async.models.contracts import ResolvedContract
-from ibkr_async.models.streaming import LiveOrderUpdate, ProfitAndLoss, TradeUpdate
+from ibkr_async.models.streaming import (
+    LiveOrderUpdate,
+    PriceBar,
+    PriceLadder,
+    ProfitAndLoss,
+    TradeUpdate,
+)
 from ibkr_async.orders import OrderHandle, Question
 from ibkr_async.session.keeper import SessionInfo
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Recording, Simulator, SimulatorSettings
-from ibkr_async.stream.core.events import Marker
 from ibkr_async.types import Conid, OrderId
 
 
@@ -82,22 +85,35 @@ async def quotes(ib: Client) -> None:
             assert_type(quote.availability, Availability | None)
         assert_type(merged.latest("AAPL"), Quote)
         assert_type(merged.all, Mapping[Conid, Quote])
-        assert_type(merged.stats, SubscriptionStats)
+        assert_type(merged.stats, FeedStats)
 
 
-async def raw_market_data(ib: Client) -> None:
-    """Raw deltas; markers are part of the type only when they were asked for."""
-    async with ib.stream.market_data(265598) as ticks:
-        assert_type(ticks, Subscription[MarketDataUpdate])
+async def raw_market_data(ib: Client, contract: ResolvedContract) -> None:
+    """Raw deltas; markers are part of the type only where they are asked for."""
+    async with ib.stream.market_data("AAPL", 265598, contract, fields=["bid", "31"]) as ticks:
+        assert_type(ticks, Feed[MarketDataUpdate])
         async for update in ticks:
             assert_type(update, MarketDataUpdate)
-    async with ib.stream.market_data(265598, fields=["bid", "31"], markers=True) as marked:
-        assert_type(marked, Subscription[MarketDataUpdate | Marker])
-        async for item in marked:
+        async for item in ticks.marked():
+            assert_type(item, MarketDataUpdate | Marker)
             if isinstance(item, Gap):
                 assert_type(item.reason, str)
-        async for items in marked.batches():
-            assert_type(items, list[MarketDataUpdate | Marker])
+        async for items in ticks.batches():
+            assert_type(items, list[MarketDataUpdate])
+        assert_type(await ticks.next(timeout_s=1.0), MarketDataUpdate | None)
+        await ticks.add("MSFT", contract)
+
+
+async def folded(ib: Client) -> None:
+    """Bars and ladders are feeds like the others."""
+    async with ib.bars("AAPL") as bars:
+        assert_type(bars, Bars)
+        async for bar in bars:
+            assert_type(bar, PriceBar)
+    async with ib.ladder("AAPL", account_id="DU1") as ladder:
+        assert_type(ladder, Ladder)
+        async for item in ladder.marked():
+            assert_type(item, PriceLadder | Marker)
 
 
 async def account_streams(ib: Client) -> None:

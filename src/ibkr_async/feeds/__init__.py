@@ -1,1 +1,13 @@
-"""What users iterate: the one consumer, and what is folded on top of it."""
+"""What users iterate over: every kind of feed that a call of the client returns."""
+
+from __future__ import annotations
+
+from ibkr_async.feeds.bars import Bars
+from ibkr_async.feeds.feed import Feed, Folded, Steps
+from ibkr_async.feeds.ladder import Ladder
+from ibkr_async.feeds.quotes import Quotes
+from ibkr_async.stream.core.buffer import FeedStats
+from ibkr_async.stream.core.events import Marker
+from ibkr_async.stream.core.topic_row import Policy
+
+__all__ = ["Bars", "Feed", "FeedStats", "Folded", "Ladder", "Marker", "Policy", "Quotes", "Steps"]

@@ -19,34 +19,42 @@ Responsible for that order. It must never give a final bar twice or skip one tha
 
 from __future__ import annotations
 
-import asyncio
-import time
-import weakref
-from collections import deque
-from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import anyio
 import msgspec
 
 from ibkr_async.backoff import capped
-from ibkr_async.errors import IbkrError, NotFoundError, RefusedError, UsageError, is_retryable
+from ibkr_async.errors import (
+    AuthError,
+    IbkrError,
+    NotFoundError,
+    RefusedError,
+    SessionError,
+    UnauthorizedError,
+    UsageError,
+    is_retryable,
+)
 from ibkr_async.feeds._backfill import length_s, next_page, read_page
 from ibkr_async.feeds._bar_builder import BarBuilder
+from ibkr_async.feeds.feed import Feed, FeedState
+from ibkr_async.feeds.subscription import Subscription
 from ibkr_async.models.history import span_s
 from ibkr_async.models.market_data import MarketDataUpdate
+from ibkr_async.models.streaming import PriceBar
+from ibkr_async.stream.core.buffer import Buffer
+from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.core.events import Gap, Resumed
+from ibkr_async.stream.core.topics import TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import Any
 
-    from ibkr_async.feeds.consumer import Subscription
+    from ibkr_async.feeds.subscription import Upstream
     from ibkr_async.models.history import HistoryReply
-    from ibkr_async.models.streaming import PriceBar
+    from ibkr_async.stream.core.events import Marker
+    from ibkr_async.types import ContractLike
 
 BAR_FIELDS: Final = ("31", "7762")
 """What a growing bar is built from: the last price, and the exact volume of the day."""
@@ -57,52 +65,83 @@ _TRIES_AT_FIRST: Final = 3
 _LOOKS_FOR_A_BAR: Final = 3
 """So often history is asked for a bar that was seen here before it is believed that there is none."""
 _LONGEST_PAUSE_S: Final = 60.0
+_MOST_BARS_AT_ONCE: Final = 10_000
+"""Ten times what one page of history has: more never waits, as more is asked for when all is taken."""
+
+_PASSING: Final = (AuthError, SessionError, UnauthorizedError)
 
 
-class Bars:
+class _BarLine(Subscription):
+    """The line of bars: the market data of one contract, or only its number."""
+
+    def __init__(
+        self, upstream: Upstream, contract: ContractLike, *, exchange: str | None, live: bool
+    ) -> None:
+        super().__init__(upstream, Wish(TOPICS["smd"], "", {"fields": BAR_FIELDS}), (), [contract])
+        self.live = live
+        self.conid = 0
+        """0 before it was looked up."""
+        self._exchange = exchange
+
+    async def _wishes_for(self, targets: Sequence[Any]) -> list[Wish]:
+        (wish,) = await super()._wishes_for(targets)
+        conid, _, exchange = wish.target.partition("@")
+        self.conid = int(conid)
+        exchange = self._exchange or exchange
+        target = f"{conid}@{exchange}" if exchange else conid
+        return [self._pattern.for_target(target)] if self.live else []
+
+
+class Bars(Feed[PriceBar]):
     """Bars of one contract: `async with ib.bars(…) as bars: async for bar in bars:`.
 
     It may also be iterated without `async with`; it then begins with the first step, and ends with
-    `aclose`, with the client, or when nobody holds it any more.
+    `aclose`, with the client, or when nobody holds it any more. Gaps are healed from the history;
+    `marked()` shows them all the same.
 
-    Errors: at the beginning those of `ib.market_data.history`; later those of a market-data
-    subscription, and a refusal of IBKR that asking again cannot change.
+    Errors: at the beginning those of `ib.market_data.history`; later those of a market-data feed, and
+    a refusal of IBKR that asking again cannot change.
     Cancellation: safe at every step; no bar is lost.
     Concurrency: one task at a time.
     """
 
+    _opens_itself = True
+
     def __init__(
         self,
-        history: Callable[[str, datetime | None], Awaitable[HistoryReply]],
-        subscribe: Callable[[], Subscription[Any]],
+        upstream: Upstream,
+        history: Callable[[int, str, datetime | None], Awaitable[HistoryReply]],
+        contract: ContractLike,
         *,
-        conid: int,
         bar: str,
         since: str | datetime,
+        exchange: str | None = None,
         live: bool = True,
         forming: bool = True,
         settle_s: float = 2.0,
-        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """`history(period, until)` asks IBKR; `subscribe` makes a subscription with markers.
+        """`history(conid, period, until)` asks IBKR.
 
         `settle_s` is how long after its end a bar is asked for: late prints still count.
         """
-        self.conid = conid
         self.bar = bar
         self._length_s = length_s(bar)
+        self._live = live
         if live and self._length_s > _LONGEST_LIVE_S:
             raise UsageError(f"bar {bar!r} cannot be followed live; use live=False, or at most 1d")
+        line = _BarLine(upstream, contract, exchange=exchange, live=live)
+        self._given: Buffer[PriceBar] = Buffer(
+            line.buffer.name, policy="fail", capacity=_MOST_BARS_AT_ONCE
+        )
+        """Bars that have not been taken yet."""
+        super().__init__(line, self._given)
         self._history = history
-        self._subscribe = subscribe
-        self._live = live
         self._forming = forming and live
         self._settle_ms = round(settle_s * 1000)
-        self._wall_clock = wall_clock
+        self._clock = upstream.clock
         self._next_ms = _since_ms(since, self._now_ms())
         """Start of the first bar that is still to be given as final."""
-        self._ready: deque[PriceBar] = deque()
-        self._builder = BarBuilder(conid, self._length_s)
+        self._builder = BarBuilder(0, self._length_s)
         self._ended: list[tuple[PriceBar, bool]] = []
         """Bars that have ended here and are not final yet, and whether they were seen whole."""
         self._looks = 0
@@ -110,58 +149,33 @@ class Bars:
         """When history is asked for next; None when it has nothing to add."""
         self._failures = 0
         self._begun = False
-        self._closed = False
-        self._subscription: Subscription[Any] | None = None
-        self._on_forgotten: weakref.finalize[..., Bars] | None = None
 
-    # --- lifetime --------------------------------------------------------------------------------
+    @property
+    def conid(self) -> int:
+        """The contract, 0 before it was looked up."""
+        return self._line.conid  # type: ignore[attr-defined,no-any-return]  # it is a `_BarLine`
 
-    async def __aenter__(self) -> Self:
-        await self._open()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+    async def _open(self) -> None:
+        await super()._open()
+        self._builder = BarBuilder(self.conid, self._length_s)
 
     async def aclose(self) -> None:
         """Unsubscribe and end the iteration. Idempotent."""
-        self._closed = True
-        if self._on_forgotten is not None:
-            self._on_forgotten.detach()
-        if self._subscription is not None:
-            await self._subscription.aclose()
+        await super().aclose()
+        self._given.close()
 
-    async def _open(self) -> None:
-        if self._closed or not self._live or self._subscription is not None:
+    async def _more(self) -> None:
+        """Ask history, or listen: whatever is due."""
+        if self._state is FeedState.NEW:
+            await self._open()
             return
-        subscription = self._subscribe()
-        await subscription.__aenter__()
-        self._subscription = subscription
-        # A loop over the bars that was left without closing them gives the data line back.
-        leave = partial(asyncio.get_running_loop().call_soon_threadsafe, subscription.abandon)
-        self._on_forgotten = weakref.finalize(self, _if_running, leave)
-        self._on_forgotten.atexit = False
-
-    # --- iteration -------------------------------------------------------------------------------
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> PriceBar:
-        await self._open()
-        while not self._ready:
-            if self._closed or (not self._live and self._fill_at_ms is None):
-                raise StopAsyncIteration
-            if self._fill_at_ms is not None and self._now_ms() >= self._fill_at_ms:
-                await self._fill()
-            else:
-                await self._listen()
-        return self._ready.popleft()
+        if self._state is FeedState.CLOSED or (not self._live and self._fill_at_ms is None):
+            await self.aclose()
+            raise StopAsyncIteration
+        if self._fill_at_ms is not None and self._now_ms() >= self._fill_at_ms:
+            await self._fill()
+        else:
+            await self._listen()
 
     # --- the past --------------------------------------------------------------------------------
 
@@ -171,7 +185,7 @@ class Bars:
         page = next_page(self.bar, self._next_ms, now_ms)
         until = None if page.until_ms is None else _utc(page.until_ms)
         try:
-            reply = await self._history(page.period, until)
+            reply = await self._history(self.conid, page.period, until)
         except (RefusedError, NotFoundError) as error:
             if page.until_ms is None or self._failures < _TRIES_AT_FIRST - 1:
                 self._note_failure(error)
@@ -204,7 +218,7 @@ class Bars:
             self._show()
 
     def _give(self, bar: PriceBar) -> None:
-        self._ready.append(bar)
+        self._given.put(bar)
         self._next_ms = bar.t + 1
         self._ended = [one for one in self._ended if one[0].t > bar.t]
 
@@ -225,6 +239,9 @@ class Bars:
         """Ask again later; give meanwhile what was seen whole. Raises what asking cannot change."""
         self._failures += 1
         may_pass = is_retryable(error) or isinstance(error, NotFoundError)
+        if self._begun:
+            # Around the nightly reset IBKR refuses what it accepts again an hour later.
+            may_pass = may_pass or isinstance(error, _PASSING)
         if not may_pass or (not self._begun and self._failures >= _TRIES_AT_FIRST):
             self._failures = 0
             raise error
@@ -246,14 +263,17 @@ class Bars:
         if due_ms is None and end_ms is not None and not self._is_empty:
             due_ms = end_ms
         wait_s = None if due_ms is None else max(0.0, (due_ms - self._now_ms()) / 1000)
-        if self._subscription is None:
-            await anyio.sleep(wait_s or 0.0)
+        if not self._live:
+            await self._clock.sleep(wait_s or 0.0)
             return
-        batch: list[Any] = []
-        with anyio.move_on_after(wait_s):
-            batch = await self._subscription.take_batch()
+        if not len(self._buffer):
+            self._check_may_wait()
+            if self._buffer.ended:
+                await self._end()
+            await self._wait(wait_s)
+        batch = self._buffer.take_all_marked()
         for item in batch:
-            self._take(item)
+            self._fold(item)
         self._note_ended(self._builder.end(self._now_ms()))
         if batch:
             self._show()
@@ -262,13 +282,15 @@ class Bars:
     def _is_empty(self) -> bool:
         return self._builder.bar is None or self._builder.bar.close is None
 
-    def _take(self, item: Any) -> None:
+    def _fold(self, item: MarketDataUpdate | Marker) -> None:
         if isinstance(item, MarketDataUpdate):
             self._note_ended(self._builder.apply(item, self._now_ms()))
-        elif isinstance(item, Gap):
+            return
+        if isinstance(item, Gap):
             self._builder.interrupt()
         elif isinstance(item, Resumed):
             self._fill_at_ms = self._now_ms()
+        self._given.mark(item)
 
     def _note_ended(self, ended: tuple[PriceBar, bool] | None) -> None:
         if ended is None or ended[0].close is None or ended[0].t < self._next_ms:
@@ -282,19 +304,14 @@ class Bars:
         """Give the growing bar as it is now, unless an older one is not final yet."""
         bar = self._builder.bar
         if self._forming and bar is not None and not self._is_empty and not self._ended:
-            self._ready.append(bar)
+            self._given.put(bar)
 
     def _now_ms(self) -> int:
-        return round(self._wall_clock() * 1000)
+        return round(self._clock.wall() * 1000)
 
 
 def _final(bar: PriceBar) -> PriceBar:
     return msgspec.structs.replace(bar, final=True, source="quotes")
-
-
-def _if_running(leave: Callable[[], object]) -> None:
-    with suppress(RuntimeError):  # the loop is closed, and the socket with it
-        leave()
 
 
 def _utc(at_ms: int) -> datetime:

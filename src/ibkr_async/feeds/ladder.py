@@ -7,74 +7,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ibkr_async.errors import UsageError
+from ibkr_async.feeds.feed import Fold, Folded
+from ibkr_async.feeds.subscription import LadderTarget, Subscription, split
 from ibkr_async.models.streaming import LadderRow, PriceLadder
-from ibkr_async.stream.core.events import Gap
+from ibkr_async.stream.core.channel import Wish
+from ibkr_async.stream.core.topics import TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from types import TracebackType
-    from typing import Self
-
-    from ibkr_async.feeds.catalogue import Feeds
-    from ibkr_async.feeds.consumer import Subscription
+    from ibkr_async.feeds.subscription import Upstream
+    from ibkr_async.stream.core.buffer import Buffer
+    from ibkr_async.types import ContractLike
 
 
-class Ladders:
-    """The ladder after each change: `async with ib.ladder(265598) as ladders: async for ladder in …`.
+class Ladder(Folded[PriceLadder]):
+    """The ladder after each change: `async with ib.ladder("AAPL") as ladder: async for state in …`.
 
-    A slow consumer skips intermediate states, never the newest. Errors: as `ib.stream.price_ladder`.
+    A slow consumer skips intermediate states, never the newest. When data may be missing an empty
+    ladder is given; the next one has what was sent since. Errors: as `ib.stream.price_ladder`.
     """
 
     def __init__(
         self,
-        feeds: Feeds,
-        account: Callable[[], Awaitable[str]],
-        conid: int,
+        upstream: Upstream,
+        contract: ContractLike,
+        *,
+        account_id: str | None = None,
         exchange: str | None = None,
     ) -> None:
-        self._feeds = feeds
-        self._account = account
-        self._conid = conid
-        self._exchange = exchange
-        self._subscription: Subscription[Any] | None = None
-        self.latest = PriceLadder()
+        pattern = Wish(TOPICS["sbd"])
+        wishes, unknown = split(pattern, [LadderTarget(account_id, contract, exchange)])
+        line = Subscription(upstream, pattern, wishes, unknown)
+        self._rows = _Rows(line.buffer)
+        super().__init__(line, self._rows)
+
+    @property
+    def latest(self) -> PriceLadder:
         """The ladder as far as the iteration has come."""
+        return self._rows.latest
 
-    async def __aenter__(self) -> Self:
-        if self._subscription is not None:
-            raise UsageError("this ladder is or was open already; make a new one")
-        self._subscription = self._feeds.price_ladder(
-            await self._account(), self._conid, self._exchange, markers=True
-        )
-        await self._subscription.__aenter__()
-        return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+class _Rows(Fold[PriceLadder]):
+    """The newest row of each index."""
 
-    async def aclose(self) -> None:
-        """Unsubscribe and end the iteration. Idempotent."""
-        if self._subscription is not None:
-            await self._subscription.aclose()
+    def __init__(self, buffer: Buffer[Any]) -> None:
+        super().__init__(buffer)
+        self.latest = PriceLadder()
 
-    def __aiter__(self) -> Self:
-        return self
+    def fold(self, row: LadderRow) -> PriceLadder | None:
+        """Put a row in its place; show the ladder once the frame, and what came since, is in it."""
+        self.latest = self.latest.apply(row)
+        return None if self._buffer.data_is_next else self.latest
 
-    async def __anext__(self) -> PriceLadder:
-        if self._subscription is None:
-            raise UsageError("open the ladder first: `async with ib.ladder(…) as ladders:`")
-        changed = False
-        while not changed:
-            for item in await self._subscription.take_batch():
-                if isinstance(item, LadderRow):
-                    self.latest = self.latest.apply(item)
-                    changed = True
-                elif isinstance(item, Gap):
-                    self.latest = PriceLadder()
+    def reset(self, _topic: str) -> PriceLadder | None:
+        """Forget every row."""
+        if not self.latest.rows:
+            return None
+        self.latest = PriceLadder()
         return self.latest

@@ -1,4 +1,4 @@
-"""`Stream`: one socket for any number of subscriptions, kept up for as long as the client lives.
+"""`Multiplexer`: one socket for any number of feeds, kept up for as long as the client lives.
 
 Responsible for the life of the socket: opening it when something is wanted, carrying bytes between
 it and the protocol core, and opening it again when it is lost. What the bytes mean is the core's
@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import ssl
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -24,14 +22,12 @@ import msgspec
 from ibkr_async.errors import (
     ClosedError,
     IbkrError,
-    OrderGuardError,
     SessionError,
     StreamConnectError,
     TlsError,
     UsageError,
     is_retryable,
 )
-from ibkr_async.feeds.catalogue import Feeds
 from ibkr_async.stream.core.events import (
     Connected,
     ConnectFailed,
@@ -47,14 +43,13 @@ from ibkr_async.stream.core.seldom import Seldom
 from ibkr_async.stream.core.settings import CoreSettings, CoreStats
 from ibkr_async.stream.socket.close_codes import close_code
 from ibkr_async.stream.socket.connection import Loss, SocketConnection, SocketSettings, dial
-from ibkr_async.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from ibkr_async.feeds.consumer import Subscription
     from ibkr_async.ports import SocketTarget
-    from ibkr_async.stream.core.channel import Wish
+    from ibkr_async.stream.core.channel import Listener, Wish
+    from ibkr_async.world import World
 
 _LOG = logging.getLogger("ibkr_async.stream")
 _CLOSED_BY_US = Loss(1000, "closed by this client")
@@ -72,49 +67,43 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long `aclose` may take."""
 
 
-class Stream(Feeds):
-    """The client's socket: `ib.stream`. Feeds are subscribed with the methods of `Feeds`.
+class Multiplexer:
+    """The engine of all streams. Users hold its face, `ib.stream`, and feeds.
 
     `open_target` is asked before every connect: it logs in again if needed and fetches a fresh
     session. `ssl_context` is called in a thread. `on_event` gets every event, in order, and must
-    not block. `check_may_trade` raises where an option must not be exercised.
+    not block.
     """
 
     def __init__(
         self,
         *,
+        world: World,
         open_target: Callable[[], Awaitable[SocketTarget]],
         ssl_context: Callable[[], ssl.SSLContext],
         on_event: Callable[[StreamEvent], None],
-        check_may_trade: Callable[[str], Awaitable[None]] | None = None,
         settings: StreamSettings | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
-        random: Callable[[], float] = random.random,
-        world: World | None = None,
     ) -> None:
-        self._world = world or World()
         self.settings = settings or StreamSettings()
+        self._world = world
         self._open_target = open_target
         self._ssl_context = ssl_context
         self._on_event = on_event
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self._random = random
-        self.check_may_trade = check_may_trade or _refuse_to_trade
-        """Raises `OrderGuardError` where trading is not allowed. Used by dialogues."""
+        self._clock = clock = world.clock.monotonic
+        self._wall_clock = wall_clock = world.clock.wall
+        self._random = world.random.uniform
         self.hours = MarketHours(wall_clock)
-        """Trading hours of contracts, if you know them: silence outside of them is no stall."""
+        """Trading hours of contracts, where they are known."""
         self._core = StreamCore(
             self.settings.protocol,
             max_frame_bytes=self.settings.socket.max_frame_bytes,
-            random=random,
+            random=self._random,
             unix=lambda now: wall_clock() - (clock() - now),
             is_open=self.hours.is_open,
         )
         self._failures = Seldom(1.0)
         self._delays = ReconnectDelays(self.settings.reconnecting)
-        self._subscriptions: set[Subscription[Any]] = set()
+        self._listeners: set[Listener] = set()
         self._wake = asyncio.Event()
         """Set when `run` has something to do before its next deadline."""
         self._changed = asyncio.Event()
@@ -142,8 +131,8 @@ class Stream(Feeds):
 
     @property
     def wanted(self) -> bool:
-        """True while there are subscriptions, so that the socket ought to be connected."""
-        return bool(self._subscriptions)
+        """True while there are feeds, so that the socket ought to be connected."""
+        return bool(self._listeners)
 
     @property
     def stats(self) -> CoreStats:
@@ -157,59 +146,48 @@ class Stream(Feeds):
         if established:
             self._hurry.set()
 
-    def attach(self, subscription: Subscription[Any]) -> None:
-        """Begin to feed a subscription. Used by `Subscription`."""
+    def subscribe(self, listener: Listener, wishes: Sequence[Wish]) -> None:
+        """Begin to feed a listener, or feed it more; all of it or nothing.
+
+        Errors: `UsageError`, `SubscriptionError`, `ClosedError`; nothing has changed then.
+        """
         if self._closing:
             raise ClosedError("stream", "open a new client")
-        now, listener = self._clock(), subscription.listener
-        try:
-            for wish in subscription.wishes:
-                self._core.subscribe(wish, listener, now)
-        except IbkrError:
-            self._drop_wishes(subscription)
-            raise
-        self._subscriptions.add(subscription)
+        # Also when it fails: what was taken back in the middle must be sent too.
         self._wake.set()
-
-    def detach(self, subscription: Subscription[Any]) -> None:
-        """Stop feeding a subscription. Used by `Subscription`."""
-        self._subscriptions.discard(subscription)
-        self._drop_wishes(subscription)
-        self._wake.set()
-        self._announce_change()
-
-    def extend(self, subscription: Subscription[Any], wishes: Sequence[Wish]) -> None:
-        """Feed more topics to a subscription. Used by `Subscription.add`."""
-        if self._closing:
-            raise ClosedError("stream", "open a new client")
-        now, listener = self._clock(), subscription.listener
-        added: list[Wish] = []
+        now, added = self._clock(), []
         try:
             for wish in wishes:
                 self._core.subscribe(wish, listener, now)
-                added.append(wish)
+                added.append(wish.key)
         except IbkrError:
-            for wish in added:
-                self._core.unsubscribe(wish.key, listener, now)
+            self.unsubscribe(listener, added)
             raise
+        self._listeners.add(listener)
+
+    def unsubscribe(self, listener: Listener, keys: Iterable[str]) -> None:
+        """Feed a listener less."""
+        now = self._clock()
+        for key in tuple(keys):
+            self._core.unsubscribe(key, listener, now)
         self._wake.set()
 
-    def shrink(self, subscription: Subscription[Any], keys: Sequence[str]) -> None:
-        """Feed fewer topics to a subscription. Used by `Subscription.remove`."""
-        for key in keys:
-            self._core.unsubscribe(key, subscription.listener, self._clock())
-        self._wake.set()
+    def release(self, listener: Listener) -> None:
+        """Stop feeding a listener. Twice is harmless."""
+        self._listeners.discard(listener)
+        self.unsubscribe(listener, sorted(listener.keys))
+        self._announce_change()
 
-    def serves(self, subscription: Subscription[Any]) -> bool:
-        """Tell whether the server serves all of a subscription. Used by `Subscription.ready`."""
-        return not self._sending and self._core.serves(subscription.listener)
+    def serves(self, listener: Listener) -> bool:
+        """Tell whether the server serves all of a listener."""
+        return not self._sending and self._core.serves(listener)
 
     async def changed(self) -> None:
-        """Wait for a change of what is served. Used by `Subscription.ready`."""
+        """Wait for a change of what is served."""
         await self._changed.wait()
 
     def say(self, key: str, text: str) -> None:
-        """Send a frame of a dialogue. Used by `ExerciseDialogue`. Errors: `SubscriptionError`."""
+        """Send a frame of a dialogue. Errors: `SubscriptionError` when it is not open."""
         self._core.say(key, text)
         self._wake.set()
 
@@ -228,12 +206,16 @@ class Stream(Feeds):
 
         Shape: False when some had not after `timeout_s`. Their iterations end either way.
         """
-        leaving = tuple(self._subscriptions)
-        for subscription in leaving:
-            await subscription.drain()
+        unread: list[asyncio.Event] = []
+        for listener in tuple(self._listeners):
+            self.release(listener)
+            listener.buffer.end()
+            if listener.buffer.messages_waiting:
+                unread.append(asyncio.Event())
+                listener.buffer.on_closed = unread[-1].set
         with anyio.move_on_after(timeout_s):
-            for subscription in leaving:
-                await subscription.wait_until_read()
+            for closed in unread:
+                await closed.wait()
             return True
         return False
 
@@ -244,6 +226,8 @@ class Stream(Feeds):
         """
         self._closing = True
         self._core.close()
+        for listener in self._listeners:
+            listener.buffer.end()  # of one without topics the core does not know
         self._announce_change()
         self._wake.set()
         self._hurry.set()
@@ -272,7 +256,7 @@ class Stream(Feeds):
         self._finished.clear()
         try:
             while not self._closing:
-                if self._subscriptions:
+                if self._listeners:
                     await self._connect_and_converse()
                 else:
                     self._wake.clear()
@@ -339,8 +323,9 @@ class Stream(Feeds):
         self._publish(
             ConnectFailed(at=self._wall_clock(), detail=str(error), fatal=True, retry_in_s=0.0)
         )
-        for subscription in tuple(self._subscriptions):
-            subscription.end(error)
+        for listener in tuple(self._listeners):
+            listener.buffer.end(error)
+            self.release(listener)
 
     async def _pause(self, delay_s: float) -> None:
         self._hurry.clear()
@@ -457,12 +442,3 @@ class Stream(Feeds):
     def _announce_change(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-    def _drop_wishes(self, subscription: Subscription[Any]) -> None:
-        now = self._clock()
-        for wish in subscription.wishes:
-            self._core.unsubscribe(wish.key, subscription.listener, now)
-
-
-async def _refuse_to_trade(what: str) -> None:
-    raise OrderGuardError(f"({what})", "this stream was not given the right to trade")

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 import msgspec
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from decimal import Decimal
 
-    from ibkr_async.feeds.consumer import Subscription
+    from ibkr_async.feeds.feed import Feed
     from ibkr_async.models.orders import LiveOrders, OrderStatusReply, Trade
     from ibkr_async.models.streaming import LiveOrderUpdate, TradeUpdate
     from ibkr_async.orders.known.events import OrderState
     from ibkr_async.orders.known.news import OrderNews
-    from ibkr_async.stream.core.events import Marker
 
 _LOG: Final = logging.getLogger("ibkr_async.orders")
 _DAY_S: Final = 86_400.0
@@ -63,15 +62,11 @@ class FollowerSettings(msgspec.Struct, frozen=True, kw_only=True):
 class OrderFeeds(Protocol):
     """What the follower needs of the stream."""
 
-    def live_orders(
-        self, *, markers: Literal[True]
-    ) -> Subscription[LiveOrderUpdate] | Subscription[LiveOrderUpdate | Marker]:
+    def live_orders(self) -> Feed[LiveOrderUpdate]:
         """Subscribe to `sor`."""
         ...
 
-    def trades(
-        self, *, realtime_updates_only: bool, markers: Literal[True]
-    ) -> Subscription[TradeUpdate] | Subscription[TradeUpdate | Marker]:
+    def trades(self, *, realtime_updates_only: bool) -> Feed[TradeUpdate]:
         """Subscribe to `str`."""
         ...
 
@@ -168,19 +163,19 @@ class OrderFollower:
     async def _follow_orders(self) -> None:
         await self._follow(
             "sor",
-            lambda: self._feeds.live_orders(markers=True),
+            self._feeds.live_orders,
             lambda row: self._tracker.live_order_row(row, self._wall_clock()),
         )
 
     async def _follow_trades(self) -> None:
         await self._follow(
             "str",
-            lambda: self._feeds.trades(realtime_updates_only=not self._wants_history, markers=True),
+            lambda: self._feeds.trades(realtime_updates_only=not self._wants_history),
             lambda row: self._tracker.trade_row(row, self._wall_clock()),
         )
 
     async def _follow(
-        self, topic: str, subscribe: Callable[[], Subscription[Any]], take: Callable[[Any], None]
+        self, topic: str, subscribe: Callable[[], Feed[Any]], take: Callable[[Any], None]
     ) -> None:
         while True:
             try:
@@ -188,7 +183,7 @@ class OrderFollower:
                     self._resume(topic)
                     if topic == "str" and self._feeds.connected:
                         self._begin()
-                    async for item in items:
+                    async for item in items.marked():
                         if isinstance(item, Gap):
                             self._interrupt(topic)
                         elif isinstance(item, Resumed):

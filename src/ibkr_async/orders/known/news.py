@@ -7,14 +7,13 @@ follower when somebody needs news. It must never wait for a listener, and never 
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ibkr_async.errors import SlowConsumerError
-from ibkr_async.feeds.event_queue import Feed
+from ibkr_async.feeds.feed import Feed, Line
 from ibkr_async.orders.known.events import AnyOrderEvent
 from ibkr_async.orders.known.tracker import OrderTracker
+from ibkr_async.stream.core.buffer import Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,62 +25,41 @@ _CAPACITY: Final = 10_000
 _KEPT: Final = 1_000
 """Events that are kept of one order, for listeners that come later."""
 
+OrderEvents: TypeAlias = Feed[AnyOrderEvent]
+"""Events of some orders, or of all: `async for event in live.events():`.
 
-class OrderEvents(Feed[AnyOrderEvent]):
-    """Events of some orders, or of all: `async for event in live.events():`.
+Errors while iterating: `SlowConsumerError`, after what is queued, when it was not read in time.
+"""
 
-    Errors while iterating: `SlowConsumerError`, after what is queued, when it was not read in time.
-    Cancellation: safe at every await; no event is lost.
-    Concurrency: one task at a time; ask for another iterator for a second consumer.
-    """
+
+class _Listener(Line):
+    """The line of one consumer, to the named orders; None means all."""
 
     def __init__(
         self,
         news: OrderNews,
         order_ids: frozenset[OrderId] | None,
         *,
-        is_over: Callable[[], bool] = lambda: False,
-        is_nearly_over: Callable[[], bool] = lambda: False,
-        linger_s: float = 0.0,
+        is_over: Callable[[], bool],
+        is_nearly_over: Callable[[], bool],
+        linger_s: float,
     ) -> None:
-        """Listen to the named orders; None means all.
-
-        It ends by itself when `is_over`, or `linger_s` after `is_nearly_over` and nothing new.
-        """
-        super().__init__(instead="ask for another iterator")
+        self.buffer = Buffer("order events", policy="fail", capacity=_CAPACITY)
+        self.order_ids = order_ids
         self._news = news
-        self._order_ids = order_ids
         self._is_over = is_over
         self._is_nearly_over = is_nearly_over
         self._linger_s = linger_s
-        self._missed = 0
 
-    async def aclose(self) -> None:
-        """Stop listening. Idempotent."""
+    def patience_s(self) -> float | None:
+        """Return how long to wait for more: no time when it is over, a while when it nearly is."""
+        if self._is_over():
+            return 0.0
+        return self._linger_s if self._is_nearly_over() else None
+
+    def close(self) -> None:
+        """Stop listening."""
         self._news.leave(self)
-        self.end()
-
-    async def _goes_on(self) -> bool:
-        if self._missed:
-            await self.aclose()
-            raise SlowConsumerError("order events", _CAPACITY, self._missed)
-        linger_s = self._linger_s if self._is_nearly_over() else None
-        if self._ended or self._is_over() or not await self._wait(linger_s):
-            await self.aclose()
-            return False
-        return True
-
-    # --- the other side --------------------------------------------------------------------------
-
-    def put(self, event: AnyOrderEvent) -> None:
-        """Take in one event, if it is about an order of ours. Never blocks."""
-        if self._order_ids is not None and event.order_id not in self._order_ids:
-            return
-        if len(self._queue) >= _CAPACITY or self._missed:
-            self._missed += 1
-            return
-        self._queue.append(event)
-        self._wake()
 
 
 class OrderNews:
@@ -96,8 +74,8 @@ class OrderNews:
         """True once the client is closed: no news will come."""
         self._alarms: list[asyncio.Event] = []
         self._silenced = False
-        self._listeners: weakref.WeakSet[OrderEvents] = weakref.WeakSet()
-        """A listener that was forgotten without `aclose` costs nothing."""
+        self._listeners: dict[OrderId | None, set[_Listener]] = {}
+        """Who listens to an order; under None who listens to all."""
         self._kept: dict[OrderId, deque[tuple[int, AnyOrderEvent]]] = {}
         self._count = 0
 
@@ -132,24 +110,32 @@ class OrderNews:
         is_nearly_over: Callable[[], bool] = lambda: False,
         linger_s: float = 0.0,
     ) -> OrderEvents:
-        """Listen to the named orders from their beginning, or to all orders from now on."""
+        """Listen to the named orders from their beginning, or to all orders from now on.
+
+        It ends by itself when `is_over`, or `linger_s` after `is_nearly_over` and nothing new.
+        """
         self.need()
         ids = None if order_ids is None else frozenset(order_ids)
-        events = OrderEvents(
+        listener = _Listener(
             self, ids, is_over=is_over, is_nearly_over=is_nearly_over, linger_s=linger_s
         )
         past = [kept for order_id in ids or () for kept in self._kept.get(order_id, ())]
         for _, event in sorted(past, key=lambda kept: kept[0]):
-            events.put(event)
+            listener.buffer.put(event)
         if self.ended:
-            events.end()
+            listener.buffer.end()
         else:
-            self._listeners.add(events)
-        return events
+            for order_id in (None,) if ids is None else ids:
+                self._listeners.setdefault(order_id, set()).add(listener)
+        return Feed(listener)
 
-    def leave(self, events: OrderEvents) -> None:
+    def leave(self, listener: _Listener) -> None:
         """Forget a listener. Twice is harmless."""
-        self._listeners.discard(events)
+        for order_id in (None,) if listener.order_ids is None else listener.order_ids:
+            others = self._listeners.get(order_id, set())
+            others.discard(listener)
+            if not others:
+                self._listeners.pop(order_id, None)
 
     def forget(self, before: float) -> None:
         """Drop what nothing was heard of since `before`, Unix seconds."""
@@ -161,8 +147,9 @@ class OrderNews:
         self.ended = True
         self.needed.set()
         self._raise_alarm()
-        for events in tuple(self._listeners):
-            events.end()
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.buffer.end()
         self._listeners.clear()
 
     def _publish(self, event: AnyOrderEvent) -> None:
@@ -170,8 +157,9 @@ class OrderNews:
             self._count += 1
             kept = self._kept.setdefault(event.order_id, deque(maxlen=_KEPT))
             kept.append((self._count, event))
-        for events in tuple(self._listeners):
-            events.put(event)
+        for order_id in {event.order_id, None}:
+            for listener in tuple(self._listeners.get(order_id, ())):
+                listener.buffer.put(event)
         self._raise_alarm()
 
     def _raise_alarm(self) -> None:

@@ -6,34 +6,23 @@ itself, never send an answer twice, and never take the conversation up again on 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from ibkr_async.errors import UsageError
-from ibkr_async.feeds.consumer import Hub, Subscription
+from ibkr_async.feeds.feed import Feed
 from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
-    from ibkr_async.feeds.buffer import Buffer
-    from ibkr_async.stream.core.channel import Listener, Wish
+    from ibkr_async.feeds.feed import Line
 
 ExerciseMessage: TypeAlias = ExerciseForm | ExercisePrompt
 
 
-class DialogueHub(Hub, Protocol):
-    """What a dialogue needs of the stream."""
-
-    check_may_trade: Callable[[str], Awaitable[None]]
-    """Raises `OrderGuardError` where trading is not allowed."""
-
-    def say(self, key: str, text: str) -> None:
-        """Send a frame of a dialogue. Errors: `SubscriptionError` when it is not open."""
-
-
-class ExerciseDialogue(Subscription[ExerciseMessage]):
+class ExerciseDialogue(Feed[ExerciseMessage]):
     """The dialogue about exercising one option.
 
     ::
@@ -50,10 +39,15 @@ class ExerciseDialogue(Subscription[ExerciseMessage]):
     """
 
     def __init__(
-        self, hub: Any, wishes: Sequence[Wish], buffer: Buffer[Any], listener: Listener
+        self,
+        line: Line,
+        say: Callable[[str, str], None],
+        check_may_trade: Callable[[str], Awaitable[None]],
     ) -> None:
-        super().__init__(hub, wishes, buffer, listener)
-        self._dialogue_hub: DialogueHub = hub
+        """`say(key, text)` sends a frame; `check_may_trade` raises where trading is not allowed."""
+        super().__init__(line)
+        self._say = say
+        self._check_may_trade = check_may_trade
 
     async def submit(self, form: ExerciseForm, *, contracts: int, final: bool = True) -> None:
         """Ask IBKR to exercise so many contracts. A prompt may follow.
@@ -83,7 +77,7 @@ class ExerciseDialogue(Subscription[ExerciseMessage]):
         if message.id is None:
             raise UsageError("this message has no id and cannot be answered")
         if action != "cancel":
-            await self._dialogue_hub.check_may_trade("exercise of an option")
+            await self._check_may_trade("exercise of an option")
         data = {"id": message.id, "user_action": action, **more}
         text = msgspec.json.encode({"action": "user_input", "data": data}).decode()
-        self._dialogue_hub.say("shs+exercise", f"inp+exercise+{text}")
+        self._say("shs+exercise", f"inp+exercise+{text}")

@@ -24,16 +24,15 @@ from ibkr_async.stream.core.channel_state import (
     OUTSTANDING,
     ChannelState,
 )
-from ibkr_async.stream.core.sharing import narrow, unite
+from ibkr_async.stream.core.sharing import narrow, unite_arguments
 from ibkr_async.stream.core.topic_row import NO_ARGUMENTS, Arguments, Target, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
-    from ibkr_async.feeds.buffer import Buffer
     from ibkr_async.models.market_data import MarketDataUpdate
-    from ibkr_async.stream.core.events import Marker
+    from ibkr_async.stream.core.buffer import Buffer
 
 NEVER: Final = inf
 """The time of what is not going to happen."""
@@ -67,11 +66,10 @@ class Listener:
     """A consumer's end: where its items go, and which topics it waits for."""
 
     # A set weighs 216 bytes, and most listeners need none or one: so both are made when needed.
-    __slots__ = ("buffer", "failed", "keys", "markers", "unserved")
+    __slots__ = ("buffer", "failed", "keys", "unserved")
 
-    def __init__(self, buffer: Buffer[Any], *, markers: bool = False) -> None:
+    def __init__(self, buffer: Buffer[Any]) -> None:
         self.buffer = buffer
-        self.markers = markers
         self.unserved = 0
         """How many of its channels are not live."""
         self.keys: AbstractSet[str] = _NOTHING
@@ -97,11 +95,6 @@ class Listener:
     def forget_failure(self, key: str) -> None:
         """Note that a channel is fine."""
         self.failed = _without(self.failed, key)
-
-    def mark(self, marker: Marker) -> None:
-        """Put a marker between the data, if this consumer wants markers."""
-        if self.markers:
-            self.buffer.mark(marker)
 
 
 class Room:
@@ -214,7 +207,7 @@ class Channel:
     @property
     def arguments(self) -> dict[str, Any]:
         """What must be asked for so that every listener gets what it wants."""
-        return unite(wish.arguments for wish in self.wishes.values())
+        return unite_arguments(wish.arguments for wish in self.wishes.values())
 
     @property
     def due(self) -> float:
@@ -306,7 +299,7 @@ def _put_for(listener: Listener, wish: Wish, everything: Arguments) -> Callable[
     def put(update: MarketDataUpdate) -> None:
         part = narrow(update, tags)
         if part is None:
-            buffer.stats.filtered += 1
+            buffer.skip()
         else:
             buffer.put(part)
 
@@ -325,7 +318,7 @@ def _put_rows(buffer: Buffer[Any], wish: Wish, everything: Arguments) -> Callabl
         if row.key in keys:
             buffer.put(row, source)
         else:
-            buffer.stats.filtered += 1
+            buffer.skip()
 
     return put
 

@@ -1,7 +1,7 @@
 """What can happen to the stream, as inert values. No behaviour here.
 
-Everything goes to `ib.events()`. Those of `Marker` are also interleaved with the data of a
-subscription that was made with `markers=True`, exactly where they happened.
+Everything goes to `ib.events()`. Those of `Marker` also stand between the data of each feed that they
+are about, exactly where they happened: `feed.marked()` shows them.
 """
 
 from __future__ import annotations
@@ -161,4 +161,4 @@ class BadFrame(StreamEvent, frozen=True, kw_only=True, tag=True):
 
 
 Marker: TypeAlias = Gap | Resumed | Stale | SubscriptionFailed
-"""What `markers=True` interleaves with the data."""
+"""What `feed.marked()` interleaves with the data."""

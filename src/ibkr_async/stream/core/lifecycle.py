@@ -276,7 +276,7 @@ class Lifecycle:
                 at=at, topic=channel.key, gap_s=now - channel.gap_since, confirmed=confirmed
             )
             for listener in channel.told_of_gap:
-                listener.mark(resumed)
+                listener.buffer.mark(resumed)
             channel.gap_since, channel.told_of_gap = None, ()
             self._output.emit(resumed)
         elif renewed:
@@ -313,7 +313,7 @@ class Lifecycle:
         stale = Stale(at=self._output.unix(now), topic=channel.key, silent_s=silent_s)
         self._output.emit(stale)
         for listener in channel.wishes:
-            listener.mark(stale)
+            listener.buffer.mark(stale)
         self._open_gap(channel, "it was busy and fell silent", now, silent_s)
         self._ask_again(channel, now)
 
@@ -337,7 +337,7 @@ class Lifecycle:
         self._output.emit(failed)
         for listener in tuple(channel.wishes):
             listener.note_failure(channel.key)
-            listener.mark(failed)
+            listener.buffer.mark(failed)
             if listener.failed >= listener.keys:
                 self._end(listener, SubscriptionError(channel.key, detail), now)
 
@@ -373,7 +373,6 @@ class Lifecycle:
         channel.gap_since = now
         channel.told_of_gap = tuple(channel.wishes)
         for listener in channel.told_of_gap:
-            listener.buffer.stats.gaps += 1
-            listener.mark(gap)
+            listener.buffer.mark(gap)
         self._stats.gaps += 1
         self._output.emit(gap)

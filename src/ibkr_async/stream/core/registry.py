@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ibkr_async.errors import SubscriptionError, UsageError
 from ibkr_async.stream.core.channel import Channel, Room
-from ibkr_async.stream.core.sharing import unite
+from ibkr_async.stream.core.sharing import unite_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,7 +69,9 @@ class Registry:
         elif listener in channel.wishes:
             raise UsageError(f"{wish.key} is twice in one subscription")
         else:
-            unite([*(other.arguments for other in channel.wishes.values()), wish.arguments])
+            unite_arguments(
+                [*(other.arguments for other in channel.wishes.values()), wish.arguments]
+            )
         # Everyone shares the channel's own string: `wish.key` would make a new one each time.
         self.channels[channel.key] = channel
         channel.wishes[listener] = wish

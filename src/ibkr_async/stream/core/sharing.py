@@ -3,7 +3,7 @@
 IBKR keeps one subscription per contract and session, with one set of fields. When several
 consumers want the same contract, the union is requested and each gets its own part.
 
-Responsible for these three pure computations; they know no topic by name.
+Responsible for these pure computations; they know no topic by name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SLOTS: Final = {
 """Attribute of each tag that has one. 6119 repeats `server_id` and is in every frame."""
 
 
-def unite(arguments: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def unite_arguments(arguments: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Give the arguments that satisfy everyone who shares one subscription.
 
     A list becomes the union of all lists, a number the largest, a flag true only if all say so (it
@@ -77,7 +77,7 @@ def narrow(update: MarketDataUpdate, tags: frozenset[str]) -> MarketDataUpdate |
     return part if carried or not tags.isdisjoint(part.kept) else None
 
 
-def merge(older: T, newer: T) -> T:
+def unite(older: T, newer: T) -> T:
     """Give the union of two partial updates of the same thing; the newer one's values win.
 
     Neither argument is changed: other consumers may hold them.
@@ -87,3 +87,8 @@ def merge(older: T, newer: T) -> T:
         merged.merge(newer)
         return merged
     return convert(type(newer), to_wire(older) | to_wire(newer))
+
+
+def replace(_older: T, newer: T) -> T:
+    """Return the newer one: each is the whole of what it names, so nothing of the older one holds."""
+    return newer

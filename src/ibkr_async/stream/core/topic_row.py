@@ -10,17 +10,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from ibkr_async.errors import UsageError
-from ibkr_async.feeds.buffer import Policy
 
 Arguments = Mapping[str, Any]
 """The JSON object at the end of a request, such as `{"fields": ["31"]}`."""
 
 NO_ARGUMENTS: Final[Arguments] = MappingProxyType({})
+
+Policy = Literal["conflate", "fail", "latest", "drop_oldest"]
+"""What a buffer does when it is full; see `ibkr_async.stream.core.buffer`."""
 
 
 class Target(Enum):
@@ -67,6 +69,9 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """Takes the items out of a parsed frame; None for `fast` topics, whose frame is the item."""
     identity: tuple[str, ...] = ()
     """Attributes that say which contract, account or row an item updates."""
+    merge: Callable[[Any, Any], Any] | None = None
+    """Makes one item of an older and a newer one of the same identity: `unite` for partial updates,
+    `replace` for whole rows; None where each message counts and must be kept."""
     unsubscribe: str = ""
     """What ends it, as IBKR prints it; TARGET, ACCOUNT and SERVER_ID are filled in."""
     target: Target = Target.NOTHING

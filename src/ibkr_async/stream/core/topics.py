@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ibkr_async.models import streaming
 from ibkr_async.models.market_data import MarketDataUpdate
+from ibkr_async.stream.core.sharing import replace, unite
 from ibkr_async.stream.core.topic_row import Arguments, Control, Target, Topic
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
             call="market_data(265598)",
             payload=MarketDataUpdate,
             identity=("topic",),
+            merge=unite,
             unsubscribe="umd+TARGET+{}",
             target=Target.CONTRACT,
             # The changelog says 10 minutes, IBKR's support 15: the shorter one is assumed.
@@ -51,10 +53,11 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic(
             code="sbd",
             heading="Price Ladders",
-            call='price_ladder("DU1234567", 265598)',
+            call="price_ladder(265598)",
             payload=streaming.LadderRow,
             read=streaming.read_price_ladder,
             identity=("row",),
+            merge=replace,
             unsubscribe="ubd+ACCOUNT",
             target=Target.ACCOUNT_AND_CONTRACT,
             confirmed=False,
@@ -69,6 +72,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
             payload=streaming.LiveOrderUpdate,
             read=streaming.read_live_orders,
             identity=("order_id",),
+            merge=unite,
             unsubscribe="uor+{}",
             # Without an order event there is no frame at all, not even an acknowledgement.
             confirmed=False,
@@ -80,6 +84,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
             payload=streaming.TradeUpdate,
             read=streaming.read_trades,
             identity=("account", "execution_id"),
+            merge=unite,
             unsubscribe="utr",
             # The replay is how executions of a gap come back, whatever was asked for at first.
             after_gap={"realtimeUpdatesOnly": False},
@@ -91,6 +96,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
             payload=streaming.ProfitAndLoss,
             read=streaming.read_profit_and_loss,
             identity=("key",),
+            merge=unite,
             unsubscribe="upl+{}",
             needs_brokerage=False,
             policy="conflate",
@@ -98,10 +104,11 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic(
             code="ssd",
             heading="Account Summary Updates",
-            call='account_summary("DU1234567")',
+            call="account_summary()",
             payload=streaming.SummaryRow,
             read=streaming.read_account_summary,
             identity=("key",),
+            merge=unite,
             unsubscribe="usd+TARGET+{}",
             target=Target.ACCOUNT,
             needs_brokerage=False,
@@ -110,10 +117,11 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic(
             code="sld",
             heading="Account Ledger Updates",
-            call='account_ledger("DU1234567")',
+            call="account_ledger()",
             payload=streaming.LedgerRow,
             read=streaming.read_account_ledger,
             identity=("key",),
+            merge=unite,
             unsubscribe="uld+TARGET+{}",
             target=Target.ACCOUNT,
             needs_brokerage=False,
