@@ -30,20 +30,6 @@ def planted(**modules: str) -> Trees:
 # --- circles of knowledge ------------------------------------------------------------------------
 
 CIRCLES_LEFT: set[frozenset[str]] = {
-    frozenset({"simulator.broker.order_rows", "simulator.broker.orderbook"}),
-    frozenset(
-        {
-            "simulator.sockets.feeds",
-            "simulator.sockets.floor",
-            "simulator.sockets.outlet",
-            "simulator.sockets.topic_account",
-            "simulator.sockets.topic_bars",
-            "simulator.sockets.topic_exercise",
-            "simulator.sockets.topic_ladder",
-            "simulator.sockets.topic_orders",
-            "simulator.sockets.topic_quotes",
-        }
-    ),
     frozenset({"thirdparty.requests", "thirdparty.rules"}),
 }
 """Circles that are still to be cut."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 
 from ibkr_async.world import RealClock, RealNetwork, RealRandom, World, seeded
+from support.source_tree import MODULES, tree_of
 
-SOURCE = Path(__file__).parents[1] / "src" / "ibkr_async"
+TREES = {name.removeprefix("ibkr_async."): tree_of(path) for name, path in MODULES.items()}
 
 BANNED_MODULES = frozenset(
     {"random", "secrets", "threading", "_thread", "concurrent.futures", "anyio.to_thread", "sched"}
@@ -115,9 +115,8 @@ def harmless(tree: ast.Module) -> set[int]:
     return found
 
 
-def violations(source: str) -> set[str]:
+def violations(tree: ast.Module) -> set[str]:
     """Return what a module takes from its surroundings without a world."""
-    tree = ast.parse(source)
     ignored = harmless(tree)
     aliases: dict[str, str] = {}
     found: set[str] = set()
@@ -158,16 +157,10 @@ def rows_for(module: str) -> frozenset[str]:
     return frozenset().union(*rows)
 
 
-MODULES = {
-    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(SOURCE.rglob("*.py"))
-}
-
-
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", TREES)
 def test_module_takes_time_chance_threads_and_network_from_a_world(module: str) -> None:
     """Whoever hands in another world owns all of it."""
-    found = violations(MODULES[module].read_text(encoding="utf-8"))
+    found = violations(TREES[module])
     allowed = rows_for(module)
 
     if module in NOT_YET:
@@ -178,14 +171,12 @@ def test_module_takes_time_chance_threads_and_network_from_a_world(module: str) 
 def test_exceptions_are_needed() -> None:
     """A row that nobody uses goes."""
     for name, allowed in EXCEPTIONS.items():
-        modules = [each for each in MODULES if each == name or each.startswith(name + ".")]
-        found = set().union(
-            *(violations(MODULES[each].read_text(encoding="utf-8")) for each in modules)
-        )
+        modules = [each for each in TREES if each == name or each.startswith(name + ".")]
+        found = set().union(*(violations(TREES[each]) for each in modules))
         assert found, name
         assert "*" in allowed or allowed <= found, name
     for name in NOT_YET:
-        assert violations(MODULES[name].read_text(encoding="utf-8")) - rows_for(name), name
+        assert violations(TREES[name]) - rows_for(name), name
 
 
 @pytest.mark.parametrize(
@@ -219,7 +210,7 @@ def test_exceptions_are_needed() -> None:
 )
 def test_planted_violation_is_found(planted: str, wanted: str) -> None:
     """However it is spelled."""
-    assert wanted in violations(planted)
+    assert wanted in violations(ast.parse(planted))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +226,7 @@ def test_planted_violation_is_found(planted: str, wanted: str) -> None:
 )
 def test_innocent_code_is_left_alone(innocent: str) -> None:
     """A test that cries wolf is switched off in the end."""
-    assert violations(innocent) == set()
+    assert violations(ast.parse(innocent)) == set()
 
 
 def test_real_clock_is_the_machines() -> None:

@@ -46,7 +46,9 @@ from ibkr_async.orders import OrderHandle, Question
 from ibkr_async.session.keeper import SessionInfo
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Recording, Simulator, SimulatorSettings
+from ibkr_async.testing import run_virtual
 from ibkr_async.types import Conid, OrderId
+from ibkr_async.world import World
 
 
 async def ways_of_logging_in() -> None:
@@ -180,6 +182,16 @@ async def failures(ib: Client) -> None:
         assert_type(error.may_have_reached_server, bool)
     except IbkrError as error:
         assert_type(is_retryable(error), bool)
+
+
+def virtual_world() -> None:
+    """What runs in virtual time gives what it returns."""
+
+    async def main(world: World) -> int:
+        async with Simulator(world=world) as sim, Client(sim.auth(), world=world):
+            return 1
+
+    assert_type(run_virtual(main, seed=1, network="loopback"), int)
 
 
 async def simulator() -> None:
