@@ -11,6 +11,7 @@ import pytest
 from ibkr_async.errors import (
     ClosedError,
     NotReadyError,
+    RequestTimeoutError,
     ServerError,
     SlowConsumerError,
     SubscriptionError,
@@ -150,6 +151,7 @@ class Bench:
         self.stream = FakeStream()
         self.ibkr = FakeEndpoints()
         self.now = 1000.0
+        self.wall_ahead_s = 0.0
         self.slept: list[float] = []
         self.during_sleep: Any = lambda: None
         self.events: list[AnyOrderEvent] = []
@@ -166,7 +168,9 @@ class Bench:
         """Give the time."""
         return self.now
 
-    wall = monotonic
+    def wall(self) -> float:
+        """Give the time that the wall clock shows."""
+        return self.now + self.wall_ahead_s
 
     async def sleep(self, seconds: float) -> None:
         """Let the time pass immediately, and something happen meanwhile."""
@@ -294,7 +298,51 @@ async def test_everything_is_asked_for_at_once_when_news_flows_already() -> None
         await bench.asks("force", "live", "trades")
 
 
+async def test_follower_is_ready_once_news_flows() -> None:
+    """From both feeds; asking makes it subscribe. While one of them is interrupted it is not."""
+    async with running(Bench()) as bench:
+        assert not await bench.follower.ready(0)
+        waiting = asyncio.create_task(bench.follower.ready(60))
+        await until(lambda: bench.stream.subscribed == ["sor", "str"])
+        assert not waiting.done()
+        bench.follower.observe(Confirmed(at=1.0, topic="str"))
+        assert await waiting
+        assert await bench.follower.ready(0)
+
+        bench.stream.sor.put(GAP)
+        await until(lambda: bench.tracker.in_gap)
+        assert not await bench.follower.ready(0)
+        bench.stream.sor.put(RESUMED)
+        async with asyncio.timeout(5):
+            assert await bench.follower.ready(60)
+
+
+async def test_asking_whether_it_is_ready_is_a_need_of_news() -> None:
+    """Before the first order nobody else may have listened."""
+    bench = Bench()
+
+    assert not await bench.follower.ready(0)
+    assert bench.news.needed.is_set()
+
+
 # --- gaps ----------------------------------------------------------------------------------------
+
+
+async def test_gap_is_measured_by_the_clock_that_nobody_sets() -> None:
+    """The wall clock may jump meanwhile; what happens has its time."""
+    async with running(Bench()) as bench:
+        bench.ibkr.orders = [rows.live("Submitted")]
+        bench.stream.sor.put(rows.full("Submitted"), GAP)
+        await until(lambda: bench.tracker.in_gap)
+        bench.now += 20
+        bench.wall_ahead_s = 9 * 86_400.0
+        bench.stream.sor.put(RESUMED)
+        await until(lambda: bench.of(Reconciled))
+
+        (event,) = bench.of(Reconciled)
+        assert (event.gap_s, event.at) == (20.0, bench.now + 9 * 86_400)
+        assert "trades" in bench.ibkr.asked
+        assert bench.tracker.orders()
 
 
 async def test_gap_is_reconciled_once_news_flows_again() -> None:
@@ -467,6 +515,65 @@ async def test_answer_that_settles_nothing_is_not_asked_for_in_a_loop() -> None:
         await bench.asks(f"status {ID}")
 
         assert bench.tracker.doubts
+
+
+async def test_end_is_asked_about_immediately() -> None:
+    """Somebody waits for it: not even the pause is made in which news might settle a doubt."""
+    async with running(Bench()) as bench:
+        bench.ibkr.statuses[ID] = rows.status_reply("Cancelled")
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"))
+        await bench.asks(f"status {ID}")
+
+        assert bench.slept == []
+        assert bench.tracker.orders()[0].status == "Cancelled"
+
+
+async def test_orders_that_ended_before_wait_for_the_list() -> None:
+    """After subscribing, `sor` names all orders of the day: asking about each would be a flood."""
+    async with running(Bench()) as bench:
+        news = rows.live("Cancelled")
+        bench.during_sleep = lambda: bench.tracker.live_order_row(news, bench.now)
+        bench.stream.sor.put(rows.full("Cancelled"))
+        await until(lambda: bench.slept)
+        await bench.asks()
+
+        assert bench.tracker.orders()[0].status == "Cancelled"
+
+
+async def test_end_of_an_order_that_has_no_status_is_looked_up_in_the_lists() -> None:
+    """IBKR tells no status of orders of earlier days. What is in no list either, works no more."""
+    async with running(Bench()) as bench:
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"))
+        await until(lambda: not bench.tracker.open_orders() and bench.tracker.orders())
+
+        assert bench.tracker.orders()[0].status == "Cancelled"
+        first_and_last = [f"status {ID}"]
+        lists = ["force", "live", f"force {rows.ACCOUNT}", f"live {rows.ACCOUNT}", "trades"]
+        assert bench.ibkr.asked == first_and_last + lists + first_and_last
+        assert not bench.tracker.doubts
+
+
+async def test_end_is_not_believed_because_an_answer_was_lost() -> None:
+    """That says nothing of the order."""
+    async with running(Bench()) as bench:
+        lost = RequestTimeoutError("GET /x", "no answer", may_have_reached_server=True)
+        bench.ibkr.statuses[ID] = lost
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"), GAP, RESUMED)
+        await until(lambda: "trades" in bench.ibkr.asked)
+        await until(lambda: bench.ibkr.asked[-1] == f"status {ID}")
+
+        assert bench.tracker.open_orders()[0].status == "Submitted"
+        assert bench.tracker.doubts
+
+
+async def test_end_is_not_believed_while_the_lists_show_the_order() -> None:
+    """It goes on working."""
+    async with running(Bench()) as bench:
+        bench.ibkr.orders = [rows.live("Submitted")]
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"))
+        await until(lambda: "trades" in bench.ibkr.asked)
+
+        assert bench.tracker.open_orders()[0].status == "Submitted"
 
 
 async def test_doubt_does_not_wait_for_the_lists() -> None:

@@ -16,8 +16,10 @@ from ibkr_async.orders.known.events import (
     Rejected,
     Replaced,
     StatusChange,
+    Twin,
 )
 from ibkr_async.orders.known.tracker import Doubt, OrderTracker
+from ibkr_async.types import OrderId
 from support import order_rows as rows
 from support.order_rows import ACCOUNT, COID, ORDER_ID
 
@@ -582,6 +584,151 @@ def test_price_of_a_trailing_stop_moves_without_being_told(bench: Bench) -> None
 
     assert bench.take() == []
     assert bench.order.price == 381
+
+
+# --- ends ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["Cancelled", "Failed"])
+def test_end_on_the_socket_is_told_once_ibkr_has_confirmed_it(bench: Bench, word: str) -> None:
+    """It was seen as it happened, so it is not inferred; only it is told late."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.take()
+    bench.tracker.live_order_row(rows.sor(status=word), 2.0)
+    assert bench.take() == []
+    assert (bench.order.status, bench.order.in_doubt) == ("Submitted", True)
+    assert bench.tracker.doubts == {ID: Doubt.ENDED}
+    assert bench.tracker.take_new_doubts() == (ID,)
+    assert bench.tracker.take_new_doubts() == ()
+
+    bench.tracker.status_reply(rows.status_reply(word), 3.0, bench.tracker.version)
+
+    told = bench.take()
+    assert kinds(told) == ["StatusChange", "Cancelled" if word == "Cancelled" else "Rejected"]
+    assert [event.inferred for event in told] == [False, False]
+    assert not bench.order.in_doubt
+    assert bench.tracker.open_orders() == ()
+
+
+def test_end_that_ibkr_does_not_confirm_was_none(bench: Bench) -> None:
+    """It is asked once more, because the socket may be ahead of the answers."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.take()
+    bench.tracker.live_order_row(rows.sor(status="Cancelled"), 2.0)
+    bench.tracker.status_reply(rows.status_reply("Submitted"), 3.0, bench.tracker.version)
+    assert bench.tracker.doubts == {ID: Doubt.SILENT}
+    bench.tracker.status_reply(rows.status_reply("Submitted"), 4.0, bench.tracker.version)
+    assert not bench.order.in_doubt
+    assert bench.take() == []
+
+    bench.tracker.status_reply(rows.status_reply("Filled", filled=722), 5.0, bench.tracker.version)
+
+    assert bench.order.status == "Filled"
+
+
+def test_answer_that_is_older_than_the_news_settles_no_end(bench: Bench) -> None:
+    """More was heard of the order while IBKR was asked."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.tracker.live_order_row(rows.sor(status="Cancelled"), 2.0)
+    asked = bench.tracker.version
+    bench.tracker.live_order_row(rows.sizes(5, 717), 3.0)
+    bench.tracker.status_reply(rows.status_reply("Submitted"), 4.0, asked)
+
+    assert bench.tracker.doubts == {ID: Doubt.ENDED}
+
+
+def test_fills_that_add_up_confirm_the_word(bench: Bench) -> None:
+    """Two feeds say it, so IBKR need not be asked."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.tracker.live_order_row(rows.sizes(722, 0, status="Filled"), 2.0)
+    assert bench.tracker.doubts == {ID: Doubt.UNEVEN}
+    assert not bench.order.is_done
+    bench.take()
+
+    bench.tracker.trade_row(rows.trade(1, 722), 3.0)
+
+    assert kinds(bench.take()) == ["Fill", "StatusChange"]
+    assert (bench.order.status, bench.order.in_doubt) == ("Filled", False)
+
+
+def test_end_of_an_order_that_ibkr_names_nowhere_is_believed(bench: Bench) -> None:
+    """A working order would be in the list; one of which no end was claimed stays in doubt."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.tracker.unnamed(OrderId(ID), 2.0)
+    assert bench.order.status == "Submitted"
+    bench.tracker.live_order_row(rows.sor(status="Cancelled"), 2.0)
+    bench.take()
+
+    bench.tracker.unnamed(OrderId(ID), 3.0)
+    bench.tracker.unnamed(OrderId("404"), 3.0)
+
+    assert kinds(bench.take()) == ["StatusChange", "Cancelled"]
+    assert not bench.order.in_doubt
+
+
+def test_doubt_that_is_settled_is_said(bench: Bench) -> None:
+    """It is no event, and somebody may wait for it."""
+    bench.submit()
+    bench.settled.clear()
+    bench.tracker.status_reply(rows.status_reply("PreSubmitted"), 1.0, bench.tracker.version)
+    assert bench.settled == [ID]
+    bench.tracker.gap()
+    bench.tracker.reconciled(2.0, bench.tracker.version, 1.0)
+
+    assert bench.settled[-1] is None
+
+
+def test_old_execution_is_no_news(bench: Bench) -> None:
+    """`str` repeats those of a week when anybody asks it for its history."""
+    row = rows.trade(1, 5)
+    assert row.trade_time_ms is not None
+    happened = row.trade_time_ms / 1000
+    bench.tracker.trade_row(row, happened + 299)
+    bench.tracker.trade_row(rows.trade(2, 5), happened + 301)
+
+    assert [event.inferred for event in bench.take()] == [False, True]
+
+
+def test_twins_are_told_of_each_other(bench: Bench) -> None:
+    """Whoever has the order is to know that another one carries its id; exits are no twins."""
+    bench.submit()
+    bench.tracker.live_order_row(rows.live("Submitted", order_id=2, parentId=ID), 1.0)
+    bench.take()
+    bench.tracker.live_order_row(rows.live("Submitted", order_id=3), 2.0)
+
+    told = [event for event in bench.take() if isinstance(event, Twin)]
+    assert [(event.order_id, event.twin.order_id) for event in told] == [
+        *((ID, "3"), ("3", ID)),
+        *(("2", "3"), ("3", "2")),
+    ]
+
+
+def test_execution_without_number_is_not_placed_when_two_carry_its_reference(bench: Bench) -> None:
+    """It would be a guess; once one of them is forgotten it is none."""
+    bench.tracker.live_order_row(rows.live("Cancelled", order_id=2), 1.0)
+    bench.tracker.gap()
+    bench.tracker.live_order_row(rows.live("Submitted"), 1.0)
+    bench.tracker.trade_row(rows.trade(1, 5, order_id=None), 2.0)
+    assert bench.order.filled == 0
+    bench.tracker.forget(0)
+    bench.tracker.trade_row(rows.trade(1, 5, order_id=None), 3.0)
+
+    assert bench.order.filled == 5
+
+
+def test_unitemised_orders_are_known_until_their_executions_are(bench: Bench) -> None:
+    """With what is filled of them."""
+    bench.tracker.live_order_row(rows.full("Submitted", filled=5), 1.0)
+    bench.tracker.live_order_row(rows.full("Submitted", order_id=2, order_ref="b"), 1.0)
+    assert bench.tracker.unitemised == {ID: 5}
+    before = bench.alarms
+    bench.tracker.live_order_row(rows.sizes(7, 715), 2.0)
+    assert (bench.tracker.unitemised, bench.alarms) == ({ID: 7}, before + 1)
+
+    bench.tracker.trade_row(rows.trade(1, 7), 3.0)
+
+    assert not bench.tracker.unitemised
+    assert bench.tracker.has_open_orders
 
 
 # --- gaps ----------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 import msgspec
 
-from ibkr_async.errors import ClosedError, IbkrError, SubscriptionError
+from ibkr_async.errors import ClosedError, IbkrError, ResponseError, SubscriptionError
 from ibkr_async.orders.known.tracker import Doubt
 from ibkr_async.stream.core.events import Confirmed, Gap, Resumed, StreamEvent
 from ibkr_async.types import OrderId
@@ -373,14 +373,15 @@ class OrderFollower:
         await self._readings.live()
 
     async def _ask_about(self, order_id: OrderId) -> bool:
-        """Ask for the status of one order. Return whether IBKR knew it, as it may not of old ones."""
+        """Ask for the status of one order. Return false if IBKR does not know it, as of old ones."""
         try:
             await self._readings.status(order_id)
         except ClosedError:
             raise
         except IbkrError as error:
             _LOG.debug("order %s: no status: %s", order_id, error)
-            is_known, wait_s = False, self._settings.poll_s
+            # Only an answer says that IBKR does not know it, a lost one says nothing.
+            is_known, wait_s = not isinstance(error, ResponseError), self._settings.poll_s
         else:
             is_known, wait_s = True, self._settings.retry_s
         why = self._tracker.doubt(order_id)
