@@ -28,7 +28,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 import msgspec
 
-from ibkr_async.errors import ClosedError, IbkrError, ResponseError, SubscriptionError
+from ibkr_async.errors import (
+    BadRequestError,
+    ClosedError,
+    IbkrError,
+    NotFoundError,
+    RefusedError,
+    ServerError,
+    SubscriptionError,
+)
 from ibkr_async.orders.known.tracker import Doubt
 from ibkr_async.stream.core.events import Confirmed, Gap, Resumed, StreamEvent
 from ibkr_async.types import OrderId
@@ -46,6 +54,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("ibkr_async.orders")
 _DAY_S: Final = 86_400.0
 _MOST_DAYS: Final = 7
+_KNOWS_NOTHING: Final = (BadRequestError, NotFoundError, RefusedError, ServerError)
+"""How IBKR answers about an order that it does not know; 503 for one of an earlier day."""
 
 
 class FollowerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,9 +308,8 @@ class OrderFollower:
         self._sort_doubts()
         while self._ended:
             order_id = self._ended.popleft()
-            is_allowed = self._not_before.get(order_id, 0.0) <= self._now()
-            if is_allowed and self._tracker.doubt(order_id) is not None:
-                await self._ask_about(order_id)
+            if self._not_before.get(order_id, 0.0) <= self._now():
+                await self._resolve(order_id)
 
     async def _ask_about_doubt(self) -> None:
         """Ask about orders that are in doubt, and still are when news had its chance."""
@@ -311,9 +320,13 @@ class OrderFollower:
             for order_id in new:
                 self._plan(order_id)
         while self._agenda and self._agenda[0][0] <= self._now():
-            order_id = heappop(self._agenda)[1]
-            if self._tracker.doubt(order_id) is not None:
-                await self._ask_about(order_id)
+            await self._resolve(heappop(self._agenda)[1])
+
+    async def _resolve(self, order_id: OrderId) -> None:
+        """Ask about an order if it is still in doubt."""
+        why = self._tracker.doubt(order_id)
+        if why is not None and not await self._ask_about(order_id) and why is Doubt.ENDED:
+            self._ask_everything()  # the lists may know what the status does not
 
     def _sort_doubts(self) -> None:
         """Tell an end that somebody may wait for from what is not urgent."""
@@ -381,17 +394,14 @@ class OrderFollower:
         except IbkrError as error:
             _LOG.debug("order %s: no status: %s", order_id, error)
             # Only an answer says that IBKR does not know it, a lost one says nothing.
-            is_known, wait_s = not isinstance(error, ResponseError), self._settings.poll_s
+            is_known, wait_s = not isinstance(error, _KNOWS_NOTHING), self._settings.poll_s
         else:
             is_known, wait_s = True, self._settings.retry_s
-        why = self._tracker.doubt(order_id)
-        if why is None:
+        if self._tracker.doubt(order_id) is None:
             self._not_before.pop(order_id, None)
         else:
             self._not_before[order_id] = self._now() + wait_s
             self._plan(order_id)
-            if why is Doubt.ENDED and not is_known:
-                self._ask_everything()  # the lists may know what the status does not
         return is_known
 
     async def _itemise(self) -> None:
