@@ -517,6 +517,20 @@ async def test_answer_that_settles_nothing_is_not_asked_for_in_a_loop() -> None:
         assert bench.tracker.doubts
 
 
+async def test_doubts_that_pile_up_are_asked_about_once() -> None:
+    """However often an order comes into doubt while IBKR does not tell of it."""
+    async with running(Bench(poll_s=30.0)) as bench:
+        bench.submit()
+        await bench.asks(f"status {ID}")
+        for _ in range(3):
+            bench.tracker.live_order_row(rows.marker(), bench.now)
+            await bench.asks()
+        bench.now += 31
+        bench.tracker.live_order_row(rows.marker(), bench.now)
+
+        await bench.asks("live", f"status {ID}")
+
+
 async def test_end_is_asked_about_immediately() -> None:
     """Somebody waits for it: not even the pause is made in which news might settle a doubt."""
     async with running(Bench()) as bench:

@@ -307,9 +307,7 @@ class OrderFollower:
         """Ask about orders that the socket says are over, immediately: somebody waits for it."""
         self._sort_doubts()
         while self._ended:
-            order_id = self._ended.popleft()
-            if self._not_before.get(order_id, 0.0) <= self._now():
-                await self._resolve(order_id)
+            await self._resolve(self._ended.popleft())
 
     async def _ask_about_doubt(self) -> None:
         """Ask about orders that are in doubt, and still are when news had its chance."""
@@ -323,9 +321,10 @@ class OrderFollower:
             await self._resolve(heappop(self._agenda)[1])
 
     async def _resolve(self, order_id: OrderId) -> None:
-        """Ask about an order if it is still in doubt."""
+        """Ask about an order if it is still in doubt, and was not asked about just now."""
         why = self._tracker.doubt(order_id)
-        if why is not None and not await self._ask_about(order_id) and why is Doubt.ENDED:
+        may_ask = self._not_before.get(order_id, 0.0) <= self._now()
+        if why is not None and may_ask and not await self._ask_about(order_id) and why is Doubt.ENDED:
             self._ask_everything()  # the lists may know what the status does not
 
     def _sort_doubts(self) -> None:
