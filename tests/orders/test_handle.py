@@ -230,7 +230,7 @@ def test_handle_shows_itself_in_a_few_words() -> None:
     assert repr(live.legs[1]) == "<Leg exit 2 Submitted, filled 1>"
     assert repr(live.state.legs[0]) == (
         "OrderState(order_id='2', account_id='DU1', parent_id='1', status='Submitted', "
-        "filled=Decimal('1'))"
+        "filled=Decimal('1'), in_doubt=False)"
     )
     assert repr(handle(FakeDesk(), tickets("c:a"))) == "<OrderHandle a: nothing was placed>"
 

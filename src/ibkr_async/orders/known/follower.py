@@ -324,7 +324,12 @@ class OrderFollower:
         """Ask about an order if it is still in doubt, and was not asked about just now."""
         why = self._tracker.doubt(order_id)
         may_ask = self._not_before.get(order_id, 0.0) <= self._now()
-        if why is not None and may_ask and not await self._ask_about(order_id) and why is Doubt.ENDED:
+        if (
+            why is not None
+            and may_ask
+            and not await self._ask_about(order_id)
+            and why is Doubt.ENDED
+        ):
             self._ask_everything()  # the lists may know what the status does not
 
     def _sort_doubts(self) -> None:
