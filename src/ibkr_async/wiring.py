@@ -92,7 +92,9 @@ class Parts:
             self.send, conids=self.contracts.conids, account=self.session.account
         )
         self.orders = self._build_orders()
-        self.follower = OrderFollower(self.orders.news, feeds=self.stream, readings=self.orders)
+        self.follower = OrderFollower(
+            self.orders.news, feeds=self.stream, readings=self.orders, world=self.world
+        )
 
     # --- building --------------------------------------------------------------------------------
 
@@ -164,9 +166,7 @@ class Parts:
             journal=(
                 None if settings.journal is None else Journal(settings.journal, now_ms=self._now_ms)
             ),
-            clock=world.clock.monotonic,
-            wall_clock=world.clock.wall,
-            sleep=world.clock.sleep,
+            world=world,
             settings=DeskSettings(
                 allow_live_orders=settings.allow_live_orders,
                 dry_run=settings.dry_run,

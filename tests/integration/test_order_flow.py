@@ -113,7 +113,7 @@ async def test_bracket_is_placed_filled_and_its_exits_cancelled(
 
     assert [leg.role for leg in live.legs] == ["entry", "exit", "exit"]
     assert len(fills) == 1
-    statuses = [(await live.status(leg.order_id)).order_status for leg in live.legs]
+    statuses = [(await leg.status()).order_status for leg in live.legs]
     assert statuses == ["Filled", "Cancelled", "Cancelled"]
     assert sim.broker.position(AAPL) == 10
 

@@ -32,7 +32,7 @@ from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.rest.request import Urgency
 from ibkr_async.types import Side
 from support.fake_send import Answer, FakeSend
-from support.fake_time import FakeTime
+from support.fake_time import FakeTime, fake_world
 
 PLACE = "POST /iserver/account/DU1/orders"
 LIVE = "GET /iserver/account/orders"
@@ -66,8 +66,7 @@ def make_desk(
         make_coid=lambda: next(made),
         journal=journal,
         settings=DeskSettings(**settings),
-        clock=time.now,
-        sleep=time.sleep,
+        world=fake_world(time),
     )
 
 
@@ -84,8 +83,8 @@ async def test_submit_returns_the_acknowledged_order() -> None:
     assert send.body()["orders"][0]["cOID"] == "made-1"
     assert send.body()["orders"][0]["acctId"] == "DU1"
     assert (live.coid, live.account_id, live.order_id) == ("made-1", "DU1", "987654")
-    assert live.status_word == "PreSubmitted"
-    assert "order 987654 PreSubmitted" in repr(live)
+    assert live.state.status == "PreSubmitted"
+    assert "order 987654 BUY 10 PreSubmitted" in repr(live)
 
 
 async def test_nothing_that_trades_is_replayable() -> None:
@@ -170,7 +169,7 @@ async def test_order_whose_answer_was_lost_is_found() -> None:
 
     assert send.labels == [PLACE, LIVE, LIVE]
     assert send.is_finished
-    assert (live.coid, live.order_id, live.status_word) == ("my-1", "987654", "Submitted")
+    assert (live.coid, live.order_id, live.state.status) == ("my-1", "987654", "Submitted")
     assert live.state.filled == 0
     assert not desk.unknown
 

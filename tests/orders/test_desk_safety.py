@@ -34,7 +34,7 @@ from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.types import Side
 from support.fake_send import Answer, FakeSend
-from support.fake_time import FakeTime
+from support.fake_time import FakeTime, fake_world
 from support.waiting import until
 
 PLACE = "POST /iserver/account/DU1/orders"
@@ -71,8 +71,7 @@ class Bench:
             make_coid=iter(f"made-{number}" for number in range(1, 99)).__next__,
             journal=None if journal is None else Journal(journal, now_ms=lambda: 1_000),
             settings=DeskSettings(**settings),
-            clock=self.time.now,
-            sleep=self.time.sleep,
+            world=fake_world(self.time),
         )
 
     async def _facts(self) -> AccountFacts:
@@ -487,7 +486,7 @@ async def test_used_id_that_is_not_found_is_unknown() -> None:
 
 async def test_earlier_order_can_be_found_on_purpose() -> None:
     """What was sent for it is not known, and the gate opens."""
-    bench = Bench(IN_USE, EARLIER % b"Submitted", EARLIER % b"Submitted", "accepted")
+    bench = Bench(IN_USE, EARLIER % b"Submitted", "accepted")
     with pytest.raises(OrderUnknownError):
         await bench.desk.submit(ORDER)
 

@@ -9,7 +9,7 @@ import pytest
 from ibkr_async.models.orders import LiveOrder, OrderStatusReply, Ticket, Trade
 from ibkr_async.orders.fate.evidence import Evidence
 from ibkr_async.orders.fate.unknown import Submission
-from ibkr_async.orders.known.events import OrderState
+from ibkr_async.orders.known.tracker import OrderTracker
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
 
 
@@ -40,11 +40,22 @@ def row(order_id: str, status: str, coid: str | None = None, **fields: Any) -> L
     return LiveOrder(order_id=order_id, status=status, order_ref=coid, **fields)
 
 
+def made_tracker(*said: LiveOrder | Trade | OrderStatusReply) -> OrderTracker:
+    """Make a tracker that was told this."""
+    tracker = OrderTracker(publish=lambda _: None, on_doubt=lambda: None, on_settled=lambda _: None)
+    for one in said:
+        if isinstance(one, LiveOrder):
+            tracker.live_order_row(one, 1.0)
+        elif isinstance(one, Trade):
+            tracker.trade_row(one, 1.0)
+        else:
+            tracker.status_reply(one, 1.0)
+    return tracker
+
+
 def judge(sent: Submission, *rows: LiveOrder, is_last: bool = False) -> str:
     """Say what rows prove."""
-    evidence = Evidence(sent)
-    evidence.take_live_rows(rows)
-    return evidence.outcome(is_last=is_last)
+    return Evidence(sent, made_tracker(*rows)).outcome(is_last=is_last)
 
 
 CHILD = {"parent_id": "1"}
@@ -120,41 +131,44 @@ def test_what_rows_prove(
 
 def test_trade_proves_that_the_order_was_there() -> None:
     """Even when no list of orders shows it."""
-    evidence = Evidence(SINGLE)
-
-    said = evidence.take_trades([Trade(order_id="7", order_ref="a", size=Decimal(1))])
+    trade = Trade(execution_id="x", order_id="7", order_ref="a", size=Decimal(1))
+    evidence = Evidence(SINGLE, made_tracker(trade))
 
     assert evidence.outcome(is_last=False) == "accepted"
-    assert said == "order 7 is filled at least in part"
-    assert evidence.rows[0].order_id == "7"
+    assert evidence.describe(["7"]) == "order 7 is filled at least in part"
+    assert [one.order_id for one in evidence.orders] == ["7"]
 
 
 def test_trades_of_others_prove_nothing() -> None:
     """Nor does one without an order id."""
-    evidence = Evidence(SINGLE)
+    others = (
+        Trade(execution_id="x", order_id="7", order_ref="b", size=Decimal(1)),
+        Trade(execution_id="y", order_ref="a", size=Decimal(1)),
+    )
+    evidence = Evidence(SINGLE, made_tracker(*others))
 
-    assert not evidence.take_trades([Trade(order_id="7", order_ref="b"), Trade(order_ref="a")])
+    assert not evidence.describe()
     assert evidence.outcome(is_last=True) == "unknown"
 
 
 def test_tracker_proves_only_what_ibkr_said() -> None:
     """A state without a status was never heard of."""
-    evidence = Evidence(SINGLE)
-    silent = OrderState(order_id=OrderId("7"), coid=ClientOrderId("a"))
-    working = OrderState(order_id=OrderId("7"), coid=ClientOrderId("a"), status="Submitted")
+    silent, working = LiveOrder(order_id="7", order_ref="a"), row("7", "Submitted", "a")
 
-    assert not evidence.take_states([silent])
-    assert evidence.take_states([working]) == "order 7 is Submitted"
+    assert not Evidence(SINGLE, made_tracker(silent)).describe()
+    evidence = Evidence(SINGLE, made_tracker(silent, working))
+    assert evidence.describe() == "order 7 is Submitted"
     assert evidence.outcome(is_last=False) == "accepted"
 
 
 def test_order_that_ibkr_named_is_asked_for() -> None:
     """Its status proves it; until then it counts as live."""
-    evidence = Evidence(SINGLE, ["7"])
+    tracker = made_tracker()
+    evidence = Evidence(SINGLE, tracker, ["7"])
     assert evidence.ids_to_ask == ("7",)
     assert evidence.live_order_ids == ("7",)
 
-    evidence.take_status(OrderStatusReply(order_status="Cancelled"), "7")
+    tracker.status_reply(OrderStatusReply(order_id="7", order_status="Cancelled"), 1.0)
 
     assert evidence.ids_to_ask == ()
     assert evidence.outcome(is_last=False) == "rejected"
@@ -162,13 +176,27 @@ def test_order_that_ibkr_named_is_asked_for() -> None:
     assert evidence.refusal == "order 7 is Cancelled"
 
 
+def test_dead_order_is_named_with_its_reason() -> None:
+    """In IBKR's words."""
+    dead = row("7", "Cancelled", "a", cancellation_reason="no margin")
+
+    assert Evidence(SINGLE, made_tracker(dead)).refusal == "order 7 is Cancelled (no margin)"
+
+
+def test_order_that_another_id_names_is_not_ours_because_ibkr_named_it() -> None:
+    """A number alone identifies an order only while no id contradicts it."""
+    evidence = Evidence(SINGLE, made_tracker(row("7", "Submitted", "z")), ["7"])
+
+    assert evidence.outcome(is_last=True) == "unknown"
+
+
 def test_named_leg_of_a_bracket_is_kept_with_its_children() -> None:
     """Rows that IBKR named are ours even without our id."""
-    evidence = Evidence(BRACKET, ["1"])
-
-    evidence.take_live_rows([row("1", "Submitted"), row("2", "PreSubmitted", parent_id="1")])
+    rows = (row("1", "Submitted"), row("2", "PreSubmitted", parent_id="1"))
+    evidence = Evidence(BRACKET, made_tracker(*rows), ["1"])
 
     assert evidence.live_order_ids == ("1", "2")
+    assert evidence.outcome(is_last=True) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -176,10 +204,17 @@ def test_named_leg_of_a_bracket_is_kept_with_its_children() -> None:
     [
         ("LMT", {"limit_price": Decimal("1.50")}, "accepted"),
         ("LMT", {"limit_price": Decimal("1.51")}, "unknown"),
+        ("LMT", {"stop_price": Decimal("1.5")}, "unknown"),
+        ("LMT", {"limit_price": Decimal("1.5"), "total_quantity": Decimal(3)}, "unknown"),
         ("STP", {"stop_price": Decimal("1.5")}, "accepted"),
         ("STP", {}, "unknown"),
-        # What the status answer does not show cannot be compared.
+        ("STP", {"limit_price": Decimal("1.5")}, "unknown"),
+        # What the status answer does not show, or shows only in part, cannot be compared.
         ("REL", {"limit_price": Decimal("1.5")}, "unknown"),
+        ("STOP_LIMIT", {"limit_price": Decimal("1.5")}, "unknown"),
+        ("STOP_LIMIT", {"stop_price": Decimal("1.5")}, "unknown"),
+        ("LOC", {"limit_price": Decimal("1.5")}, "unknown"),
+        ("MKT", {}, "unknown"),
     ],
 )
 def test_terms_that_ibkr_shows_prove_a_modification(
@@ -194,19 +229,42 @@ def test_terms_that_ibkr_shows_prove_a_modification(
         quantity=Decimal(2),
         price=Decimal("1.5"),
     )
-    evidence = Evidence(
-        Submission(
-            coid=ClientOrderId("a"),
-            account_id=AccountId("DU1"),
-            tickets=(ticket,),
-            modifies=OrderId("7"),
-        )
-    )
+    sent = modification(ticket)
+    evidence = Evidence(sent, made_tracker())
     assert evidence.outcome(is_last=True) == "unknown"
     assert evidence.ids_to_ask == ("7",)
 
-    evidence.take_status(
-        OrderStatusReply(order_status="Submitted", total_quantity=Decimal(2), **shown), "7"
-    )
+    reply = {"order_status": "Submitted", "total_quantity": Decimal(2)} | shown
+    evidence.take_terms(OrderStatusReply(**reply))
 
     assert evidence.outcome(is_last=True) == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("Filled", "accepted"),
+        ("Cancelled", "accepted"),
+        ("Failed", "accepted"),
+        ("Submitted", "unknown"),
+        ("Inactive", "unknown"),
+    ],
+)
+def test_modification_of_an_order_that_is_over_is_no_longer_unknown(
+    status: str, outcome: str
+) -> None:
+    """There is nothing left of which the terms could be unknown."""
+    evidence = Evidence(modification(SINGLE.tickets[0]), made_tracker(row("7", status)))
+
+    assert evidence.outcome(is_last=True) == outcome
+    assert evidence.ids_to_ask == ("7",)
+
+
+def modification(ticket: Ticket) -> Submission:
+    """Make the modification of an order."""
+    return Submission(
+        coid=ClientOrderId("a"),
+        account_id=AccountId("DU1"),
+        tickets=(ticket,),
+        modifies=OrderId("7"),
+    )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -11,16 +11,20 @@ import pytest
 from ibkr_async.errors import (
     ClosedError,
     NotReadyError,
+    RequestTimeoutError,
     ServerError,
     SlowConsumerError,
     SubscriptionError,
 )
 from ibkr_async.models.orders import LiveOrder, LiveOrders, OrderStatusReply, Trade
+from ibkr_async.orders.fate.reads import OrderReads
 from ibkr_async.orders.known.events import AnyOrderEvent, Reconciled
 from ibkr_async.orders.known.follower import FollowerSettings, OrderFollower
 from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.orders.known.tracker import Doubt
+from ibkr_async.resources.orders import OrderEndpoints
 from ibkr_async.stream.core.events import Confirmed, Connected, Gap, Resumed, Stale
+from ibkr_async.world import World
 from support import order_rows as rows
 from support.order_rows import ORDER_ID
 from support.waiting import until
@@ -91,7 +95,7 @@ class FakeStream:
         return self.str
 
 
-class FakeReadings:
+class FakeEndpoints(OrderEndpoints):
     """IBKR as it is asked: what it would answer, and what it was asked for."""
 
     def __init__(self) -> None:
@@ -107,26 +111,35 @@ class FakeReadings:
         if self.failures:
             raise self.failures.popleft()
 
-    async def live(self, *, force: bool = False, account_id: str | None = None) -> LiveOrders:
+    async def live(
+        self,
+        *,
+        filters: Sequence[str] = (),
+        force: bool = False,
+        account_id: str | None = None,
+    ) -> LiveOrders:
         """Answer with the orders of the account; the first account is the session's."""
-        self._note("live" + " forced" * force + (f" {account_id}" if account_id else ""))
+        if force:  # IBKR forgets, and is asked again
+            self._note("force" + (f" {account_id}" if account_id else ""))
+            return LiveOrders()
+        self._note("live" + (f" {account_id}" if account_id else ""))
         wanted = account_id or rows.ACCOUNT
         self.on_live()
         found = tuple(row for row in self.orders if row.account_id == wanted)
         return LiveOrders(orders=found, snapshot=True)
 
-    async def status(self, order_id: str | int) -> OrderStatusReply:
+    async def status(self, order_id: str) -> OrderStatusReply:
         """Answer with the status of one order."""
         self._note(f"status {order_id}")
-        reply = self.statuses.get(str(order_id), ServerError("GET /x", 503, "unavailable"))
+        reply = self.statuses.get(order_id, ServerError("GET /x", 503, "unavailable"))
         if isinstance(reply, Exception):
             raise reply
         return reply
 
-    async def trades(self, days: int | None = None) -> tuple[Trade, ...]:
+    async def trades(self, *, days: int | None = None) -> tuple[Trade, ...]:
         """Answer with the executions."""
         self._note("trades" if days is None else f"trades {days}")
-        return tuple(self.executions)
+        return tuple(self.executions) or (Trade(),)
 
 
 class Bench:
@@ -136,22 +149,31 @@ class Bench:
         self.news = OrderNews()
         self.tracker = self.news.tracker
         self.stream = FakeStream()
-        self.ibkr = FakeReadings()
+        self.ibkr = FakeEndpoints()
         self.now = 1000.0
+        self.wall_ahead_s = 0.0
         self.slept: list[float] = []
         self.during_sleep: Any = lambda: None
         self.events: list[AnyOrderEvent] = []
+        world = World(clock=self)
         self.follower = OrderFollower(
             self.news,
             feeds=self.stream,
-            readings=self.ibkr,
+            readings=OrderReads(self.ibkr, self.news, world),
             settings=FollowerSettings(**settings),
-            wall_clock=lambda: self.now,
-            clock=lambda: self.now,
-            sleep=self._sleep,
+            world=world,
         )
 
-    async def _sleep(self, seconds: float) -> None:
+    def monotonic(self) -> float:
+        """Give the time."""
+        return self.now
+
+    def wall(self) -> float:
+        """Give the time that the wall clock shows."""
+        return self.now + self.wall_ahead_s
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the time pass immediately, and something happen meanwhile."""
         self.slept.append(seconds)
         self.now += seconds
         self.during_sleep()
@@ -159,7 +181,7 @@ class Bench:
 
     def submit(self, status: str = "PreSubmitted") -> None:
         """Place an order of which no news has come."""
-        self.tracker.submitted([rows.ticket()], rows.COID, rows.ACCOUNT, self.now)
+        self.tracker.submitted([rows.ticket()], rows.COID, rows.ACCOUNT)
         self.tracker.acknowledged(rows.COID, [rows.accepted(status)], self.now)
 
     async def asks(self, *expected: str) -> None:
@@ -227,8 +249,10 @@ async def test_closed_client_ends_the_follower() -> None:
     bench = Bench()
     bench.stream.sor.put(ClosedError("stream", "closed"))
     bench.stream.str.put(None)
-    bench.ibkr.failures.extend([ClosedError("client", "closed")] * 2)
+    bench.ibkr.failures.extend([ClosedError("client", "closed")] * 3)
     bench.submit()
+    for row in (rows.full("Submitted", order_id=2), rows.sor(2, status="Cancelled")):
+        bench.tracker.live_order_row(row, bench.now)
     bench.news.need()
     bench.follower.observe(Confirmed(at=1.0, topic="str"))
 
@@ -258,7 +282,7 @@ async def test_everything_is_asked_for_once_news_flows() -> None:
         bench.follower.observe(Confirmed(at=1.0, topic="sor"))
         assert bench.ibkr.asked == []
         bench.follower.observe(Confirmed(at=1.0, topic="str"))
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
         bench.follower.observe(Confirmed(at=1.0, topic="str"))
         await bench.asks()
 
@@ -271,10 +295,54 @@ async def test_everything_is_asked_for_at_once_when_news_flows_already() -> None
     bench.stream.connected = True
     bench.follower.observe(Confirmed(at=1.0, topic="str"))
     async with running(bench):
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
+
+
+async def test_follower_is_ready_once_news_flows() -> None:
+    """From both feeds; asking makes it subscribe. While one of them is interrupted it is not."""
+    async with running(Bench()) as bench:
+        assert not await bench.follower.ready(0)
+        waiting = asyncio.create_task(bench.follower.ready(60))
+        await until(lambda: bench.stream.subscribed == ["sor", "str"])
+        assert not waiting.done()
+        bench.follower.observe(Confirmed(at=1.0, topic="str"))
+        assert await waiting
+        assert await bench.follower.ready(0)
+
+        bench.stream.sor.put(GAP)
+        await until(lambda: bench.tracker.in_gap)
+        assert not await bench.follower.ready(0)
+        bench.stream.sor.put(RESUMED)
+        async with asyncio.timeout(5):
+            assert await bench.follower.ready(60)
+
+
+async def test_asking_whether_it_is_ready_is_a_need_of_news() -> None:
+    """Before the first order nobody else may have listened."""
+    bench = Bench()
+
+    assert not await bench.follower.ready(0)
+    assert bench.news.needed.is_set()
 
 
 # --- gaps ----------------------------------------------------------------------------------------
+
+
+async def test_gap_is_measured_by_the_clock_that_nobody_sets() -> None:
+    """The wall clock may jump meanwhile; what happens has its time."""
+    async with running(Bench()) as bench:
+        bench.ibkr.orders = [rows.live("Submitted")]
+        bench.stream.sor.put(rows.full("Submitted"), GAP)
+        await until(lambda: bench.tracker.in_gap)
+        bench.now += 20
+        bench.wall_ahead_s = 9 * 86_400.0
+        bench.stream.sor.put(RESUMED)
+        await until(lambda: bench.of(Reconciled))
+
+        (event,) = bench.of(Reconciled)
+        assert (event.gap_s, event.at) == (20.0, bench.now + 9 * 86_400)
+        assert "trades" in bench.ibkr.asked
+        assert bench.tracker.orders()
 
 
 async def test_gap_is_reconciled_once_news_flows_again() -> None:
@@ -289,7 +357,7 @@ async def test_gap_is_reconciled_once_news_flows_again() -> None:
         await bench.asks()
 
         bench.stream.str.put(Resumed(at=2.0, topic="str", gap_s=1.0, confirmed=True))
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
         await until(lambda: bench.of(Reconciled))
 
         (event,) = bench.of(Reconciled)
@@ -303,11 +371,11 @@ async def test_gap_stays_open_while_no_news_flows() -> None:
     async with running(Bench()) as bench:
         bench.ibkr.orders = [rows.live("Submitted")]
         bench.stream.sor.put(rows.full("Submitted"), GAP)
-        await until(lambda: bench.tracker.gap_since)
+        await until(lambda: bench.tracker.in_gap)
         bench.news.filtered()
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
 
-        assert bench.tracker.gap_since is not None
+        assert bench.tracker.in_gap
         assert bench.of(Reconciled) == []
 
 
@@ -317,9 +385,9 @@ async def test_second_gap_during_the_asking_is_not_closed_by_it() -> None:
         bench.ibkr.orders = [rows.live("Submitted")]
         bench.stream.sor.put(rows.full("Submitted"), GAP, RESUMED)
         bench.ibkr.on_live = lambda: bench.follower._interrupt("str")
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
 
-        assert bench.tracker.gap_since is not None
+        assert bench.tracker.in_gap
         assert bench.of(Reconciled) == []
 
 
@@ -327,11 +395,11 @@ async def test_gap_of_some_days_asks_for_the_executions_of_those_days() -> None:
     """IBKR's default is today."""
     async with running(Bench()) as bench:
         bench.stream.str.put(Gap(at=1.0, topic="str", reason="lost"))
-        await until(lambda: bench.tracker.gap_since)
+        await until(lambda: bench.tracker.in_gap)
         bench.now += 3 * 86_400 + 1
         bench.stream.str.put(Resumed(at=2.0, topic="str", gap_s=1.0, confirmed=True))
 
-        await bench.asks("live forced", "trades 5")
+        await bench.asks("force", "live", "trades 5")
 
 
 async def test_open_order_that_the_list_does_not_name_is_asked_about() -> None:
@@ -356,7 +424,7 @@ async def test_orders_of_other_accounts_are_asked_for_by_account() -> None:
         bench.ibkr.orders = [rows.live("Filled", filled=722, order_id=2, acct="DU2")]
         bench.ibkr.executions = [rows.trade(1, 722, order_id=2, commission="1")]
         bench.follower.observe(Confirmed(at=1.0, topic="str"))
-        await bench.asks("live forced", "live DU2", "trades")
+        await bench.asks("force", "live", "force DU2", "live DU2", "trades")
 
         assert bench.tracker.orders()[0].status == "Filled"
 
@@ -367,7 +435,7 @@ async def test_failed_reconciliation_is_tried_again() -> None:
         bench.ibkr.orders = [rows.live("Submitted")]
         bench.ibkr.failures.append(NotReadyError("GET /x", 200, "not yet"))
         bench.stream.sor.put(rows.full("Submitted"), GAP, RESUMED)
-        await bench.asks("live forced", "live forced", "trades")
+        await bench.asks("force", "force", "live", "trades")
         await until(lambda: bench.of(Reconciled))
 
         assert 5.0 in bench.slept
@@ -381,7 +449,7 @@ async def test_feed_that_ends_with_an_error_is_a_gap_until_it_is_back(
         bench.ibkr.orders = [rows.live("Submitted")]
         bench.stream.sor.put(rows.full("Submitted"), SlowConsumerError("sor", 10, 1))
         await until(lambda: len(bench.stream.subscribed) == 3)
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
 
         assert bench.stream.subscribed == ["sor", "str", "sor"]
         assert 30.0 in bench.slept
@@ -447,6 +515,79 @@ async def test_answer_that_settles_nothing_is_not_asked_for_in_a_loop() -> None:
         await bench.asks(f"status {ID}")
 
         assert bench.tracker.doubts
+
+
+async def test_doubts_that_pile_up_are_asked_about_once() -> None:
+    """However often an order comes into doubt while IBKR does not tell of it."""
+    async with running(Bench(poll_s=30.0)) as bench:
+        bench.submit()
+        await bench.asks(f"status {ID}")
+        for _ in range(3):
+            bench.tracker.live_order_row(rows.marker(), bench.now)
+            await bench.asks()
+        bench.now += 31
+        bench.tracker.live_order_row(rows.marker(), bench.now)
+
+        await bench.asks("live", f"status {ID}")
+
+
+async def test_end_is_asked_about_immediately() -> None:
+    """Somebody waits for it: not even the pause is made in which news might settle a doubt."""
+    async with running(Bench()) as bench:
+        bench.ibkr.statuses[ID] = rows.status_reply("Cancelled")
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"))
+        await bench.asks(f"status {ID}")
+
+        assert bench.slept == []
+        assert bench.tracker.orders()[0].status == "Cancelled"
+
+
+async def test_orders_that_ended_before_wait_for_the_list() -> None:
+    """After subscribing, `sor` names all orders of the day: asking about each would be a flood."""
+    async with running(Bench()) as bench:
+        news = rows.live("Cancelled")
+        bench.during_sleep = lambda: bench.tracker.live_order_row(news, bench.now)
+        bench.stream.sor.put(rows.full("Cancelled"))
+        await until(lambda: bench.slept)
+        await bench.asks()
+
+        assert bench.tracker.orders()[0].status == "Cancelled"
+
+
+async def test_end_of_an_order_that_has_no_status_is_looked_up_in_the_lists() -> None:
+    """IBKR tells no status of orders of earlier days. What is in no list either, works no more."""
+    async with running(Bench()) as bench:
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"))
+        await until(lambda: not bench.tracker.open_orders() and bench.tracker.orders())
+
+        assert bench.tracker.orders()[0].status == "Cancelled"
+        first_and_last = [f"status {ID}"]
+        lists = ["force", "live", f"force {rows.ACCOUNT}", f"live {rows.ACCOUNT}", "trades"]
+        assert bench.ibkr.asked == first_and_last + lists + first_and_last
+        assert not bench.tracker.doubts
+
+
+async def test_end_is_not_believed_because_an_answer_was_lost() -> None:
+    """That says nothing of the order."""
+    async with running(Bench()) as bench:
+        lost = RequestTimeoutError("GET /x", "no answer", may_have_reached_server=True)
+        bench.ibkr.statuses[ID] = lost
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"), GAP, RESUMED)
+        await until(lambda: "trades" in bench.ibkr.asked)
+        await until(lambda: bench.ibkr.asked[-1] == f"status {ID}")
+
+        assert bench.tracker.open_orders()[0].status == "Submitted"
+        assert bench.tracker.doubts
+
+
+async def test_end_is_not_believed_while_the_lists_show_the_order() -> None:
+    """It goes on working."""
+    async with running(Bench()) as bench:
+        bench.ibkr.orders = [rows.live("Submitted")]
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(status="Cancelled"))
+        await until(lambda: "trades" in bench.ibkr.asked)
+
+        assert bench.tracker.open_orders()[0].status == "Submitted"
 
 
 async def test_doubt_does_not_wait_for_the_lists() -> None:
@@ -528,17 +669,20 @@ async def test_filtered_read_is_followed_by_a_forced_one() -> None:
         bench.stream.sor.put(rows.full("Submitted"))
         await until(bench.tracker.open_orders)
         bench.news.filtered()
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
         await until(lambda: bench.of(Reconciled))
 
 
 async def test_old_orders_are_forgotten() -> None:
     """Whenever everything is asked about."""
     async with running(Bench(forget_after_s=100.0)) as bench:
-        bench.stream.sor.put(rows.full("Cancelled"))
-        await until(bench.tracker.orders)
-        bench.now += 101
+        bench.ibkr.orders = [rows.live("Cancelled")]
         bench.follower.observe(Confirmed(at=1.0, topic="str"))
-        await bench.asks("live forced", "trades")
+        await bench.asks("force", "live", "trades")
+        assert bench.tracker.orders()
+        bench.now += 101
+        bench.ibkr.orders = []
+        bench.stream.sor.put(GAP, RESUMED)
+        await bench.asks("force", "live", "trades")
 
         assert bench.tracker.orders() == ()

@@ -10,8 +10,12 @@ import pytest
 from ibkr_async.errors import BadRequestError, ClosedError, IbkrError, UsageError
 from ibkr_async.models.order_answers import OrderAccepted
 from ibkr_async.models.orders import CancelReply, OrderStatusReply, Ticket
-from ibkr_async.orders.handle import OrderHandle, name_legs
+from ibkr_async.orders.fate.unknown import Submission
+from ibkr_async.orders.handle import OrderHandle
+from ibkr_async.orders.known.events import Twin
+from ibkr_async.orders.known.legs import name_legs
 from ibkr_async.orders.known.news import OrderNews
+from ibkr_async.orders.known.observations import from_acknowledgement
 from ibkr_async.orders.write.policy import Answers
 from ibkr_async.orders.write.tickets import Submittable
 from ibkr_async.types import AccountId, ClientOrderId
@@ -80,21 +84,16 @@ def handle(
 ) -> OrderHandle:
     """Make a handle as the desk does."""
     news = OrderNews() if news is None else news
-    news.tracker.submitted(sent, "a", "DU1", 0.0)
+    news.tracker.submitted(sent, "a", "DU1")
     news.tracker.acknowledged("a", rows, 0.5)
-    return OrderHandle(
-        desk,
-        coid=ClientOrderId("a"),
-        account_id=AccountId("DU1"),
-        tickets=sent,
-        legs=name_legs(rows, sent) if rows else (),
-        news=news,
-    )
+    submission = Submission(coid=ClientOrderId("a"), account_id=AccountId("DU1"), tickets=sent)
+    return OrderHandle(desk, news, submission, [str(row.order_id) for row in rows])
 
 
 def roles(sent: tuple[Ticket, ...], *rows: OrderAccepted) -> list[tuple[str, str, str | None]]:
     """Give id, role and coid of each leg."""
-    return [(leg.order_id, leg.role, leg.coid) for leg in name_legs(rows, sent)]
+    seen = [one for row in rows if (one := from_acknowledgement(row)) is not None]
+    return [(leg.order_id, leg.role, leg.coid) for leg in name_legs(seen, sent)]
 
 
 def test_single_order_is_the_order() -> None:
@@ -160,12 +159,11 @@ async def test_all_legs_are_tried_before_an_error_is_raised() -> None:
 
 
 async def test_status_is_that_of_the_order_or_of_a_leg() -> None:
-    """The entry's, unless another order id is given."""
-    live = handle(FakeDesk(), tickets("c:a"), row("1"))
+    """The entry's; each leg has its own."""
+    live = handle(FakeDesk(), FAMILY, row("2", parent_order_id="1"), row("1"))
 
     assert (await live.status()).order_id == "1"
-    assert (await live.status("2")).order_id == "2"
-    assert live.status_word == "Submitted"
+    assert [(await leg.status()).order_id for leg in live.legs] == ["1", "2"]
 
 
 # --- state ---------------------------------------------------------------------------------------
@@ -178,24 +176,77 @@ def test_state_is_what_the_tracker_knows() -> None:
     news.tracker.live_order_row(rows.sor(2, status="PreSubmitted", filledQuantity=3), 1.0)
 
     assert (live.state.order_id, live.state.status) == ("1", "Submitted")
-    assert [(state.order_id, state.filled) for state in live.states] == [("1", 0), ("2", 3)]
-    assert live.state_of("2").parent_id == "1"
+    assert [(leg.state.order_id, leg.state.filled) for leg in live.legs] == [("1", 0), ("2", 3)]
+    assert live.legs[1].state.parent_id == "1"
+    assert live.state.legs == (live.legs[1].state,)
 
 
-def test_state_of_an_order_that_the_tracker_forgot_is_its_acknowledgement() -> None:
-    """It is older than a week, and finished."""
+def test_bracket_is_done_when_its_exits_are() -> None:
+    """An entry that has filled leaves two orders that work; state and handle say the same."""
+    news = OrderNews()
+    exits = (row("2", parent_order_id="1"), row("3", parent_order_id="1"))
+    live = handle(FakeDesk(), FAMILY, row("1"), *exits, news=news)
+    news.tracker.live_order_row(rows.live("Filled", order_id=1), 1.0)
+    assert live.state.status == "Filled"
+    assert live.state.has_ended
+    assert live.state.remaining == 0
+    assert [leg.is_done for leg in live.legs] == [True, False, False]
+    assert (live.is_done, live.state.is_done) == (False, False)
+
+    news.tracker.live_order_row(rows.live("Filled", order_id=2), 2.0)
+    assert (live.is_done, live.state.is_done) == (False, False)
+    news.tracker.live_order_row(rows.live("Cancelled", order_id=3), 2.0)
+
+    assert (live.is_done, live.state.is_done) == (True, True)
+
+
+async def test_handle_keeps_what_it_knows_when_the_tracker_forgets() -> None:
+    """Its order is older than a week, and finished: it does not come back to life."""
     news = OrderNews()
     live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
-    news.tracker.live_order_row(rows.sor(1, status="Cancelled"), 1.0)
-    news.forget(before=9.0)
+    news.tracker.live_order_row(rows.live("Filled", filled=1, quantity=1, order_id=1), 1.0)
+    news.tracker.trade_row(rows.trade(1, 1, commission="1", order_id=1), 1.0)
+    known = live.state
+    news.forget(news.tracker.version)
+    assert news.tracker.state("1") is None
 
-    assert (live.state.status, live.state.coid, live.state.account_id) == ("Submitted", "a", "DU1")
+    assert live.state == known
+    assert (live.state.status, live.state.coid, live.state.account_id) == ("Filled", "a", "DU1")
+    async with asyncio.timeout(5):
+        assert await live.done() == known
+    news.tracker.trade_row(rows.trade(1, 1, order_id=1, order_ref="a"), 2.0)
+    assert live.state == known
 
 
-def test_order_that_is_no_leg_is_refused() -> None:
-    """It would be somebody else's order."""
-    with pytest.raises(UsageError, match="'7' is not an order of"):
-        handle(FakeDesk(), tickets("c:a"), row("1")).state_of("7")
+def test_handle_shows_itself_in_a_few_words() -> None:
+    """What is known, and nothing that is not."""
+    news = OrderNews()
+    live = handle(FakeDesk(), FAMILY, row("2", parent_order_id="1"), row("1"), news=news)
+    for order_id in (1, 2):
+        status = rows.sor(order_id, status="Submitted", filledQuantity=order_id - 1)
+        news.tracker.live_order_row(status, 1.0)
+
+    assert repr(live) == ("<OrderHandle a: entry 1 BUY 1 Submitted; exit 2 Submitted, filled 1>")
+    assert repr(live.legs[1]) == "<Leg exit 2 Submitted, filled 1>"
+    assert repr(live.state.legs[0]) == (
+        "OrderState(order_id='2', account_id='DU1', parent_id='1', status='Submitted', "
+        "filled=Decimal('1'), in_doubt=False)"
+    )
+    assert repr(handle(FakeDesk(), tickets("c:a"))) == "<OrderHandle a: nothing was placed>"
+
+
+def test_handle_shows_only_what_a_user_may_call() -> None:
+    """Tab-completion is documentation too."""
+    live = handle(FakeDesk(), tickets("c:a"), row("1"))
+
+    shown = {name for name in dir(live) if not name.startswith("_")}
+    assert shown == {
+        *("coid", "account_id", "tickets", "legs", "order_id"),
+        *("state", "is_done", "status", "done", "events", "modify", "cancel"),
+    }
+    assert {name for name in dir(live.legs[0]) if not name.startswith("_")} == {
+        *("order_id", "role", "coid", "state", "is_done", "status", "done", "modify", "cancel"),
+    }
 
 
 async def test_handle_of_a_dry_run_has_no_order() -> None:
@@ -208,7 +259,7 @@ async def test_handle_of_a_dry_run_has_no_order() -> None:
         await live.cancel()
     with pytest.raises(UsageError, match="nothing was placed"):
         await live.done()
-    assert live.states == ()
+    assert live.legs == ()
     assert [event async for event in live.events()] == []
 
 
@@ -220,14 +271,15 @@ async def test_done_returns_when_every_leg_is_done() -> None:
     news = OrderNews()
     live = handle(FakeDesk(), FAMILY, row("2", parent_order_id="1"), row("1"), news=news)
     both = asyncio.create_task(live.done())
-    exit_only = asyncio.create_task(live.done("2"))
+    exit_only = asyncio.create_task(live.legs[1].done())
     await asyncio.sleep(0)
     news.tracker.live_order_row(rows.sor(1, status="PendingCancel"), 1.0)
-    news.tracker.live_order_row(rows.sor(2, status="Cancelled"), 1.0)
+    news.tracker.live_order_row(rows.live("Cancelled", order_id=2), 1.0)
     assert (await exit_only).order_id == "2"
     assert not both.done()
 
-    news.tracker.live_order_row(rows.sor(1, status="Filled", filledQuantity=1), 2.0)
+    news.tracker.live_order_row(rows.live("Filled", filled=1, quantity=1, order_id=1), 2.0)
+    news.tracker.trade_row(rows.trade(1, 1, order_id=1), 2.0)
 
     final = await both
     assert (final.order_id, final.status, final.filled) == ("1", "Filled", 1)
@@ -286,9 +338,129 @@ async def test_events_do_not_wait_for_ever_for_a_commission() -> None:
     """When all is done and nothing comes for the linger time, that was it."""
     news = OrderNews()
     live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
-    news.tracker.live_order_row(rows.sor(1, status="Filled", filledQuantity=1), 1.0)
+    asked = news.tracker.version
+    news.tracker.live_order_row(rows.live("Filled", filled=1, quantity=1, order_id=1), 1.0, asked)
 
     assert len([event async for event in live.events(linger_s=0)]) == 2
+
+
+async def test_end_that_only_the_socket_claims_ends_nothing() -> None:
+    """IBKR was seen to say `Cancelled` of an order that went on working and filled."""
+    news, desk = OrderNews(), FakeDesk()
+    live = handle(desk, FAMILY, row("2", parent_order_id="1"), row("1"), news=news)
+    done = asyncio.create_task(live.legs[0].done())
+    events = asyncio.create_task(_kinds(live))
+    news.tracker.live_order_row(rows.sor(1, status="Cancelled"), 1.0)
+    news.tracker.live_order_row(rows.live("Cancelled", order_id=2), 1.0)
+    await _settle()
+    assert (live.state.status, live.state.in_doubt) == ("Submitted", True)
+    assert not done.done()
+    assert not events.done()
+    await live.cancel()
+    assert desk.cancelled == ["1"]
+
+    news.tracker.status_reply(rows.status_reply("Submitted", order_id=1), 2.0, news.tracker.version)
+    assert live.state.status == "Submitted"
+    filled = rows.status_reply("Filled", filled=1, quantity=1, order_id=1)
+    news.tracker.status_reply(filled, 3.0, news.tracker.version)
+    news.tracker.trade_row(rows.trade(1, 1, commission="1", order_id=1), 3.0)
+
+    assert (await done).status == "Filled"
+    assert "Cancelled" not in [kind for kind, order_id in await events if order_id == "1"]
+
+
+async def test_doubt_that_an_answer_settles_without_news_ends_the_events() -> None:
+    """Nothing else changes then, so no event comes that could end them."""
+    news = OrderNews()
+    live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
+    news.tracker.gap()
+    asked = news.tracker.version
+    news.tracker.live_order_row(rows.live("Cancelled", order_id=1), 1.0, asked)
+    news.tracker.reconciled(2.0, asked, 1.0)
+    news.tracker.live_order_row(rows.sor(1, status="Filled"), 3.0)
+    following = asyncio.create_task(_kinds(live))
+    await _settle()
+    assert live.state.in_doubt
+    assert not following.done()
+
+    reply = rows.status_reply("Cancelled", order_id=1)
+    news.tracker.status_reply(reply, 4.0, news.tracker.version)
+
+    async with asyncio.timeout(5):
+        assert (await following)[-1] == ("Reconciled", "1")
+
+
+async def test_gap_that_ends_without_news_ends_the_events_of_an_order_that_opened_in_it() -> None:
+    """It was not open when the gap began, so no `Reconciled` tells of it."""
+    news = OrderNews()
+    news.tracker.gap()
+    live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
+    news.tracker.expect("1")
+    following = asyncio.create_task(_kinds(live))
+    asked = news.tracker.version
+    news.tracker.live_order_row(rows.live("Cancelled", order_id=1), 1.0, asked)
+    await _settle()
+    news.tracker.reconciled(2.0, asked, 1.0)
+
+    async with asyncio.timeout(5):
+        await following
+
+
+async def test_done_waits_for_the_executions_of_what_is_filled() -> None:
+    """IBKR counts a fill before it itemises it."""
+    news = OrderNews()
+    live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
+    done = asyncio.create_task(live.done())
+    news.tracker.live_order_row(rows.live("Filled", filled=5, quantity=5, order_id=1), 1.0)
+    await _settle()
+    assert live.is_done
+    assert not done.done()
+
+    for number, size in ((1, 2), (2, 3)):
+        news.tracker.trade_row(rows.trade(number, size, order_id=1), 2.0)
+
+    final = await done
+    assert [one.size for one in final.executions] == [2, 3]
+    assert final.is_itemised
+
+
+async def test_done_says_which_executions_are_missing() -> None:
+    """It does not wait for ever."""
+    news = OrderNews()
+    live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
+    news.tracker.live_order_row(rows.live("Filled", filled=5, quantity=5, order_id=1), 1.0)
+
+    final = await live.done(linger_s=0)
+
+    assert (final.status, final.filled, final.executions) == ("Filled", 5, ())
+    assert not final.is_itemised
+
+
+async def test_second_order_with_our_id_is_told_of() -> None:
+    """Somebody replaced it during an outage, say: two orders may work."""
+    news = OrderNews()
+    live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
+    for order_id, ref in ((7, "a"), (8, "b"), (9, "b")):
+        news.tracker.live_order_row(rows.full("Submitted", order_id=order_id, order_ref=ref), 1.0)
+    events = live.events()
+
+    twins = [
+        event for event in [await anext(events), await anext(events)] if isinstance(event, Twin)
+    ]
+
+    assert [(event.order_id, event.twin.order_id) for event in twins] == [("1", "7")]
+    assert twins[0].twin.status == "Submitted"
+
+
+async def _kinds(live: OrderHandle) -> list[tuple[str, str]]:
+    """Follow to the end, and give kind and order of each event."""
+    return [(type(event).__name__, event.order_id) async for event in live.events()]
+
+
+async def _settle() -> None:
+    """Let all tasks run as far as they can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def test_events_wait_while_something_may_have_been_missed() -> None:
@@ -296,7 +468,7 @@ async def test_events_wait_while_something_may_have_been_missed() -> None:
     news = OrderNews()
     live = handle(FakeDesk(), tickets("c:a"), row("1"), news=news)
     news.tracker.live_order_row(rows.sor(1, status="Submitted"), 1.0)
-    news.tracker.gap(2.0)
+    news.tracker.gap()
     news.tracker.live_order_row(rows.sor(1, status="Cancelled"), 3.0)
 
     async def follow() -> list[str]:
@@ -308,7 +480,7 @@ async def test_events_wait_while_something_may_have_been_missed() -> None:
     assert not following.done()
     asked = news.tracker.version
     news.tracker.live_order_row(rows.live("Cancelled", order_id=1), 4.0, asked)
-    news.tracker.reconciled(5.0, asked)
+    news.tracker.reconciled(5.0, asked, 3.0)
 
     assert (await following)[-1] == "Reconciled"
 
@@ -322,7 +494,7 @@ async def test_modification_names_the_leg_and_its_account() -> None:
     live = handle(desk, FAMILY, row("2", parent_order_id="1"), row("1"))
     (changed,) = tickets("c:a")
     await live.modify(changed)
-    again = await live.modify(changed, order_id="2")
+    again = await live.legs[1].modify(changed)
 
     assert desk.modified == [("1", "DU1"), ("2", "DU1")]
     assert again.order_id == "2"
@@ -334,12 +506,13 @@ async def test_cancel_after_the_entry_cancels_the_exits_that_work() -> None:
     desk = FakeDesk()
     exits = (row("2", parent_order_id="1"), row("3", parent_order_id="1"))
     live = handle(desk, FAMILY, *exits, row("1"), news=news)
-    news.tracker.live_order_row(rows.sor(1, status="Filled"), 1.0)
-    news.tracker.live_order_row(rows.sor(2, status="Cancelled"), 1.0)
+    news.tracker.live_order_row(rows.live("Filled", order_id=1), 1.0)
+    news.tracker.live_order_row(rows.live("Cancelled", order_id=2), 1.0)
 
     await live.cancel()
+    await live.legs[0].cancel()
 
-    assert desk.cancelled == ["3"]
+    assert desk.cancelled == ["3", "1"]
 
 
 async def test_cancel_of_a_finished_order_is_for_ibkr_to_refuse() -> None:
@@ -347,7 +520,7 @@ async def test_cancel_of_a_finished_order_is_for_ibkr_to_refuse() -> None:
     news = OrderNews()
     desk = FakeDesk("1")
     live = handle(desk, tickets("c:a"), row("1"), news=news)
-    news.tracker.live_order_row(rows.sor(1, status="Cancelled"), 1.0)
+    news.tracker.live_order_row(rows.live("Cancelled", order_id=1), 1.0)
 
     with pytest.raises(BadRequestError):
         await live.cancel()

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 from ibkr_async.errors import ServerError
 from ibkr_async.models.orders import Ticket
 from ibkr_async.orders.fate.probe import Finding, OutcomeProbe
 from ibkr_async.orders.fate.reads import OrderReads
 from ibkr_async.orders.fate.unknown import Submission
-from ibkr_async.orders.known.events import OrderState
+from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.resources.orders import OrderEndpoints
-from ibkr_async.types import AccountId, ClientOrderId, OrderId
+from ibkr_async.types import AccountId, ClientOrderId
+from support import order_rows as rows
 from support.fake_send import FakeSend
-from support.fake_time import FakeTime
+from support.fake_time import FakeTime, fake_world
 
 LIVE = "GET /iserver/account/orders"
 STATUS = "GET /iserver/account/order/status/987654"
@@ -28,39 +27,31 @@ SENT = Submission(
 INACTIVE = b'{"orders":[{"orderId":1,"order_ref":"my-1","status":"Inactive"}],"snapshot":true}'
 
 
-class Tracker:
-    """Knows what it is told, from some look on."""
-
-    def __init__(self, *looks: str | None) -> None:
-        self._looks = list(looks)
-
-    def find(self, coid: str) -> Iterable[OrderState]:
-        """Give the next state."""
-        status = self._looks.pop(0) if self._looks else None
-        if status is None:
-            return ()
-        return (OrderState(order_id=OrderId("5"), coid=ClientOrderId(coid), status=status),)
-
-
 async def look(
-    send: FakeSend, time: FakeTime, *named: str, tracker: Tracker | None = None, **options: Any
+    send: FakeSend,
+    time: FakeTime,
+    *named: str,
+    news: OrderNews | None = None,
+    account_id: str | None = None,
 ) -> Finding:
     """Look for the order."""
+    news, world = news or OrderNews(), fake_world(time)
     probe = OutcomeProbe(
-        OrderReads(OrderEndpoints(send)),
-        tracker or Tracker(),
-        clock=time.now,
-        sleep=time.sleep,
+        OrderReads(OrderEndpoints(send), news, world),
+        news.tracker,
+        world=world,
         spread_s=9.0,
+        look_timeout_s=20.0,
     )
-    return await probe.look(SENT, named, account_id=options.get("account_id"))
+    return await probe.look(SENT, named, account_id=account_id)
 
 
 async def test_news_can_end_the_look_at_once() -> None:
     """What the socket has said about the order is IBKR's word too."""
-    send, time = FakeSend(), FakeTime()
+    send, news = FakeSend(), OrderNews()
+    news.tracker.live_order_row(rows.sor(5, status="Submitted", order_ref="my-1"), 1.0)
 
-    found = await look(send, time, tracker=Tracker("Submitted"))
+    found = await look(send, FakeTime(), news=news)
 
     assert (found.outcome, found.looked_at) == ("accepted", ("the news (order 5 is Submitted)",))
     assert not send.requests
@@ -68,12 +59,36 @@ async def test_news_can_end_the_look_at_once() -> None:
 
 async def test_news_may_come_while_the_look_goes_on() -> None:
     """The next look begins with it."""
-    send, time = FakeSend("live_orders_none", b"[]", b"[]"), FakeTime()
+    news = OrderNews()
 
-    found = await look(send, time, tracker=Tracker(None, "Submitted"))
+    class Time(FakeTime):
+        async def sleep(self, seconds: float) -> None:
+            news.tracker.live_order_row(rows.sor(5, status="Submitted", order_ref="my-1"), 1.0)
+            await super().sleep(seconds)
+
+    send, time = FakeSend("live_orders_none", b"[]", b"[]"), Time()
+
+    found = await look(send, time, news=news)
 
     assert found.outcome == "accepted"
     assert time.slept == [3]
+
+
+async def test_what_the_look_has_read_is_known_afterwards() -> None:
+    """A fill that the list of orders shows is not lost with the answer to the order."""
+    news = OrderNews()
+    listed = (
+        b'{"orders":[{"orderId":5,"order_ref":"my-1","status":"Filled","filledQuantity":10,'
+        b'"avgPrice":"189.40","totalSize":10,"acct":"DU1"}],"snapshot":true}'
+    )
+
+    found = await look(FakeSend(listed), FakeTime(), news=news)
+
+    assert found.order_ids == ("5",)
+    state = news.tracker.state("5")
+    assert state is not None
+    assert (state.filled, state.average_price) == (10, Decimal("189.40"))
+    assert (state.status, state.in_doubt) == ("Filled", False)
 
 
 async def test_three_looks_are_spread_over_the_time() -> None:

@@ -16,8 +16,10 @@ from ibkr_async.orders.known.events import (
     Rejected,
     Replaced,
     StatusChange,
+    Twin,
 )
 from ibkr_async.orders.known.tracker import Doubt, OrderTracker
+from ibkr_async.types import OrderId
 from support import order_rows as rows
 from support.order_rows import ACCOUNT, COID, ORDER_ID
 
@@ -30,7 +32,10 @@ class Bench:
     def __init__(self) -> None:
         self.events: list[AnyOrderEvent] = []
         self.alarms = 0
-        self.tracker = OrderTracker(publish=self.events.append, on_doubt=self._alarm)
+        self.settled: list[str | None] = []
+        self.tracker = OrderTracker(
+            publish=self.events.append, on_doubt=self._alarm, on_settled=self.settled.append
+        )
 
     def _alarm(self) -> None:
         self.alarms += 1
@@ -49,7 +54,7 @@ class Bench:
 
     def submit(self, *, acknowledged: str | None = "PreSubmitted") -> None:
         """Send the order, and have it acknowledged."""
-        self.tracker.submitted([rows.ticket()], COID, ACCOUNT, 0.0)
+        self.tracker.submitted([rows.ticket()], COID, ACCOUNT)
         if acknowledged is not None:
             self.tracker.acknowledged(COID, [rows.accepted(acknowledged)], 0.5)
 
@@ -105,7 +110,7 @@ def test_acknowledgement_after_the_news_leaves_no_doubt(bench: Bench) -> None:
 def test_bracket_legs_are_found_by_the_coid_of_the_entry(bench: Bench) -> None:
     """Children carry no id of their own; their parent does."""
     child = rows.ticket(None, parent_id=COID)
-    bench.tracker.submitted([rows.ticket(), child], COID, ACCOUNT, 0.0)
+    bench.tracker.submitted([rows.ticket(), child], COID, ACCOUNT)
     answer = [
         rows.accepted("PreSubmitted", 2, parent_order_id="1"),
         rows.accepted("Submitted", 1, local_order_id=COID),
@@ -113,11 +118,11 @@ def test_bracket_legs_are_found_by_the_coid_of_the_entry(bench: Bench) -> None:
     bench.tracker.acknowledged(COID, answer, 0.5)
     bench.tracker.live_order_row(rows.full(order_id=77, order_ref="other"), 1.0)
 
-    assert [(s.order_id, s.coid, s.parent_id) for s in bench.tracker.find(COID)] == [
+    assert [(s.order_id, s.coid, s.parent_id) for s in bench.tracker.family([COID])] == [
         ("2", None, "1"),
         ("1", COID, None),
     ]
-    assert bench.tracker.find("unheard") == ()
+    assert bench.tracker.family(["unheard"]) == ()
 
 
 def test_row_that_names_our_id_before_the_acknowledgement_is_ours(bench: Bench) -> None:
@@ -125,7 +130,7 @@ def test_row_that_names_our_id_before_the_acknowledgement_is_ours(bench: Bench) 
     bench.submit(acknowledged=None)
     bench.tracker.live_order_row(rows.full("Inactive"), 1.0)
 
-    (found,) = bench.tracker.find(COID)
+    (found,) = bench.tracker.family([COID])
     assert found.order_id == ID
 
 
@@ -151,7 +156,7 @@ def test_refused_order_that_was_not_sent_from_here_has_no_account(bench: Bench) 
 
 def test_legs_that_were_refused_are_told_with_and_without_number(bench: Bench) -> None:
     """IBKR gives the number -1 to a child that it refuses."""
-    bench.tracker.submitted([rows.ticket(), rows.ticket(None)], COID, ACCOUNT, 0.0)
+    bench.tracker.submitted([rows.ticket(), rows.ticket(None)], COID, ACCOUNT)
     answer = [rows.rejected_leg(text="bad child"), rows.rejected_leg("5", warning_message="late")]
     bench.tracker.acknowledged(COID, answer, 1.0)
 
@@ -195,7 +200,7 @@ def test_modification_may_bring_another_order_type(bench: Bench) -> None:
 
 def test_cancel_of_a_finished_or_unheard_order_expects_nothing(bench: Bench) -> None:
     """There is nothing to come."""
-    bench.tracker.live_order_row(rows.full("Cancelled"), 1.0)
+    bench.tracker.live_order_row(rows.live("Cancelled"), 1.0)
     bench.tracker.expect(ID)
     bench.tracker.expect("404")
 
@@ -242,7 +247,7 @@ def test_cancelled_is_told_after_its_status(bench: Bench) -> None:
 
 def test_terminal_status_is_final(bench: Bench) -> None:
     """Not even an answer that was asked for later opens the order again."""
-    bench.tracker.live_order_row(rows.full("Cancelled"), 1.0)
+    bench.tracker.live_order_row(rows.live("Cancelled"), 1.0)
     bench.take()
     asked = bench.tracker.version
     bench.tracker.status_reply(rows.status_reply("Submitted"), 2.0, asked)
@@ -254,7 +259,7 @@ def test_terminal_status_is_final(bench: Bench) -> None:
 
 def test_cancelled_order_that_filled_all_the_same_becomes_filled(bench: Bench) -> None:
     """A cancel can lose the race; the fills alone do not decide it, IBKR's word does."""
-    bench.tracker.live_order_row(rows.full("Cancelled"), 1.0)
+    bench.tracker.live_order_row(rows.live("Cancelled"), 1.0)
     bench.tracker.trade_row(rows.trade(1, 722), 2.0)
     assert bench.order.status == "Cancelled"
     assert bench.tracker.doubts == {ID: Doubt.UNEVEN}
@@ -268,10 +273,11 @@ def test_cancelled_order_that_filled_all_the_same_becomes_filled(bench: Bench) -
 def test_status_that_goes_back_on_the_socket_is_a_contradiction(bench: Bench) -> None:
     """It may be a refused cancel. The order stays where it was until IBKR was asked."""
     bench.tracker.live_order_row(rows.full("PendingCancel"), 1.0)
+    before = bench.alarms
     bench.tracker.live_order_row(rows.sor(status="Submitted"), 2.0)
     assert bench.order.status == "PendingCancel"
     assert bench.tracker.doubts == {ID: Doubt.CONTRADICTED}
-    assert bench.alarms == 1
+    assert bench.alarms == before + 1
 
     bench.tracker.status_reply(rows.status_reply("Submitted"), 3.0, bench.tracker.version)
 
@@ -434,7 +440,7 @@ def test_execution_without_order_number_is_placed_by_its_reference(bench: Bench)
 def test_legs_of_a_combination_do_not_count_as_fills_of_it(bench: Bench) -> None:
     """Each leg is itemised beside the whole."""
     combo = rows.ticket(conid=None, conidex="28812380;;;1/1,2/-1", quantity=Decimal(10))
-    bench.tracker.submitted([combo], COID, ACCOUNT, 0.0)
+    bench.tracker.submitted([combo], COID, ACCOUNT)
     bench.tracker.acknowledged(COID, [rows.accepted()], 0.5)
     bench.tracker.trade_row(rows.trade(1, 10, conid=1), 1.0)
     bench.tracker.trade_row(rows.trade(2, 20, conid=2), 1.0)
@@ -443,6 +449,9 @@ def test_legs_of_a_combination_do_not_count_as_fills_of_it(bench: Bench) -> None
     assert bench.order.executed == 10
 
     bench.tracker.live_order_row(rows.sizes(10, 0, "1.5", status="Filled"), 2.0)
+    assert bench.tracker.doubts == {ID: Doubt.ENDED}
+    reply = rows.status_reply("Filled", filled=10, quantity=10)
+    bench.tracker.status_reply(reply, 3.0, bench.tracker.version)
 
     assert bench.order.filled == 10
     assert bench.order.average_price == Decimal("1.5")
@@ -577,6 +586,151 @@ def test_price_of_a_trailing_stop_moves_without_being_told(bench: Bench) -> None
     assert bench.order.price == 381
 
 
+# --- ends ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["Cancelled", "Failed"])
+def test_end_on_the_socket_is_told_once_ibkr_has_confirmed_it(bench: Bench, word: str) -> None:
+    """It was seen as it happened, so it is not inferred; only it is told late."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.take()
+    bench.tracker.live_order_row(rows.sor(status=word), 2.0)
+    assert bench.take() == []
+    assert (bench.order.status, bench.order.in_doubt) == ("Submitted", True)
+    assert bench.tracker.doubts == {ID: Doubt.ENDED}
+    assert bench.tracker.take_new_doubts() == (ID,)
+    assert bench.tracker.take_new_doubts() == ()
+
+    bench.tracker.status_reply(rows.status_reply(word), 3.0, bench.tracker.version)
+
+    told = bench.take()
+    assert kinds(told) == ["StatusChange", "Cancelled" if word == "Cancelled" else "Rejected"]
+    assert [event.inferred for event in told] == [False, False]
+    assert not bench.order.in_doubt
+    assert bench.tracker.open_orders() == ()
+
+
+def test_end_that_ibkr_does_not_confirm_was_none(bench: Bench) -> None:
+    """It is asked once more, because the socket may be ahead of the answers."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.take()
+    bench.tracker.live_order_row(rows.sor(status="Cancelled"), 2.0)
+    bench.tracker.status_reply(rows.status_reply("Submitted"), 3.0, bench.tracker.version)
+    assert bench.tracker.doubts == {ID: Doubt.SILENT}
+    bench.tracker.status_reply(rows.status_reply("Submitted"), 4.0, bench.tracker.version)
+    assert not bench.order.in_doubt
+    assert bench.take() == []
+
+    bench.tracker.status_reply(rows.status_reply("Filled", filled=722), 5.0, bench.tracker.version)
+
+    assert bench.order.status == "Filled"
+
+
+def test_answer_that_is_older_than_the_news_settles_no_end(bench: Bench) -> None:
+    """More was heard of the order while IBKR was asked."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.tracker.live_order_row(rows.sor(status="Cancelled"), 2.0)
+    asked = bench.tracker.version
+    bench.tracker.live_order_row(rows.sizes(5, 717), 3.0)
+    bench.tracker.status_reply(rows.status_reply("Submitted"), 4.0, asked)
+
+    assert bench.tracker.doubts == {ID: Doubt.ENDED}
+
+
+def test_fills_that_add_up_confirm_the_word(bench: Bench) -> None:
+    """Two feeds say it, so IBKR need not be asked."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.tracker.live_order_row(rows.sizes(722, 0, status="Filled"), 2.0)
+    assert bench.tracker.doubts == {ID: Doubt.UNEVEN}
+    assert not bench.order.is_done
+    bench.take()
+
+    bench.tracker.trade_row(rows.trade(1, 722), 3.0)
+
+    assert kinds(bench.take()) == ["Fill", "StatusChange"]
+    assert (bench.order.status, bench.order.in_doubt) == ("Filled", False)
+
+
+def test_end_of_an_order_that_ibkr_names_nowhere_is_believed(bench: Bench) -> None:
+    """A working order would be in the list; one of which no end was claimed stays in doubt."""
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.tracker.unnamed(OrderId(ID), 2.0)
+    assert bench.order.status == "Submitted"
+    bench.tracker.live_order_row(rows.sor(status="Cancelled"), 2.0)
+    bench.take()
+
+    bench.tracker.unnamed(OrderId(ID), 3.0)
+    bench.tracker.unnamed(OrderId("404"), 3.0)
+
+    assert kinds(bench.take()) == ["StatusChange", "Cancelled"]
+    assert not bench.order.in_doubt
+
+
+def test_doubt_that_is_settled_is_said(bench: Bench) -> None:
+    """It is no event, and somebody may wait for it."""
+    bench.submit()
+    bench.settled.clear()
+    bench.tracker.status_reply(rows.status_reply("PreSubmitted"), 1.0, bench.tracker.version)
+    assert bench.settled == [ID]
+    bench.tracker.gap()
+    bench.tracker.reconciled(2.0, bench.tracker.version, 1.0)
+
+    assert bench.settled[-1] is None
+
+
+def test_old_execution_is_no_news(bench: Bench) -> None:
+    """`str` repeats those of a week when anybody asks it for its history."""
+    row = rows.trade(1, 5)
+    assert row.trade_time_ms is not None
+    happened = row.trade_time_ms / 1000
+    bench.tracker.trade_row(row, happened + 299)
+    bench.tracker.trade_row(rows.trade(2, 5), happened + 301)
+
+    assert [event.inferred for event in bench.take()] == [False, True]
+
+
+def test_twins_are_told_of_each_other(bench: Bench) -> None:
+    """Whoever has the order is to know that another one carries its id; exits are no twins."""
+    bench.submit()
+    bench.tracker.live_order_row(rows.live("Submitted", order_id=2, parentId=ID), 1.0)
+    bench.take()
+    bench.tracker.live_order_row(rows.live("Submitted", order_id=3), 2.0)
+
+    told = [event for event in bench.take() if isinstance(event, Twin)]
+    assert [(event.order_id, event.twin.order_id) for event in told] == [
+        *((ID, "3"), ("3", ID)),
+        *(("2", "3"), ("3", "2")),
+    ]
+
+
+def test_execution_without_number_is_not_placed_when_two_carry_its_reference(bench: Bench) -> None:
+    """It would be a guess; once one of them is forgotten it is none."""
+    bench.tracker.live_order_row(rows.live("Cancelled", order_id=2), 1.0)
+    bench.tracker.gap()
+    bench.tracker.live_order_row(rows.live("Submitted"), 1.0)
+    bench.tracker.trade_row(rows.trade(1, 5, order_id=None), 2.0)
+    assert bench.order.filled == 0
+    bench.tracker.forget(0)
+    bench.tracker.trade_row(rows.trade(1, 5, order_id=None), 3.0)
+
+    assert bench.order.filled == 5
+
+
+def test_unitemised_orders_are_known_until_their_executions_are(bench: Bench) -> None:
+    """With what is filled of them."""
+    bench.tracker.live_order_row(rows.full("Submitted", filled=5), 1.0)
+    bench.tracker.live_order_row(rows.full("Submitted", order_id=2, order_ref="b"), 1.0)
+    assert bench.tracker.unitemised == {ID: 5}
+    before = bench.alarms
+    bench.tracker.live_order_row(rows.sizes(7, 715), 2.0)
+    assert (bench.tracker.unitemised, bench.alarms) == ({ID: 7}, before + 1)
+
+    bench.tracker.trade_row(rows.trade(1, 7), 3.0)
+
+    assert not bench.tracker.unitemised
+    assert bench.tracker.has_open_orders
+
+
 # --- gaps ----------------------------------------------------------------------------------------
 
 
@@ -584,18 +738,18 @@ def test_gap_puts_open_orders_in_doubt_until_reconciled(bench: Bench) -> None:
     """What the answers say is marked as inferred, and each order is told of once."""
     bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
     bench.tracker.live_order_row(rows.full("Submitted", order_id=2, order_ref="b"), 1.0)
-    bench.tracker.live_order_row(rows.full("Cancelled", order_id=3, order_ref="c"), 1.0)
+    bench.tracker.live_order_row(rows.live("Cancelled", order_id=3, order_ref="c"), 1.0)
     bench.take()
-    bench.tracker.gap(10.0)
-    bench.tracker.gap(11.0)
+    bench.tracker.gap()
+    bench.tracker.gap()
     assert [state.in_doubt for state in bench.tracker.orders()] == [True, True, False]
-    assert bench.tracker.gap_since == 10.0
+    assert bench.tracker.in_gap
 
     asked = bench.tracker.version
     bench.tracker.live_order_row(rows.live("Filled", filled=722), 14.0, asked)
     bench.tracker.live_order_row(rows.live("Submitted", order_id=2, order_ref="b"), 14.0, asked)
     bench.tracker.trade_row(rows.trade(1, 722), 14.0, asked)
-    bench.tracker.reconciled(15.0, asked)
+    bench.tracker.reconciled(15.0, asked, 5.0)
 
     change, fill, *reconciled = bench.take()
     assert isinstance(change, StatusChange)
@@ -608,19 +762,19 @@ def test_gap_puts_open_orders_in_doubt_until_reconciled(bench: Bench) -> None:
         ("2", False),
     ]
     assert not any(state.in_doubt for state in bench.tracker.orders())
-    assert bench.tracker.gap_since is None
+    assert not bench.tracker.in_gap
 
 
 def test_order_that_ended_in_a_gap_is_in_doubt_until_reconciled(bench: Bench) -> None:
     """Some of its fills may not be known yet."""
     bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
-    bench.tracker.gap(10.0)
+    bench.tracker.gap()
     bench.tracker.live_order_row(rows.sor(status="Cancelled"), 11.0)
     assert bench.order.in_doubt
 
     asked = bench.tracker.version
     bench.tracker.live_order_row(rows.live("Cancelled"), 12.0, asked)
-    bench.tracker.reconciled(13.0, asked)
+    bench.tracker.reconciled(13.0, asked, 3.0)
 
     assert not bench.order.in_doubt
 
@@ -628,25 +782,25 @@ def test_order_that_ended_in_a_gap_is_in_doubt_until_reconciled(bench: Bench) ->
 def test_answer_from_before_the_gap_does_not_close_it(bench: Bench) -> None:
     """A second gap may begin while IBKR is being asked about the first."""
     bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
-    bench.tracker.gap(10.0)
+    bench.tracker.gap()
     asked = bench.tracker.version
-    bench.tracker.gap(11.0)
-    bench.tracker.reconciled(12.0, asked)
-    assert bench.tracker.gap_since == 10.0
+    bench.tracker.gap()
+    bench.tracker.reconciled(12.0, asked, 2.0)
+    assert bench.tracker.in_gap
 
-    bench.tracker.reconciled(13.0, bench.tracker.version)
-    bench.tracker.reconciled(14.0, bench.tracker.version)
+    bench.tracker.reconciled(13.0, bench.tracker.version, 3.0)
+    bench.tracker.reconciled(14.0, bench.tracker.version, 4.0)
 
     assert bench.tracker.doubts == {ID: Doubt.MISSED}
-    assert bench.tracker.gap_since is None
+    assert not bench.tracker.in_gap
 
 
 def test_order_that_no_answer_names_stays_in_doubt(bench: Bench) -> None:
     """Only its own answer settles that, not a word on the socket."""
     bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
     bench.take()
-    bench.tracker.gap(10.0)
-    bench.tracker.reconciled(12.0, bench.tracker.version)
+    bench.tracker.gap()
+    bench.tracker.reconciled(12.0, bench.tracker.version, 2.0)
     bench.tracker.live_order_row(rows.sor(status="Submitted"), 13.0)
     assert bench.take() == []
     assert bench.tracker.doubts == {ID: Doubt.MISSED}
@@ -659,7 +813,7 @@ def test_order_that_no_answer_names_stays_in_doubt(bench: Bench) -> None:
 def test_news_during_a_gap_is_inferred_and_live_news_is_not(bench: Bench) -> None:
     """The steps between may be missing."""
     bench.tracker.live_order_row(rows.full("Inactive"), 1.0)
-    bench.tracker.gap(10.0)
+    bench.tracker.gap()
     bench.tracker.live_order_row(rows.sor(status="Submitted"), 11.0)
     bench.tracker.trade_row(rows.trade(1, 1), 12.0)
 
@@ -690,20 +844,22 @@ def test_open_orders_are_those_with_a_word_that_is_not_final(bench: Bench) -> No
 def test_old_finished_orders_are_forgotten_and_open_ones_are_not(bench: Bench) -> None:
     """A client runs for months."""
     bench.submit()
-    bench.tracker.live_order_row(rows.full("Filled", order_id=2, order_ref="b"), 1.0)
-    bench.tracker.live_order_row(rows.full("Filled", order_id=3, order_ref="c"), 9.0)
+    bench.tracker.live_order_row(rows.live("Filled", order_id=2, order_ref="b"), 1.0)
+    mark = bench.tracker.version
+    bench.tracker.gap()
+    bench.tracker.live_order_row(rows.live("Filled", order_id=3, order_ref="c"), 9.0)
 
-    assert bench.tracker.forget(before=5.0) == ("2",)
+    assert bench.tracker.forget(mark) == ("2",)
     assert [state.order_id for state in bench.tracker.orders()] == [ID, "3"]
 
 
 def test_order_that_was_forgotten_during_a_gap_is_not_told_of(bench: Bench) -> None:
     """It was finished, by whatever came during the gap."""
     bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
-    bench.tracker.gap(2.0)
+    bench.tracker.gap()
     bench.tracker.live_order_row(rows.live("Filled", filled=722), 3.0, bench.tracker.version)
-    bench.tracker.forget(before=4.0)
+    bench.tracker.forget(bench.tracker.version)
     bench.take()
-    bench.tracker.reconciled(5.0, bench.tracker.version)
+    bench.tracker.reconciled(5.0, bench.tracker.version, 3.0)
 
     assert bench.take() == []

@@ -38,7 +38,7 @@ STORIES: dict[str, tuple[Step, ...]] = {
     for name, story in {
         "placed and cancelled": (
             rows.full("Inactive"),
-            rows.marker(),
+            rows.status_reply("Cancelled"),
             rows.sor(status="PendingSubmit"),
             rows.sor(status="Submitted"),
             rows.full("PendingCancel"),
@@ -107,8 +107,8 @@ STORIES: dict[str, tuple[Step, ...]] = {
 def fold(steps: Sequence[Step]) -> tuple[OrderState, list[AnyOrderEvent]]:
     """Play steps into a new tracker; give the order without its doubt, and the events."""
     events: list[AnyOrderEvent] = []
-    tracker = OrderTracker(publish=events.append, on_doubt=lambda: None)
-    tracker.submitted([rows.ticket()], COID, rows.ACCOUNT, 0.0)
+    tracker = OrderTracker(publish=events.append, on_doubt=lambda: None, on_settled=lambda _: None)
+    tracker.submitted([rows.ticket()], COID, rows.ACCOUNT)
     for step in steps:
         step(tracker)
     state = tracker.state(str(ORDER_ID))
@@ -161,7 +161,8 @@ def test_known_ends() -> None:
         "executions corrected": ("Submitted", 100, "None", "0.8"),
         "one of two executions corrected": ("PendingCancel", 150, "None", "1.3"),
         "everything says the same": ("Filled", 722, "382.45", "4.0"),
-        "words and markers only": ("Filled", 0, "None", "None"),
+        # The socket alone ends no order.
+        "words and markers only": ("Overheated", 0, "None", "None"),
     }
     assert ends["executions corrected"].executed == 80
     assert {end.side for end in ends.values()} == {"SELL"}

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import msgspec
 
+from ibkr_async import world as library_world
 from ibkr_async.errors import (
     ConnectFailedError,
     ConnectionBrokenError,
@@ -202,9 +203,7 @@ class World:
             make_coid=self.make_coid,
             news=news,
             journal=mortal,
-            clock=lambda: self.now,
-            wall_clock=lambda: self.now,
-            sleep=self.sleep,
+            world=library_world.World(clock=self),
         )
         await desk.start()
         watch = desk.watch()
@@ -409,6 +408,12 @@ class World:
 
     # --- time and news ---------------------------------------------------------------------------
 
+    def monotonic(self) -> float:
+        """Give the time."""
+        return self.now
+
+    wall = monotonic
+
     async def sleep(self, seconds: float) -> None:
         """Let the time pass: requests that were late arrive, prices move, news comes."""
         until = self.now + seconds
@@ -451,7 +456,7 @@ class World:
         self.run.online = False
         for rows in self.run.feeds.values():
             rows.clear()
-        self.run.news.tracker.gap(self.now)
+        self.run.news.tracker.gap()
 
     async def reconnect(self) -> None:
         """Get the socket back, and ask about what was missed, as the follower does."""
@@ -459,13 +464,11 @@ class World:
         tracker = self.run.news.tracker
         asked = tracker.version
         try:
-            for row in (await self.desk.live(force=True)).orders:
-                tracker.live_order_row(row, self.now, asked)
-            for trade in await self.desk.trades():
-                tracker.trade_row(trade, self.now, asked)
+            await self.desk.live(force=True)
+            await self.desk.trades()
         except IbkrError:
             return  # the gap stays open until the next time
-        tracker.reconciled(self.now, asked)
+        tracker.reconciled(self.now, asked, 0.0)
 
     def _collect(self) -> None:
         """Take over everything that the desk has told of its orders in this life."""

@@ -84,7 +84,7 @@ class View:
         """Show an acknowledged order."""
         self.orders.append(live)
         for leg in live.legs:
-            self.say(f"acknowledged: {leg.role} {leg.order_id}, {leg.status}")
+            self.say(f"acknowledged: {leg.role} {leg.order_id}, {leg.state.status}")
 
     def fill(self, fill: TradeUpdate) -> None:
         """Show a fill, or the commission of one that is shown already."""

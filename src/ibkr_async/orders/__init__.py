@@ -17,6 +17,7 @@ from ibkr_async.orders.known.events import (
     Rejected,
     Replaced,
     StatusChange,
+    Twin,
 )
 from ibkr_async.orders.known.news import OrderEvents
 from ibkr_async.orders.results import DryRun, Recovered
@@ -81,6 +82,7 @@ __all__ = [
     "Submission",
     "TrailingStopLimitOrder",
     "TrailingStopOrder",
+    "Twin",
     "UnknownOrder",
     "check_against",
     "combo_conidex",

@@ -15,10 +15,8 @@ What happens to a submission:
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Final
 
-import anyio
 import msgspec
 
 from ibkr_async.errors import (
@@ -28,13 +26,13 @@ from ibkr_async.errors import (
     OrderUnknownError,
     UsageError,
 )
+from ibkr_async.models.order_answers import OrderAccepted
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.fate.probe import OutcomeProbe
 from ibkr_async.orders.fate.reads import OrderReads
 from ibkr_async.orders.fate.recovery import Recovery
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.orders.handle import OrderHandle
-from ibkr_async.orders.known.legs import Leg, name_legs
 from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.orders.results import DryRun, Recovered
 from ibkr_async.orders.send.dialogue import Acknowledged, Failed, SubmitDialogue
@@ -50,7 +48,7 @@ from ibkr_async.types import ClientOrderId, OrderId
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from ibkr_async.models.order_answers import OrderAccepted, PlaceAnswer, PromptQuestion
+    from ibkr_async.models.order_answers import PlaceAnswer, PromptQuestion
     from ibkr_async.models.orders import CancelReply, SuppressReply, WhatIf
     from ibkr_async.orders.fate.journal import Journal
     from ibkr_async.orders.fate.unknown import UnknownOrder
@@ -59,6 +57,7 @@ if TYPE_CHECKING:
     from ibkr_async.orders.write.policy import Question
     from ibkr_async.orders.write.tickets import Submittable
     from ibkr_async.resources.base import SendRequest
+    from ibkr_async.world import World
 
 _log: Final = logging.getLogger("ibkr_async.orders")
 
@@ -80,43 +79,39 @@ class OrderDesk(OrderReads):
         *,
         account_facts: Callable[[], Awaitable[AccountFacts]],
         make_coid: Callable[[], str],
+        world: World,
         news: OrderNews | None = None,
         journal: Journal | None = None,
         settings: DeskSettings | None = None,
-        # time
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._settings = settings or DeskSettings()
         endpoints = OrderEndpoints(send, timeout_s=self._settings.order_timeout_s)
         self.news = news or OrderNews()
         """Who hears of orders."""
-        super().__init__(endpoints, on_filtered=self.news.filtered)
+        super().__init__(endpoints, self.news, world)
         self.tracker = self.news.tracker
         """What is known of every order."""
         self._journal = journal
-        self._outcomes = Outcomes(self.tracker, journal, wall_clock)
+        self._outcomes = Outcomes(self.tracker, journal, world)
         self._guard = OrderGuard(
             self._settings.guard, allow_live_orders=self._settings.allow_live_orders
         )
         self._preparation = Preparation(account_facts, make_coid, self._guard)
-        self._build(clock, sleep)
+        self._build()
 
-    def _build(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
-        settings = self._settings
+    def _build(self) -> None:
+        settings, world = self._settings, self._world
         self._recovery = Recovery(
             OutcomeProbe(
                 self,
                 self.tracker,
-                clock=clock,
-                sleep=sleep,
+                world=world,
                 spread_s=settings.probe_spread_s,
                 look_timeout_s=settings.look_timeout_s,
             ),
             self._outcomes,
             preparation=self._preparation,
-            sleep=sleep,
+            world=world,
         )
         self._dispatch = Dispatch(
             self._endpoints,
@@ -124,7 +119,7 @@ class OrderDesk(OrderReads):
             guard=self._guard,
             outcomes=self._outcomes,
             on_abandoned=self._recovery.abandon,
-            clock=clock,
+            clock=world.clock.monotonic,
             ask_timeout_s=settings.ask_timeout_s,
         )
 
@@ -168,12 +163,12 @@ class OrderDesk(OrderReads):
         if self._settings.dry_run:
             return await self._try_dry(submission)
         try:
-            rows = await self._submit(submission, answers)
+            order_ids = await self._submit(submission, answers)
         except (OrderRejectedError, OrderQuestionError) as error:
             if cancel_if_incomplete:
                 await self._cancel_legs(submission, error.live_order_ids)
             raise
-        return self._handle(submission, rows)
+        return self._handle(submission, order_ids)
 
     async def modify(
         self,
@@ -225,7 +220,9 @@ class OrderDesk(OrderReads):
         submission = await self._preparation.order(order, account_id, group)
         dialogue = _dialogue(submission, Answers.ask(_nobody))
         rows = await self._dispatch.place(submission, dialogue)
-        return rows or await self._conclude(submission, dialogue)
+        if rows:
+            return rows
+        return tuple(map(self._as_answer, await self._conclude(submission, dialogue)))
 
     async def reply(self, reply_id: str, *, confirmed: bool) -> tuple[PlaceAnswer, ...]:
         """Answer a question that `place` brought.
@@ -331,17 +328,16 @@ class OrderDesk(OrderReads):
         if known is not None and known.coid_reused:
             return await self._find_earlier(known.submission, known.detail)
         if known is not None:
-            rows = await self._recovery.find_out(
+            order_ids = await self._recovery.find_out(
                 known.submission, known.detail, known.live_order_ids
             )
-            return self._handle(known.submission, rows)
+            return self._handle(known.submission, order_ids)
         account = await self._preparation.account(account_id)
         submission = None if self._journal is None else await self._journal.sent(coid)
         if submission is None:
             submission = Submission(coid=ClientOrderId(coid), account_id=account, tickets=())
-        rows = await self._recovery.look(submission, "it was searched for")
-        self._outcomes.rows(submission, rows)
-        return self._handle(submission, rows)
+        order_ids = await self._recovery.look(submission, "it was searched for")
+        return self._handle(submission, order_ids)
 
     async def recovered(self) -> tuple[Recovered, ...]:
         """Wait until every order that an earlier run had left open was looked for.
@@ -404,9 +400,7 @@ class OrderDesk(OrderReads):
 
     # --- sending it ------------------------------------------------------------------------------
 
-    async def _submit(
-        self, submission: Submission, answers: Answers | None
-    ) -> tuple[OrderAccepted, ...]:
+    async def _submit(self, submission: Submission, answers: Answers | None) -> tuple[OrderId, ...]:
         dialogue = _dialogue(submission, answers or Answers.none())
         if submission.modifies is None:
             self.news.need()
@@ -415,12 +409,13 @@ class OrderDesk(OrderReads):
 
     async def _conclude(
         self, submission: Submission, dialogue: SubmitDialogue
-    ) -> tuple[OrderAccepted, ...]:
-        """Give the acknowledged rows, or raise what became of it; look for it if nobody knows."""
+    ) -> tuple[OrderId, ...]:
+        """Return the orders that IBKR has, or raise what became of it; look if nobody knows."""
         step = dialogue.step
         if not isinstance(step, Failed):
             # The only other end of a dialogue that was driven.
-            return step.rows if isinstance(step, Acknowledged) else ()
+            rows = step.rows if isinstance(step, Acknowledged) else ()
+            return tuple(OrderId(str(row.order_id)) for row in rows)
         error = step.error
         if isinstance(error, OrderUnknownError) and not step.awaits_choice:
             ids = error.live_order_ids
@@ -433,22 +428,15 @@ class OrderDesk(OrderReads):
         """Look for the order that made IBKR refuse this one; what was sent there is not known."""
         earlier = msgspec.structs.replace(refused, tickets=())
         try:
-            rows = await self._recovery.look(earlier, detail)
+            order_ids = await self._recovery.look(earlier, detail)
         except OrderRejectedError:
             self._outcomes.dismissed(refused.coid)
             raise
         self._outcomes.dismissed(refused.coid)
-        return self._handle(earlier, rows)
+        return self._handle(earlier, order_ids)
 
     async def _try_dry(self, submission: Submission) -> DryRun:
-        handle = DryRun(
-            self,
-            coid=submission.coid,
-            account_id=submission.account_id,
-            tickets=submission.tickets,
-            legs=(),
-            news=self.news,
-        )
+        handle = DryRun(self, self.news, submission, ())
         handle.preview = await self._dispatch.preview(submission)
         _log.info("dry run: order %s was previewed and not sent", submission.coid)
         return handle
@@ -461,34 +449,23 @@ class OrderDesk(OrderReads):
             except IbkrError as error:
                 _log.warning("order %s: leg %s stays: %s", submission.coid, order_id, error)
 
-    def _handle(self, submission: Submission, rows: Sequence[OrderAccepted]) -> OrderHandle:
-        return OrderHandle(
-            self,
-            coid=submission.coid,
-            account_id=submission.account_id,
-            tickets=submission.tickets,
-            legs=_legs(submission, rows),
-            news=self.news,
+    def _handle(self, submission: Submission, order_ids: Sequence[OrderId]) -> OrderHandle:
+        return OrderHandle(self, self.news, submission, order_ids)
+
+    def _as_answer(self, order_id: OrderId) -> OrderAccepted:
+        """Return an order that a search found as `place` would have given it."""
+        state = self.tracker.state(order_id)
+        return OrderAccepted(
+            order_id=order_id,
+            order_status=None if state is None else state.status,
+            local_order_id=None if state is None else state.coid,
+            parent_order_id=None if state is None else state.parent_id,
         )
 
 
 def _dialogue(submission: Submission, answers: Answers) -> SubmitDialogue:
     modifies = submission.modifies is not None
     return SubmitDialogue(submission.coid, len(submission.tickets), answers, modifies=modifies)
-
-
-def _legs(submission: Submission, rows: Sequence[OrderAccepted]) -> tuple[Leg, ...]:
-    if submission.tickets:
-        return name_legs(rows, submission.tickets)
-    return tuple(
-        Leg(
-            order_id=OrderId(str(row.order_id)),
-            role="leg" if len(rows) > 1 else "order",
-            status=row.order_status,
-            coid=submission.coid if row.local_order_id == submission.coid else None,
-        )
-        for row in rows
-    )
 
 
 async def _nobody(_question: Question) -> bool:

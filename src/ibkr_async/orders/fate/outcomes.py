@@ -11,7 +11,7 @@ from ibkr_async.errors import OrderQuestionError, OrderRejectedError, OrderUnkno
 from ibkr_async.orders.fate.unknown import UnknownOrder, UnknownOrders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from ibkr_async.errors import IbkrError
@@ -19,18 +19,17 @@ if TYPE_CHECKING:
     from ibkr_async.orders.fate.journal import Journal
     from ibkr_async.orders.fate.unknown import Submission
     from ibkr_async.orders.known.tracker import OrderTracker
+    from ibkr_async.world import World
 
 
 class Outcomes:
     """One method per thing that can become of a submission. None of them waits but `intend`."""
 
-    def __init__(
-        self, tracker: OrderTracker, journal: Journal | None, wall_clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, tracker: OrderTracker, journal: Journal | None, world: World) -> None:
         self.unknown = UnknownOrders()
         self._tracker = tracker
         self._journal = journal
-        self._wall_clock = wall_clock
+        self._now = world.clock.wall
 
     async def intend(self, submission: Submission) -> None:
         """Note what is about to be sent; only then may it leave.
@@ -40,22 +39,18 @@ class Outcomes:
         if self._journal is not None:
             await self._journal.intend(submission)
         if submission.modifies is None:
-            self._tracker.submitted(
-                submission.tickets, submission.coid, submission.account_id, self._wall_clock()
-            )
+            self._tracker.submitted(submission.tickets, submission.coid, submission.account_id)
 
     def adopted(self, submission: Submission, detail: str, order_ids: Sequence[str]) -> None:
         """An earlier run left it open."""
         if submission.modifies is None:
-            self._tracker.submitted(
-                submission.tickets, submission.coid, submission.account_id, self._wall_clock()
-            )
+            self._tracker.submitted(submission.tickets, submission.coid, submission.account_id)
         self.unclear(submission, detail, order_ids)
 
     def rows(self, submission: Submission, rows: Sequence[PlaceAnswer]) -> None:
         """Note what IBKR answered, whatever comes next."""
         if submission.modifies is None:
-            self._tracker.acknowledged(submission.coid, rows, self._wall_clock())
+            self._tracker.acknowledged(submission.coid, rows, self._now())
 
     def confirming(self, submission: Submission, message_ids: Sequence[str]) -> None:
         """Note that a yes is about to be sent."""
@@ -65,9 +60,10 @@ class Outcomes:
         """IBKR has the order, with every leg, or the new terms of it."""
         self.unknown.forget(submission.coid)
         self.note("accepted", submission, order_ids=order_ids)
-        if submission.modifies is not None:
-            ticket, now = submission.tickets[0], self._wall_clock()
-            self._tracker.replaced(submission.modifies, ticket, now)
+        if submission.modifies is None:
+            self._tracker.identified(submission.coid, order_ids, self._now())
+        else:
+            self._tracker.replaced(submission.modifies, submission.tickets[0], self._now())
 
     def failed(self, submission: Submission, error: IbkrError) -> None:
         """It ended with this error."""
@@ -85,7 +81,7 @@ class Outcomes:
         if isinstance(error, OrderRejectedError | OrderQuestionError):
             event = "rejected" if isinstance(error, OrderRejectedError) else "refused"
             if submission.modifies is None and not error.live_order_ids:
-                self._tracker.rejected(submission.coid, error.detail, self._wall_clock())
+                self._tracker.rejected(submission.coid, error.detail, self._now())
         ids = getattr(error, "live_order_ids", ())
         self.note(event, submission, detail=str(error), order_ids=ids)
 

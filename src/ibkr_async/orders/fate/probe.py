@@ -1,7 +1,8 @@
 """The probe: after an answer was lost, look for the order until something is proven or time is up.
 
 Responsible for where and how often to look. It must never send anything that trades, and needs no
-socket: what the tracker has heard is only a hint that may make the look shorter.
+socket: what the tracker has heard only makes the look shorter. What is read goes to the tracker, see
+`reads`, and `evidence` judges what is known there.
 
 Each look asks, in this order, until the outcome is proven: the tracker; the live orders (until
 `snapshot:true`, the second time after `force=true`, which makes IBKR collect them anew); the status
@@ -10,21 +11,22 @@ of every order id that IBKR has named; the executions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import msgspec
 
 from ibkr_async.errors import IbkrError
-from ibkr_async.models.order_answers import OrderAccepted
 from ibkr_async.orders.fate.evidence import Evidence, Outcome
+from ibkr_async.types import OrderId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
+    from ibkr_async.orders.fate.evidence import Known
     from ibkr_async.orders.fate.reads import OrderReads
     from ibkr_async.orders.fate.unknown import Submission
-    from ibkr_async.orders.known.events import OrderState
+    from ibkr_async.world import World
 
 _LOOKS: Final = (0.0, 1 / 3, 1.0)
 """When the looks begin, as shares of the spread: by default at 0, 5 and 15 seconds."""
@@ -33,21 +35,13 @@ _FORCED: Final = 1
 _NOT_THERE: Final = "it is not there, which proves nothing yet"
 
 
-class Hints(Protocol):
-    """What the probe asks the order tracker."""
-
-    def find(self, coid: str) -> Iterable[OrderState]:
-        """Give the orders of a submission, as far as anything was heard of them."""
-        ...
-
-
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What the probe found."""
 
     outcome: Outcome
     """`unknown` still means that the order may be live."""
-    rows: tuple[OrderAccepted, ...]
-    """The orders that were seen, in the form of an acknowledgement."""
+    order_ids: tuple[OrderId, ...]
+    """The orders that were seen."""
     live_order_ids: tuple[str, ...]
     """Order ids that are live or filled, as far as is known."""
     refusal: str
@@ -57,22 +51,20 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutcomeProbe:
-    """Looks for orders by their client order id. Time comes from outside."""
+    """Looks for orders by their client order id."""
 
     def __init__(
         self,
         reads: OrderReads,
-        hints: Hints,
+        known: Known,
         *,
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]],
-        spread_s: float = 15.0,
-        look_timeout_s: float = 20.0,
+        world: World,
+        spread_s: float,
+        look_timeout_s: float,
     ) -> None:
         self._reads = reads
-        self._hints = hints
-        self._clock = clock
-        self._sleep = sleep
+        self._known = known
+        self._clock = world.clock
         self._spread_s = spread_s
         self._look_timeout_s = look_timeout_s
 
@@ -83,30 +75,30 @@ class OutcomeProbe:
 
         `account_id` is asked for where it is not the session's own.
         """
-        evidence = Evidence(submission, named_ids)
+        evidence = Evidence(submission, self._known, named_ids)
         looked_at: list[str] = []
-        outcome = evidence.outcome(is_last=False)
-        begun = self._clock()
+        outcome: Outcome = "unknown"
+        begun = self._clock.monotonic()
         for number, share in enumerate(_LOOKS):
-            wait_s = begun + share * self._spread_s - self._clock()
+            wait_s = begun + share * self._spread_s - self._clock.monotonic()
             if wait_s > 0:
-                await self._sleep(wait_s)
+                await self._clock.sleep(wait_s)
             look = _Look(self._reads, evidence, submission, account_id, force=number == _FORCED)
-            await self._look_once(look, [s for c in evidence.coids for s in self._hints.find(c)])
+            await self._look_once(look)
             looked_at += look.seen
             outcome = evidence.outcome(is_last=number == len(_LOOKS) - 1)
             if outcome != "unknown":
                 break
         return Finding(
             outcome=outcome,
-            rows=evidence.rows,
+            order_ids=tuple(one.order_id for one in evidence.orders),
             live_order_ids=evidence.live_order_ids,
             refusal=evidence.refusal,
             looked_at=tuple(dict.fromkeys(looked_at)),
         )
 
-    async def _look_once(self, look: _Look, hints: Iterable[OrderState]) -> None:
-        look.take_hints(hints)
+    async def _look_once(self, look: _Look) -> None:
+        look.note_news()
         with anyio.move_on_after(self._look_timeout_s) as limit:
             for step in (look.ask_live_orders, look.ask_status, look.ask_trades):
                 if look.is_proven:
@@ -131,7 +123,7 @@ class _Look:
         self.seen: list[str] = []
         self._reads = reads
         self._evidence = evidence
-        self._submission = submission
+        self._is_new = submission.modifies is None
         self._account_id = account_id
         self._force = force
 
@@ -139,20 +131,20 @@ class _Look:
     def is_proven(self) -> bool:
         return self._evidence.outcome(is_last=False) != "unknown"
 
-    def take_hints(self, states: Iterable[OrderState]) -> None:
+    def note_news(self) -> None:
         # Of a modification news says nothing: the order was there before.
-        if self._submission.modifies is None and (heard := self._evidence.take_states(states)):
+        if self._is_new and (heard := self._evidence.describe()):
             self.seen.append(f"the news ({heard})")
 
     async def ask_live_orders(self) -> None:
-        if self._submission.modifies is not None:
+        if not self._is_new:
             return
         try:
             found = await self._reads.live(force=self._force, account_id=self._account_id)
         except IbkrError as error:
             self.seen.append(f"the live orders (failed: {error.without_advice})")
             return
-        seen = self._evidence.take_live_rows(found.orders)
+        seen = self._evidence.describe(row.order_id for row in found.orders)
         self.seen.append(f"the live orders ({seen or _NOT_THERE})")
 
     async def ask_status(self) -> None:
@@ -161,16 +153,18 @@ class _Look:
                 reply = await self._reads.status(order_id)
             except IbkrError as error:
                 self.seen.append(f"the status of order {order_id} (failed: {error.without_advice})")
-            else:
-                seen = self._evidence.take_status(reply, order_id)
-                self.seen.append(f"the status ({seen})")
+                continue
+            if not self._is_new:
+                self._evidence.take_terms(reply)
+            self.seen.append(f"the status ({self._evidence.describe([order_id])})")
 
     async def ask_trades(self) -> None:
-        if self._submission.modifies is not None:
+        if not self._is_new:
             return
         try:
             trades = await self._reads.trades()
         except IbkrError as error:
             self.seen.append(f"the trades (failed: {error.without_advice})")
             return
-        self.seen.append(f"the trades ({self._evidence.take_trades(trades) or _NOT_THERE})")
+        seen = self._evidence.describe(trade.order_id for trade in trades)
+        self.seen.append(f"the trades ({seen or _NOT_THERE})")

@@ -1,20 +1,24 @@
 """Reading orders and executions over REST, with IBKR's warm-ups behind one call.
 
-Responsible for turning "ask again until IBKR has collected them" into an answer. It must never
-place, confirm or cancel anything.
+Responsible for turning "ask again until IBKR has collected them" into an answer, and for telling the
+tracker whatever was read, whoever asked and why. It must never place, confirm or cancel anything.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ibkr_async.errors import NotReadyError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ibkr_async.models.orders import LiveOrders, OrderStatusReply, Trade
+    from ibkr_async.orders.known.news import OrderNews
     from ibkr_async.resources.orders import OrderEndpoints
+    from ibkr_async.world import World
 
 _POLLS: Final = 3
 """How often the live orders are asked for until IBKR has collected them."""
@@ -24,12 +28,10 @@ _MOST_DAYS: Final = 7
 class OrderReads:
     """The reading half of the order desk."""
 
-    def __init__(
-        self, endpoints: OrderEndpoints, *, on_filtered: Callable[[], None] = lambda: None
-    ) -> None:
-        """Read by `endpoints`; `on_filtered` is told of what silences the live news."""
+    def __init__(self, endpoints: OrderEndpoints, news: OrderNews, world: World) -> None:
         self._endpoints = endpoints
-        self._on_filtered = on_filtered
+        self._news = news
+        self._world = world
 
     async def live(
         self,
@@ -48,13 +50,18 @@ class OrderReads:
         by a forced read of its own as soon as somebody follows orders.
         Source: GET /iserver/account/orders. Pacing: 1 per 5 seconds for each of the requests.
         """
+        tracker = self._news.tracker
+        # Rows that IBKR had at hand are of unknown age.
+        asked = tracker.version if force else None
         if force:
             await self._endpoints.live(force=True, account_id=account_id)
         if filters:
-            self._on_filtered()
+            self._news.filtered()
         for _ in range(_POLLS):
             found = await self._endpoints.live(filters=filters, account_id=account_id)
             if found.snapshot or found.orders:
+                for row in found.orders:
+                    tracker.live_order_row(row, self._world.clock.wall(), asked)
                 return found
         raise NotReadyError(
             "GET /iserver/account/orders", 200, "IBKR has not collected the orders yet"
@@ -66,7 +73,12 @@ class OrderReads:
         Errors: `ServerError` 503 for an order of an earlier day.
         Source: GET /iserver/account/order/status/{orderId}.
         """
-        return await self._endpoints.status(str(order_id))
+        tracker = self._news.tracker
+        asked = tracker.version
+        reply = await self._endpoints.status(str(order_id))
+        named = reply if reply.order_id else msgspec.structs.replace(reply, order_id=str(order_id))
+        tracker.status_reply(named, self._world.clock.wall(), asked)
+        return reply
 
     async def trades(self, days: int | None = None) -> tuple[Trade, ...]:
         """Read the executions of today, or of the last 1 to 7 days, of all accounts.
@@ -77,4 +89,9 @@ class OrderReads:
         """
         if days is not None and not 1 <= days <= _MOST_DAYS:
             raise UsageError(f"days must be 1 to {_MOST_DAYS}, not {days}")
-        return await self._endpoints.trades(days=days) or await self._endpoints.trades(days=days)
+        tracker = self._news.tracker
+        asked = tracker.version
+        rows = await self._endpoints.trades(days=days) or await self._endpoints.trades(days=days)
+        for row in rows:
+            tracker.trade_row(row, self._world.clock.wall(), asked)
+        return rows

@@ -21,22 +21,23 @@ from ibkr_async.errors import (
 from ibkr_async.orders.fate.unknown import warn_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
-    from ibkr_async.models.order_answers import OrderAccepted
     from ibkr_async.orders.fate.journal import OpenIntent
     from ibkr_async.orders.fate.outcomes import Outcomes
     from ibkr_async.orders.fate.probe import OutcomeProbe
     from ibkr_async.orders.fate.unknown import Submission
     from ibkr_async.orders.send.preparation import Preparation
+    from ibkr_async.types import OrderId
+    from ibkr_async.world import World
 
 _log: Final = logging.getLogger("ibkr_async.orders")
 
 _SESSION_PAUSE_S: Final = 5.0
 """Between two attempts to find a brokerage session to look through."""
 
-Found: TypeAlias = "tuple[Submission, tuple[OrderAccepted, ...] | IbkrError]"
-"""A submission, and its acknowledged rows or the error that says what became of it."""
+Found: TypeAlias = "tuple[Submission, tuple[OrderId, ...] | IbkrError]"
+"""A submission, and its orders or the error that says what became of it."""
 
 _LEFT_OPEN: Final = "an earlier run ended before its outcome was known"
 
@@ -50,12 +51,12 @@ class Recovery:
         outcomes: Outcomes,
         *,
         preparation: Preparation,
-        sleep: Callable[[float], Awaitable[None]],
+        world: World,
     ) -> None:
         self._probe = probe
         self._outcomes = outcomes
         self._preparation = preparation
-        self._sleep = sleep
+        self._sleep = world.clock.sleep
         self._left_open: list[Submission] = []
         self._found: list[Found] = []
         self._is_recovered = anyio.Event()
@@ -68,8 +69,8 @@ class Recovery:
         detail: str,
         named_ids: Sequence[str] = (),
         cause: BaseException | None = None,
-    ) -> tuple[OrderAccepted, ...]:
-        """Look for an order of unknown outcome; give its rows when IBKR has it.
+    ) -> tuple[OrderId, ...]:
+        """Look for an order of unknown outcome; return its orders when IBKR has it.
 
         Errors: `OrderRejectedError` when it is dead; `OrderUnknownError` with what was looked at.
         Cancellation: somebody else goes on looking, see `run`.
@@ -78,7 +79,7 @@ class Recovery:
         known = self._outcomes.unknown.orders.get(coid)
         reused = known is not None and known.coid_reused
         try:
-            rows = await self.look(submission, detail, named_ids, coid_reused=reused)
+            order_ids = await self.look(submission, detail, named_ids, coid_reused=reused)
         except (OrderRejectedError, OrderUnknownError) as error:
             self._outcomes.failed(submission, error)
             if cause is None:
@@ -88,9 +89,8 @@ class Recovery:
             warn_unknown(coid, detail)
             self.abandon(coid)
             raise
-        self._outcomes.rows(submission, rows)
-        self._outcomes.accepted(submission, [row.order_id for row in rows])
-        return rows
+        self._outcomes.accepted(submission, order_ids)
+        return order_ids
 
     async def look(
         self,
@@ -99,7 +99,7 @@ class Recovery:
         named_ids: Sequence[str] = (),
         *,
         coid_reused: bool = False,
-    ) -> tuple[OrderAccepted, ...]:
+    ) -> tuple[OrderId, ...]:
         """Look for an order and judge what is found. Nobody is told.
 
         Errors: as `find_out`; where IBKR knew the client order id before, `OrderUnknownError` with
@@ -114,7 +114,7 @@ class Recovery:
                 submission.coid, detail, finding.looked_at, live_order_ids=ids, coid_reused=True
             )
         if finding.outcome == "accepted":
-            return finding.rows
+            return finding.order_ids
         if finding.outcome == "rejected":
             words = f"{detail}; then IBKR showed that {finding.refusal}"
             raise OrderRejectedError(submission.coid, words, live_order_ids=ids)
@@ -155,18 +155,18 @@ class Recovery:
             while self._abandoned:
                 await self._find_unattended(self._abandoned.pop(0))
 
-    async def _find_unattended(self, coid: str) -> tuple[OrderAccepted, ...] | IbkrError | None:
+    async def _find_unattended(self, coid: str) -> tuple[OrderId, ...] | IbkrError | None:
         """Find out about one; None when somebody else has found out meanwhile."""
         order = self._outcomes.unknown.orders.get(coid)
         if order is None:
             return None
         try:
-            rows = await self.find_out(order.submission, order.detail, order.live_order_ids)
+            found = await self.find_out(order.submission, order.detail, order.live_order_ids)
         except IbkrError as error:
             _log.warning("%s", error)
             return error
         _log.info("order %s was found after all: it is accepted", coid)
-        return rows
+        return found
 
     async def _session_came(self) -> bool:
         """Wait for a brokerage session to look through; False when the client is closed before."""

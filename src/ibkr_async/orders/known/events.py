@@ -1,7 +1,7 @@
 """What is known of an order, and what can happen to it, as inert values. No behaviour beyond sums.
 
 `OrderState` is one order at one moment; events say what changed and carry the state after it. How
-they come about is `orders.tracker`; who receives them is `orders.news`.
+they come about is `known.tracker`; who receives them is `known.news`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,14 @@ class Execution(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """When, Unix milliseconds."""
 
 
+Itemised: TypeAlias = tuple[Execution | None, Execution]
+"""One execution before and after a row about it; None before the first."""
+
+
 class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """One order as far as it is known. `filled` never falls, and a terminal status is final.
 
+    A terminal status has been checked: an answer of IBKR's says it, or the executions add up to it.
     The one exception: a `Cancelled` order that IBKR says has filled all the same becomes `Filled`.
     """
 
@@ -80,23 +85,36 @@ class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
     """Why IBKR cancelled or refused it, in IBKR's words."""
     in_doubt: bool = False
     """True while something may have been missed (a gap, a contradiction) and is being looked up."""
+    legs: tuple[OrderState, ...] = ()
+    """In the state of a handle, the other orders that were placed with it: a bracket's exits, the
+    rest of a group. Events are about one order each and leave it empty."""
 
     @property
     def is_done(self) -> bool:
-        """True when it can neither trade nor change any more. `Inactive` orders can come back."""
+        """Tell whether neither it nor one of `legs` can trade any more. `Inactive` can come back."""
+        return self.has_ended and all(leg.is_done for leg in self.legs)
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether this very order, whatever its `legs` do, can trade no more."""
         return self.status in TERMINAL_STATUSES
 
     @property
+    def is_itemised(self) -> bool:
+        """Tell whether `executions` hold all that is filled, as far as a combination shows it."""
+        return self.is_combo or self.executed >= self.filled
+
+    @property
     def is_combo(self) -> bool:
-        """True for a combination, by what its executions say."""
+        """Tell whether it is a combination, by what its executions say."""
         return any(one.sec_type == "BAG" for one in self.executions) or (
             len({one.conid for one in self.executions if one.conid is not None}) > 1
         )
 
     @property
     def remaining(self) -> Decimal | None:
-        """Quantity still open: 0 once it is done, None when the quantity is not known."""
-        if self.is_done:
+        """Quantity still open: 0 once it has ended, None when the quantity is not known."""
+        if self.has_ended:
             return _NOTHING
         return None if self.quantity is None else max(_NOTHING, self.quantity - self.filled)
 
@@ -120,9 +138,9 @@ class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_settled(self) -> bool:
-        """True when it is done, every fill is itemised, and every commission is known."""
+        """Tell whether it has ended, every fill is itemised, and every commission is known."""
         return (
-            self.is_done
+            self.has_ended
             and self.executed >= self.filled
             and (not self.executions or self.commission is not None)
         )
@@ -216,18 +234,36 @@ class Reconciled(OrderEvent, frozen=True, kw_only=True, tag=True):
     """Whether the order is not what it was when the gap began."""
 
 
+class Twin(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """Another order carries this order's client order id: look before you act.
+
+    Both are told of the other. IBKR takes an id once a day, so one of them is of another day, or
+    somebody replaced the order elsewhere.
+    """
+
+    twin: OrderState
+    """The other order."""
+
+
 AnyOrderEvent: TypeAlias = (
-    StatusChange | Fill | Commission | Replaced | Cancelled | Rejected | Reconciled
+    StatusChange | Fill | Commission | Replaced | Cancelled | Rejected | Reconciled | Twin
 )
 
 
 def changes(
-    before: OrderState | None, after: OrderState, *, at: float, inferred: bool, by_price: bool
+    before: OrderState | None,
+    after: OrderState,
+    *,
+    at: float,
+    inferred: bool,
+    by_price: bool,
+    executed: Itemised | None = None,
 ) -> list[AnyOrderEvent]:
-    """Say what happened between two states of one order.
+    """Return what happened between two states of one order.
 
-    Shape: modifications first, then fills and commissions, then the status; empty when nothing
-    happened that has an event. `by_price` says whether another price counts as a modification.
+    Shape: modifications first, then the execution and its commission, then the status; empty when
+    nothing happened that has an event. `by_price` says whether another price counts as a
+    modification; `executed` is the one execution in which the states differ.
     """
     known = before or OrderState(order_id=after.order_id)
     events: list[AnyOrderEvent] = []
@@ -243,9 +279,9 @@ def changes(
                 previous_price=before.price,
             )
         )
-    executions = _execution_events(known, after, at=at, inferred=inferred)
-    events += executions
-    filled_more = after.filled > known.filled and not executions
+    if executed is not None:
+        events += _execution_events(executed, after, at=at, inferred=inferred)
+    filled_more = after.filled > known.filled and executed is None
     if after.status != known.status or filled_more:
         events.append(
             StatusChange(
@@ -280,27 +316,23 @@ def _differ(before: Decimal | None, after: Decimal | None) -> bool:
 
 
 def _execution_events(
-    before: OrderState, after: OrderState, *, at: float, inferred: bool
+    executed: Itemised, after: OrderState, *, at: float, inferred: bool
 ) -> list[AnyOrderEvent]:
-    if before.executions is after.executions:
-        return []
-    known = {execution_key(one)[:2]: one for one in before.executions}
+    old, one = executed
     events: list[AnyOrderEvent] = []
-    for one in after.executions:
-        old = known.get(execution_key(one)[:2])
-        if old is None or (old.execution_id, old.size, old.price) != (
-            one.execution_id,
-            one.size,
-            one.price,
-        ):
-            events.append(Fill(at=at, state=after, inferred=inferred, execution=one, corrects=old))
-        if one.commission is not None and (old is None or old.commission != one.commission):
-            events.append(Commission(at=at, state=after, inferred=inferred, execution=one))
+    if old is None or (old.execution_id, old.size, old.price) != (
+        one.execution_id,
+        one.size,
+        one.price,
+    ):
+        events.append(Fill(at=at, state=after, inferred=inferred, execution=one, corrects=old))
+    if one.commission is not None and (old is None or old.commission != one.commission):
+        events.append(Commission(at=at, state=after, inferred=inferred, execution=one))
     return events
 
 
 def execution_key(execution: Execution) -> tuple[str, str, int]:
-    """Give account, what all corrections of one execution share, and which correction it is.
+    """Return account, what all corrections of one execution share, and which correction it is.
 
     Shape: `0000dc8f.6b9035f5.01.02` is correction 2 of `0000dc8f.6b9035f5.01`; an id that does not
     end in a number is its own.

@@ -1,12 +1,12 @@
-"""Which acknowledged row is which leg of what was sent.
+"""Which order is which leg of what was sent.
 
-Responsible for naming the legs of an order. It must never claim to know which leg is which when
-IBKR's rows do not say it.
+Responsible for naming the legs of a submission. It must never claim to know which leg is which when
+IBKR has not said it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
@@ -15,70 +15,68 @@ from ibkr_async.types import ClientOrderId, OrderId
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibkr_async.models.order_answers import OrderAccepted
     from ibkr_async.models.orders import Ticket
 
 Role = Literal["order", "entry", "exit", "leg"]
-
-
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """One acknowledged order of a submission."""
-
-    order_id: OrderId
-    """IBKR's number of the order."""
-    role: Role
-    """`order` when it is the only one; `leg` when IBKR's row does not tell entry from exit."""
-    status: str | None
-    """Status word of the acknowledgement; `Inactive` may be how a reject looks."""
-    coid: ClientOrderId | None = None
-    """Client order id, where the row names it or there is only one; exits have none."""
-
+"""`order` when it is the only one; `leg` when IBKR has not told entry from exit."""
 
 _ROLE_ORDER: Final = ("order", "entry", "exit", "leg")
 
 
-def name_legs(rows: Sequence[OrderAccepted], tickets: Sequence[Ticket]) -> tuple[Leg, ...]:
-    """Say of each acknowledged row what it is, as far as the row itself says it.
+class Named(Protocol):
+    """What a row, or all that is known of an order, says about its place."""
 
-    Shape: the entry first; otherwise in the order of the wire. IBKR was seen to put a child before
-    its parent, so the place of a row says nothing.
+    @property
+    def order_id(self) -> OrderId:
+        """IBKR's number of the order."""
+        ...
+
+    @property
+    def coid(self) -> ClientOrderId | None:
+        """Client order id, where it is said."""
+        ...
+
+    @property
+    def parent_id(self) -> OrderId | None:
+        """Number of the parent, where it is said."""
+        ...
+
+
+class LegName(msgspec.Struct, frozen=True):
+    """The place of one order in a submission."""
+
+    order_id: OrderId
+    role: Role
+    coid: ClientOrderId | None
+    """Client order id, where IBKR says it or there is only one; exits have none."""
+
+
+def name_legs(orders: Sequence[Named], tickets: Sequence[Ticket]) -> tuple[LegName, ...]:
+    """Return what each order is, as far as IBKR has said it. `tickets` are empty if not known.
+
+    Shape: the entry first; otherwise as they were handed in. IBKR was seen to put a child before its
+    parent, so the place of a row says nothing.
     """
-    is_only = len(tickets) == 1
     coids = {ticket.coid for ticket in tickets if ticket.coid is not None}
+    is_only = len(tickets or orders) == 1
     is_bracket = any(ticket.parent_id is not None for ticket in tickets)
-    entry = _find_entry(rows, coids) if is_bracket else None
-    legs = []
-    for row in rows:
-        is_exit = is_bracket and bool(row.parent_order_id)
-        legs.append(
-            Leg(
-                order_id=OrderId(str(row.order_id)),
-                role="order"
-                if is_only
-                else "entry"
-                if row is entry
-                else "exit"
-                if is_exit
-                else "leg",
-                status=row.order_status,
-                coid=_coid(row, tickets[0], coids, is_first=is_only or row is entry),
-            )
-        )
+    entry = _find_entry(orders, coids) if is_bracket else None
+    legs: list[LegName] = []
+    for one in orders:
+        role: Role = "exit" if is_bracket and one.parent_id else "leg"
+        coid = one.coid if one.coid in coids or not tickets else None
+        if is_only or one is entry:
+            role = "order" if is_only else "entry"
+            coid = ClientOrderId(tickets[0].coid) if tickets and tickets[0].coid else coid
+        legs.append(LegName(one.order_id, role, coid))
     return tuple(sorted(legs, key=lambda leg: _ROLE_ORDER.index(leg.role)))
 
 
-def _find_entry(rows: Sequence[OrderAccepted], coids: set[str]) -> OrderAccepted | None:
-    """Give the one row that names our id, or the one that is no child while the others are."""
-    named = [row for row in rows if row.local_order_id in coids and not row.parent_order_id]
-    parentless = [row for row in rows if not row.parent_order_id]
+def _find_entry(orders: Sequence[Named], coids: set[str]) -> Named | None:
+    """Return the one order with our id, or the one that is no child while the others are."""
+    parentless = [one for one in orders if not one.parent_id]
+    named = [one for one in parentless if one.coid in coids]
     for candidates in (named, parentless):
         if len(candidates) == 1:
             return candidates[0]
     return None
-
-
-def _coid(
-    row: OrderAccepted, first: Ticket, coids: set[str], *, is_first: bool
-) -> ClientOrderId | None:
-    coid = first.coid if is_first else row.local_order_id
-    return ClientOrderId(coid) if coid is not None and coid in coids else None

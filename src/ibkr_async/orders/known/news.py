@@ -57,6 +57,12 @@ class _Listener(Line):
             return 0.0
         return self._linger_s if self._is_nearly_over() else None
 
+    def look_again(self) -> None:
+        """Have whoever waits ask for `patience_s` anew."""
+        wake, self.buffer.wake = self.buffer.wake, None
+        if wake is not None:
+            wake()
+
     def close(self) -> None:
         """Stop listening."""
         self._news.leave(self)
@@ -66,7 +72,9 @@ class OrderNews:
     """The tracker and its listeners: one for each client."""
 
     def __init__(self) -> None:
-        self.tracker = OrderTracker(publish=self._publish, on_doubt=self._raise_alarm)
+        self.tracker = OrderTracker(
+            publish=self._publish, on_doubt=self._raise_alarm, on_settled=self._settled
+        )
         """What is known of each order. Whatever says something about an order goes in here."""
         self.needed = asyncio.Event()
         """Set once anybody needs news of orders."""
@@ -84,7 +92,7 @@ class OrderNews:
         self.needed.set()
 
     def alarm(self) -> asyncio.Event:
-        """Make an event that is set whenever there may be something to look at; clear it yourself."""
+        """Return an event that is set whenever there is something to ask IBKR; clear it yourself."""
         alarm = asyncio.Event()
         self._alarms.append(alarm)
         return alarm
@@ -92,7 +100,7 @@ class OrderNews:
     def filtered(self) -> None:
         """Say that the live orders were read with filters, which silences `sor` until a forced read.
 
-        Source: "Live Orders" in the Web API documentation; the follower forces a read at once.
+        Source: "Live Orders" in the Web API documentation; the follower forces one immediately.
         """
         self._silenced = True
         self._raise_alarm()
@@ -137,8 +145,8 @@ class OrderNews:
             if not others:
                 self._listeners.pop(order_id, None)
 
-    def forget(self, before: float) -> None:
-        """Drop what nothing was heard of since `before`, Unix seconds."""
+    def forget(self, before: int) -> None:
+        """Drop what nothing was heard of since a version of the tracker."""
         for order_id in self.tracker.forget(before):
             self._kept.pop(order_id, None)
 
@@ -160,7 +168,13 @@ class OrderNews:
         for order_id in {event.order_id, None}:
             for listener in tuple(self._listeners.get(order_id, ())):
                 listener.buffer.put(event)
-        self._raise_alarm()
+
+    def _settled(self, order_id: OrderId | None) -> None:
+        """Let those who wait look whether it is over: that may have changed without an event."""
+        heard = self._listeners if order_id is None else (order_id,)
+        for one in tuple(heard):
+            for listener in tuple(self._listeners.get(one, ())):
+                listener.look_again()
 
     def _raise_alarm(self) -> None:
         for alarm in self._alarms:

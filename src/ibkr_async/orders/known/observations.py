@@ -155,7 +155,7 @@ def read_execution(row: Trade) -> Execution | None:
 
 
 def _amounts(row: LiveOrderUpdate, status: str | None) -> tuple[Decimal | None, Decimal | None]:
-    """Give filled and remaining.
+    """Return filled and remaining.
 
     `sizeAndFills` without a slash means all filled; on an order that is not said to be filled it is
     not trusted to mean that.
