@@ -24,15 +24,16 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.models.order_answers import OrderAccepted, OrderQuestion, PromptQuestion
-from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
-from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.send.preparation import AccountFacts
 from ibkr_async.orders.write.groups import Bracket
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.rest.request import Urgency
 from ibkr_async.types import Side
+from support import order_desk
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime, fake_world
+from support.order_desk import TestDesk
 
 PLACE = "POST /iserver/account/DU1/orders"
 LIVE = "GET /iserver/account/orders"
@@ -49,25 +50,12 @@ def make_desk(
     *,
     is_paper: bool | None = True,
     default_account_id: str | None = "DU1",
-    journal: Journal | None = None,
     time: FakeTime | None = None,
-    **settings: Any,
-) -> OrderDesk:
-    """Open a desk over a script of answers. Its looks for lost orders take no time."""
-    made = (f"made-{number}" for number in range(1, 99))
-
-    async def account_facts() -> AccountFacts:
-        return AccountFacts(default_account_id=default_account_id, is_paper=is_paper)
-
-    time = time or FakeTime()
-    return OrderDesk(
-        send,
-        account_facts=account_facts,
-        make_coid=lambda: next(made),
-        journal=journal,
-        settings=DeskSettings(**settings),
-        world=fake_world(time),
-    )
+    **options: Any,
+) -> TestDesk:
+    """Open a desk over a script of answers."""
+    facts = AccountFacts(default_account_id=default_account_id, is_paper=is_paper)
+    return order_desk.make_desk(send, facts=lambda: facts, world=fake_world(time), **options)
 
 
 # --- outcomes ------------------------------------------------------------------------------------
@@ -764,7 +752,7 @@ async def test_filtered_read_tells_the_follower() -> None:
     await desk.live(filters=["submitted"])
 
     assert send.requests[0].query == (("filters", "submitted"),)
-    assert desk.news.take_silenced()
+    assert desk.engine.news.take_silenced()
 
 
 async def test_trades_are_asked_for_twice_when_the_first_answer_is_empty() -> None:

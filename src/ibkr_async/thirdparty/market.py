@@ -10,7 +10,7 @@ import msgspec
 
 from ibkr_async.models.base import Bool, Float, Int, Model, Str
 from ibkr_async.models.fact import Fact
-from ibkr_async.thirdparty.answers import Row, TemporalityCode
+from ibkr_async.thirdparty.answers import AnswerRow, TemporalityCode
 from ibkr_async.thirdparty.fix import Temporality
 
 
@@ -39,7 +39,7 @@ class Closing(Model):
     """Price."""
 
 
-class Snapshot(Row):
+class Snapshot(AnswerRow):
     """One product of `GET /marketdata/snapshot`."""
 
     conid: Int = None
@@ -69,7 +69,7 @@ class ExchangeBit(Model):
     """Name of the exchange, such as `NYSE`."""
 
 
-class ExchangeComponents(Row):
+class ExchangeComponents(AnswerRow):
     """What the bits mean for one product: a row of `GET /marketdata/exchange_components`."""
 
     conid: Int = None
