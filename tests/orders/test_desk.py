@@ -21,20 +21,25 @@ from ibkr_async.errors import (
     RefusedError,
     RequestTimeoutError,
     ServerError,
+    SessionTimeoutError,
+    UnknownSymbolError,
     UsageError,
 )
+from ibkr_async.models.contracts import ResolvedContract
 from ibkr_async.models.order_answers import OrderAccepted, OrderQuestion, PromptQuestion
+from ibkr_async.orders.desk import OrderDesk
 from ibkr_async.orders.send.preparation import AccountFacts
-from ibkr_async.orders.write.groups import Bracket
+from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.rest.request import Urgency
-from ibkr_async.types import Side
+from ibkr_async.types import Conid, Side
 from support import order_desk
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime, fake_world
 from support.order_desk import TestDesk
 
+PREVIEW = b'{"amount":{"amount":"1,895.00 USD (10 Shares)"}}'
 PLACE = "POST /iserver/account/DU1/orders"
 LIVE = "GET /iserver/account/orders"
 REPLY_1 = "POST /iserver/reply/3b1f0c52-7d3e-4c0a-9a52-5a6f2f1d0a01"
@@ -574,6 +579,65 @@ async def test_order_needs_an_account() -> None:
     assert [request.path_params["account_id"] for request in send.requests] == ["DU7", "DU8"]
 
 
+# --- contracts -----------------------------------------------------------------------------------
+
+APPLE = ResolvedContract(Conid(265598), "AAPL")
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        LimitOrder("AAPL", "BUY", 10, "189.50", coid="my-1"),
+        LimitOrder(APPLE, "BUY", 10, "189.50", coid="my-1"),
+        LimitOrder("AAPL", "BUY", 10, "189.50", coid="my-1", exchange="ARCA"),
+        Bracket(entry=LimitOrder("AAPL", "BUY", 10, "189.50"), take_profit=200, stop_loss="180"),
+        OcaGroup((LimitOrder("AAPL", "BUY", 1, 1), LimitOrder("MSFT", "SELL", 1, 900))),
+    ],
+)
+async def test_contract_is_named_as_the_user_likes(order: Any) -> None:
+    """A symbol is looked up before anything is sent, in every leg; a contract knows its conid."""
+    send = FakeSend("accepted", "accepted", PREVIEW)
+    desk = make_desk(send)
+
+    await desk.place(order)
+    if isinstance(order, LimitOrder):
+        await desk.modify(987654, order)
+        await desk.what_if(order)
+
+    for index in range(len(send.requests)):
+        body = send.body(index)
+        for ticket in body.get("orders", [body]):
+            named = ticket.get("conid") or ticket.get("conidex")
+            assert named in {265598, 272093, "265598@ARCA"}
+
+
+async def test_symbol_that_means_no_contract_stops_the_order() -> None:
+    """And nothing is sent."""
+    send = FakeSend()
+
+    with pytest.raises(UnknownSymbolError):
+        await make_desk(send).submit(MarketOrder("APPL", "BUY", 1))
+
+    assert not send.requests
+
+
+# --- the face ------------------------------------------------------------------------------------
+
+
+def test_desk_shows_only_what_a_user_may_call() -> None:
+    """Each with a docstring of its own; the engine is another object."""
+    shown = {name for name in dir(OrderDesk) if not name.startswith("_")}
+    on_the_object = {name for name in vars(make_desk(FakeSend())) if not name.startswith("_")}
+
+    assert shown == {
+        "answer_prompt", "cancel", "cancel_all", "dismiss", "find", "known", "live", "modify",
+        "place", "recovered", "reply", "reset_suppressed", "status", "submit", "suppress", "trades",
+        "unknown", "watch", "what_if",
+    }  # fmt: skip
+    assert on_the_object == {"engine"}  # of the test's own kind of desk
+    assert all(getattr(OrderDesk, name).__doc__ for name in shown)
+
+
 # --- single steps --------------------------------------------------------------------------------
 
 
@@ -678,6 +742,60 @@ async def test_cancel_goes_ahead_of_everything() -> None:
         "DELETE /iserver/account/DU2/order/987654",
         "DELETE /iserver/account/DU1/order/-1",
     ]
+
+
+async def test_cancel_waits_for_no_session_when_the_account_is_known() -> None:
+    """That of the call, or the single one that the session has named before; else it has to wait."""
+    waited = 0
+
+    async def session_ready() -> None:
+        nonlocal waited
+        waited += 1
+        raise SessionTimeoutError(60.0, "competing")
+
+    known = AccountFacts(default_account_id="DU1", is_paper=None)
+    nobody = AccountFacts(default_account_id=None, is_paper=None)
+    send = FakeSend("cancelled", "cancelled", "cancelled")
+    desk = order_desk.make_desk(send, facts=lambda: known, session_ready=session_ready)
+    early = order_desk.make_desk(send, facts=lambda: nobody, session_ready=session_ready)
+
+    await desk.cancel(1)
+    await desk.cancel_all()
+    await early.cancel(1, "DU2")
+    assert waited == 0
+    with pytest.raises(SessionTimeoutError):
+        await early.cancel(1)
+
+
+@pytest.mark.parametrize(
+    ("account_ids", "chosen", "default"),
+    [
+        (["DU1"], None, "DU1"),
+        (["All", "DU1"], None, "DU1"),
+        (["All", "DU7", "DU8"], None, None),
+        (["DU7", "DU8"], None, None),
+        (["DU7", "DU8"], "DU8", "DU8"),
+        (["All"], None, None),
+        ([], None, None),
+    ],
+)
+async def test_only_a_single_account_is_a_default(
+    account_ids: list[str], chosen: str | None, default: str | None
+) -> None:
+    """A block order over every client of an adviser is never placed by leaving something out."""
+    facts = AccountFacts.of(account_ids, chosen=chosen, is_paper=True)
+    send = FakeSend("accepted")
+    desk = order_desk.make_desk(send, facts=lambda: facts)
+
+    if default is None:
+        with pytest.raises(OrderInvalidError, match="name one"):
+            await desk.submit(ORDER)
+        with pytest.raises(OrderInvalidError, match="name one"):
+            await desk.cancel(1)
+        assert not send.requests
+    else:
+        await desk.submit(ORDER)
+        assert send.labels == [f"POST /iserver/account/{default}/orders"]
 
 
 @pytest.mark.parametrize("order_id", ["-1", -1, "", "my-1"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from ibkr_async.errors import UnknownSymbolError
 from ibkr_async.orders.desk import OrderDesk
 from ibkr_async.orders.engine import OrderEngine
 from ibkr_async.orders.fate.journal import Journal
@@ -34,6 +35,9 @@ async def _is_up() -> None:
 
 async def resolve(*symbols: str) -> Sequence[int]:
     """Know two symbols."""
+    for symbol in symbols:
+        if symbol not in CONIDS:
+            raise UnknownSymbolError(symbol)
     return [CONIDS[symbol] for symbol in symbols]
 
 
