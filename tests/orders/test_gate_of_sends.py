@@ -19,6 +19,7 @@ from ibkr_async.orders.send.preparation import AccountFacts
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
+from ibkr_async.orders.write.tickets import draft_tickets
 from support.fake_send import FakeSend
 from support.fake_time import FakeTime, fake_world
 from support.order_desk import PAPER, TestDesk, make_desk
@@ -164,6 +165,20 @@ async def test_switch_that_is_pulled_while_the_journal_works_stops_the_order(
     journal.intend = super(SlowJournal, journal).intend  # type: ignore[method-assign]  # fast now
     await desk.submit(ORDER)
     await desk.engine.aclose()
+
+
+async def test_terms_that_change_on_the_way_are_judged_as_they_leave() -> None:
+    """What is checked is what is encoded in the next line."""
+    payload: dict[str, Any] = {}
+    ticket = msgspec.structs.replace(draft_tickets(ORDER)[0], json_payload=payload)
+    send = FakeSend(PREVIEW)
+    desk = make_desk(send, guard=GuardSettings(max_notional=2000))
+    _before(send, lambda: payload.update(quantity=10_000))
+
+    with pytest.raises(OrderGuardError, match="json_payload"):
+        await desk.submit(ticket)
+
+    assert send.labels == [WHAT_IF]
 
 
 async def test_login_that_became_live_while_an_order_waited_stops_it() -> None:

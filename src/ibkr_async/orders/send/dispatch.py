@@ -27,7 +27,7 @@ from ibkr_async.orders.send.stake import Stake, stakes_of
 from ibkr_async.orders.write.policy import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ibkr_async.models.order_answers import PlaceAnswer
     from ibkr_async.models.orders import WhatIf
@@ -45,8 +45,13 @@ class _UnderWay(NamedTuple):
 
     submission: Submission
     dialogue: SubmitDialogue
-    stakes: tuple[Stake, ...]
-    """What its tickets put at stake, with their value where that is limited."""
+    previews: Sequence[WhatIf | None] | None
+    """IBKR's of its tickets, where their value is limited."""
+
+    @property
+    def stakes(self) -> tuple[Stake, ...]:
+        """What its tickets put at stake, as they are at this moment."""
+        return stakes_of(self.submission.tickets, self.previews)
 
 
 class Dispatch:
@@ -152,7 +157,7 @@ class Dispatch:
         previews = await self._previews(submission) if self._permission.limits_value else None
         self._questions.clear()
         await self._outcomes.intend(submission)
-        return _UnderWay(submission, dialogue, stakes_of(submission.tickets, previews))
+        return _UnderWay(submission, dialogue, previews)
 
     async def _previews(self, submission: Submission) -> list[WhatIf | None]:
         """Ask IBKR what each ticket is worth; a child's worth follows from its parent's."""
@@ -182,14 +187,14 @@ class Dispatch:
 
     async def _send(self, order: _UnderWay) -> tuple[PlaceAnswer, ...]:
         """Send what the dialogue asks for."""
-        submission, dialogue, stakes = order
-        step, account_id, tickets = dialogue.step, submission.account_id, submission.tickets
+        submission, step = order.submission, order.dialogue.step
+        account_id, tickets = submission.account_id, submission.tickets
         if isinstance(step, SendReply):
             permit = self._permit_answer(submission.coid, order, confirmed=step.confirmed)
             return await self._endpoints.reply(
                 step.question.reply_id, confirmed=step.confirmed, permit=permit
             )
-        permit = partial(self._permission.check, submission.coid, account_id, stakes)
+        permit = partial(self._check, order, is_new=True)
         if submission.modifies is not None:
             return await self._endpoints.modify(
                 account_id, submission.modifies, tickets[0], permit=permit
@@ -202,8 +207,11 @@ class Dispatch:
             return partial(self._permission.check_change, what)
         if order is None:
             return partial(self._permission.check, what, None, None, is_new=False)
-        coid, account_id = order.submission.coid, order.submission.account_id
-        return partial(self._permission.check, coid, account_id, order.stakes, is_new=False)
+        return partial(self._check, order, is_new=False)
+
+    def _check(self, order: _UnderWay, *, is_new: bool) -> None:
+        submission = order.submission
+        self._permission.check(submission.coid, submission.account_id, order.stakes, is_new=is_new)
 
     async def _ask(self, step: AskUser) -> Verdict:
         """Let the user's callback decide.

@@ -6,7 +6,15 @@ called on the way to IBKR by itself: IBKR's answer may lag behind what it really
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    localcontext,
+)
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -43,6 +51,8 @@ _WORDS: Final[Mapping[OrderType, str]] = MappingProxyType(
 )
 """Kind of order -> IBKR's long word for it in the rules."""
 
+_EXACT: Final = Context(prec=80)
+"""The caller's own decimal context may have any precision; no price hangs on it."""
 _LIMITS: Final = ("price",)
 _TRIGGERS: Final = ("stop_price", "trigger_price")
 
@@ -56,8 +66,9 @@ def check_against(order: SingleOrder | Bracket | OcaGroup, rules: ContractRules)
     for prefix, leg in _legs(order):
         try:
             _check_kind(leg, rules)
-            _check_quantity(leg, rules)
-            _check_prices(leg, rules)
+            with localcontext(_EXACT):
+                _check_quantity(leg, rules)
+                _check_prices(leg, rules)
         except OrderInvalidError as error:
             raise OrderInvalidError(prefix + error.field, error.rule) from None
 
@@ -70,7 +81,8 @@ def round_to(order: Group, rules: ContractRules, *, prices: Rounding = "passive"
     rounded down, and only where the contract takes whole units only.
     Errors: `OrderInvalidError` when the quantity would become zero.
     """
-    return replace_each(order, lambda leg: _rounded(leg, rules, prices))
+    with localcontext(_EXACT):
+        return replace_each(order, lambda leg: _rounded(leg, rules, prices))
 
 
 def _legs(order: SingleOrder | Bracket | OcaGroup) -> Iterator[tuple[str, SingleOrder]]:
