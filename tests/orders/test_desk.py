@@ -767,37 +767,6 @@ async def test_cancel_waits_for_no_session_when_the_account_is_known() -> None:
         await early.cancel(1)
 
 
-@pytest.mark.parametrize(
-    ("account_ids", "chosen", "default"),
-    [
-        (["DU1"], None, "DU1"),
-        (["All", "DU1"], None, "DU1"),
-        (["All", "DU7", "DU8"], None, None),
-        (["DU7", "DU8"], None, None),
-        (["DU7", "DU8"], "DU8", "DU8"),
-        (["All"], None, None),
-        ([], None, None),
-    ],
-)
-async def test_only_a_single_account_is_a_default(
-    account_ids: list[str], chosen: str | None, default: str | None
-) -> None:
-    """A block order over every client of an adviser is never placed by leaving something out."""
-    facts = AccountFacts.of(account_ids, chosen=chosen, is_paper=True)
-    send = FakeSend("accepted")
-    desk = order_desk.make_desk(send, facts=lambda: facts)
-
-    if default is None:
-        with pytest.raises(OrderInvalidError, match="name one"):
-            await desk.submit(ORDER)
-        with pytest.raises(OrderInvalidError, match="name one"):
-            await desk.cancel(1)
-        assert not send.requests
-    else:
-        await desk.submit(ORDER)
-        assert send.labels == [f"POST /iserver/account/{default}/orders"]
-
-
 @pytest.mark.parametrize("order_id", ["-1", -1, "", "my-1"])
 async def test_cancel_takes_order_ids_only(order_id: Any) -> None:
     """A slip must not cancel everything."""

@@ -287,6 +287,7 @@ HARMLESS: Final = {
     ("resources/session.py", "/iserver/auth/status"): "reads",
     ("resources/session.py", "/logout"): "ends the session",
     ("resources/session.py", "/tickle"): "keeps the session up",
+    ("rest/door.py", "path"): "refuses whatever trades",
     ("thirdparty/sending.py", "path"): "previews; its order calls have a permit",
 }
 """Where something is sent that is no GET, to which path, and why no permission is asked."""

@@ -6,7 +6,7 @@ anything that trades.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ibkr_async.orders.send.permission import Permission
     from ibkr_async.orders.write.tickets import Submittable
 
-_ALL_ACCOUNTS: Final = "All"
-"""Stands in IBKR's list for every account of an advisor together."""
-
 
 class Resolve(Protocol):
     """Finds contracts by their symbols."""
@@ -47,19 +44,6 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Account of orders that name none; None when there are several, or the session has not said."""
     is_paper: bool | None
     """None when the session has not said, or is not up; that counts as live."""
-
-    @classmethod
-    def of(
-        cls, account_ids: Sequence[str], *, chosen: str | None, is_paper: bool | None
-    ) -> AccountFacts:
-        """Take what the session says of its accounts; `chosen` is the user's default, if any.
-
-        Only a single account is a default: an order to "all", or to whichever account was looked at
-        last, could trade for somebody else.
-        """
-        tradable = [one for one in account_ids if one != _ALL_ACCOUNTS]
-        single = tradable[0] if len(tradable) == 1 else None
-        return cls(default_account_id=chosen or single, is_paper=is_paper)
 
 
 class Preparation:
