@@ -44,7 +44,6 @@ CIRCLES_LEFT: set[frozenset[str]] = {
             "simulator.sockets.topic_quotes",
         }
     ),
-    frozenset({"thirdparty.requests", "thirdparty.rules"}),
 }
 """Circles that are still to be cut."""
 
@@ -162,8 +161,6 @@ def test_large_folder_is_found() -> None:
 
 
 DOUBLED_LEFT: set[str] = {
-    "AccountFacts",
-    "AccountSummary",
     "Bar",
     "Execution",
     "ExerciseDialogue",
@@ -171,11 +168,7 @@ DOUBLED_LEFT: set[str] = {
     "Finding",
     "Leg",
     "Listener",
-    "Order",
-    "OrderState",
     "Parts",
-    "Position",
-    "SecurityDefinition",
     "Ticket",
     "Topic",
 }
@@ -373,9 +366,7 @@ VERBS_LEFT: dict[str, int] = {
     "feeds.bars": 1,
     "feeds.buffer": 1,
     "feeds.quotes": 1,
-    "orders.desk": 2,
     "orders.fate.evidence": 3,
-    "orders.fate.journal": 1,
     "orders.fate.probe": 1,
     "orders.handle": 1,
     "orders.known.events": 3,
@@ -384,13 +375,6 @@ VERBS_LEFT: dict[str, int] = {
     "orders.known.observations": 1,
     "orders.known.record": 2,
     "orders.known.tracker": 7,
-    "orders.send.dialogue": 1,
-    "orders.send.guard": 1,
-    "orders.send.preparation": 1,
-    "orders.write.groups": 1,
-    "orders.write.questions": 1,
-    "orders.write.rules": 1,
-    "orders.write.tickets": 1,
     "resources._symbols": 1,
     "rest.pacing": 2,
     "rest.retry": 1,
@@ -414,8 +398,6 @@ VERBS_LEFT: dict[str, int] = {
     "stream.multiplexer": 2,
     "stream.socket.framing": 2,
     "testing.memory": 1,
-    "thirdparty.market": 2,
-    "thirdparty.statuses": 2,
 }
 """Docstrings that still begin with another verb than the house's, by module."""
 

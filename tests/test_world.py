@@ -81,10 +81,7 @@ EXCEPTIONS: dict[str, frozenset[str]] = {
 # Written before there was a World, and not yet given one.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "orders.desk",
-        "orders.fate.journal",
         "orders.known.follower",
-        "thirdparty.client",
     }
 )
 

@@ -21,7 +21,7 @@ from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.orders.write.tickets import draft_tickets
 from support.fake_send import FakeSend
-from support.fake_time import FakeTime, fake_world
+from support.fake_time import fake_world
 from support.order_desk import PAPER, TestDesk, make_desk
 
 ORDER = LimitOrder(265598, "BUY", 10, "189.50", coid="my-1")
@@ -247,19 +247,6 @@ async def test_prompt_about_an_order_of_ours_is_held_to_its_terms() -> None:
     await desk.answer_prompt(prompt, prompt.options[0])
 
     assert send.requests[-1].path == "/iserver/notification"
-
-
-async def test_exercise_counts_as_an_order() -> None:
-    """And the answer to its warning does not count again."""
-    guard = GuardSettings(max_orders_per_minute=1, conids=[7], max_quantity=3, accounts=["DU1"])
-    desk = make_desk(FakeSend(), guard=guard, world=fake_world(FakeTime()))
-
-    desk.engine.check_exercise(7, 3, is_new=True)
-    desk.engine.check_exercise(7, 3, is_new=False)
-    with pytest.raises(OrderGuardError, match="per_minute"):
-        desk.engine.check_exercise(7, 3, is_new=True)
-    with pytest.raises(OrderGuardError, match="quantity"):
-        desk.engine.check_exercise(7, None, is_new=False)
 
 
 def _before(send: FakeSend, happens: Callable[[], object]) -> None:

@@ -144,26 +144,6 @@ def test_value_is_held_by_the_preview(
                 held.check("c", "DU1", stakes)
 
 
-@pytest.mark.parametrize(
-    ("child", "value"),
-    [
-        ({}, 100),
-        ({"quantity": Decimal(50)}, 1000),
-        ({"quantity": Decimal(1)}, 20),
-        ({"price": Decimal(30)}, 150),
-        ({"conid": 2}, None),
-        ({"quantity": None, "cash_quantity": Decimal(1)}, None),
-    ],
-)
-def test_child_is_worth_its_share_of_the_parent(child: dict[str, Any], value: int | None) -> None:
-    """A child written by hand may be larger than its parent, or trade something else."""
-    family = [ticket(coid="p"), ticket(**{"parent_id": "p"} | child)]
-
-    _, stake = stakes_of(family, [preview("100 USD"), None])
-
-    assert stake.value == value
-
-
 def test_preview_without_an_amount_is_refused() -> None:
     """And without the limit nobody looks at it."""
     with pytest.raises(OrderGuardError):

@@ -254,7 +254,7 @@ class OrderDesk(OrderReads):
         return self._engine.news.listen()
 
     def known(self) -> tuple[OrderState, ...]:
-        """Give every order that was heard of, in the order of that. Asks nothing."""
+        """Return every order that was heard of, in the order of that. Asks nothing."""
         return self._engine.news.tracker.orders()
 
     # --- finding out -----------------------------------------------------------------------------

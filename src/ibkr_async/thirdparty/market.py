@@ -123,7 +123,7 @@ class ThirdPartyQuote(Fact, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bits_of(mask: int) -> tuple[int, ...]:
-    """Give the numbers of the bits that are set: 5 is bits 0 and 2."""
+    """Return the numbers of the bits that are set: 5 is bits 0 and 2."""
     return tuple(bit for bit in range(max(mask, 0).bit_length()) if mask >> bit & 1)
 
 
@@ -141,7 +141,7 @@ def to_quote(snapshot: Snapshot, names: dict[int, str]) -> ThirdPartyQuote:
 
 
 def masks_of(snapshot: Snapshot) -> tuple[int, ...]:
-    """Give the masks of a snapshot that were sent."""
+    """Return the masks of a snapshot that were sent."""
     sides = (snapshot.bid, snapshot.offer, snapshot.trade)
     return tuple(side.market for side in sides if side.market is not None)
 

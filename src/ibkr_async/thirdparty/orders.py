@@ -115,7 +115,7 @@ class OrderCalls:
     def _permit(
         self, account: str, customer_order_id: str, body: dict[str, Any], contract_id: int | None
     ) -> Permit:
-        """Say what is asked before an order leaves. This API gives no preview of its value."""
+        """Return what is asked before an order leaves. This API gives no preview of its value."""
         stake = Stake(
             conids=None if contract_id is None else frozenset({contract_id}),
             units=body["Quantity"],

@@ -130,7 +130,7 @@ class Journal:
             raise OrderGuardError(submission.coid, detail) from error
 
     async def sent(self, coid: str) -> Submission | None:
-        """Give what was sent under a client order id; None when the journal does not know it.
+        """Return what was sent under a client order id; None when the journal does not know it.
 
         Shape: None also when it was rejected last, since IBKR then has either nothing or an earlier
         order under that id.

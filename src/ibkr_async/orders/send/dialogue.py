@@ -156,7 +156,7 @@ class SubmitDialogue:
 
     @property
     def situation(self) -> str:
-        """Say where the dialogue stands, for a submission that is given up from outside."""
+        """Where the dialogue stands, for a submission that is given up from outside."""
         match self.step:
             case SendTickets():
                 return "given up while the order was being sent"

@@ -202,7 +202,7 @@ class Dispatch:
         return await self._endpoints.place(account_id, tickets, permit=permit)
 
     def _permit_answer(self, what: str, order: _UnderWay | None, *, confirmed: bool) -> Permit:
-        """Say what is asked before an answer leaves; None stands for an order of somebody else."""
+        """Return what is asked before an answer leaves; None stands for an order of somebody else."""
         if not confirmed:
             return partial(self._permission.check_change, what)
         if order is None:

@@ -173,7 +173,7 @@ def replace_each(order: Group, change: Callable[[SingleOrder], SingleOrder]) -> 
 
 
 def _level(order: SingleOrder | DecimalLike | None) -> Decimal | None:
-    """Give the price at which an order comes into play, as far as it is known."""
+    """Return the price at which an order comes into play, as far as it is known."""
     if isinstance(order, LimitOrder):
         return to_decimal(order.price)
     if isinstance(order, StopOrder | StopLimitOrder | TrailingStopOrder | TrailingStopLimitOrder):

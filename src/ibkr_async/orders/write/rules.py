@@ -28,7 +28,7 @@ _ALLOCATION_METHODS: Final = frozenset("AENCPRS")
 
 
 def opposite(side: Side) -> Side:
-    """Give the other side."""
+    """Return the other side."""
     return Side.SELL if side == Side.BUY else Side.BUY
 
 

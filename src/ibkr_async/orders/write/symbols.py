@@ -37,6 +37,8 @@ def with_conids(order: Submittable, conids: Mapping[str, int]) -> Submittable:
         return order
 
     def resolved(leg: SingleOrder) -> SingleOrder:
+        if not is_symbol(leg.conid):
+            return leg
         return msgspec.structs.replace(leg, conid=conids[str(leg.conid)])
 
     return replace_each(order, resolved)
