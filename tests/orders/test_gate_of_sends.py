@@ -310,10 +310,16 @@ def test_every_request_that_may_trade_asks_for_permission() -> None:
 
 def test_every_frame_of_a_dialogue_asks_for_permission() -> None:
     """The only frames that can trade are those of the exercise, said in one place."""
-    speakers = [where for where, call in _calls("say") if "hub" in ast.unparse(call.func)]
+    handed_out = [
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith("engine.say")
+    ]
+    given = [call for _, call in _calls("ExerciseDialogue") if "engine.say" in ast.unparse(call)]
+    speakers = [where for where, _ in _calls("_say") if where.startswith("orders/")]
 
-    assert len(speakers) == 1
-    assert speakers[0].startswith("orders/send/exercise.py")
+    assert (len(handed_out), len(given), len(speakers)) == (1, 1, 1)
     tree = ast.parse((SOURCE / "orders/send/exercise.py").read_text(encoding="utf-8"))
     (answer,) = (
         node
@@ -321,5 +327,5 @@ def test_every_frame_of_a_dialogue_asks_for_permission() -> None:
         if isinstance(node, ast.FunctionDef) and node.name == "_answer"
     )
     asked, said = answer.body[-2:]
-    assert "check_may_exercise" in ast.unparse(asked)
-    assert "say" in ast.unparse(said)
+    assert "self._check_may_exercise(" in ast.unparse(asked)
+    assert "self._say(" in ast.unparse(said)
