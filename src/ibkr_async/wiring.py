@@ -169,6 +169,7 @@ class Parts:
             self.send,
             account_facts=self._account_facts,
             session_ready=self._session_ready,
+            feeds_ready=self._order_feeds_ready,
             resolve=self.contracts.conids,
             make_coid=CoidMaker(world),
             journal=None if settings.journal is None else Journal(settings.journal, world=world),
@@ -235,6 +236,9 @@ class Parts:
         session = await self.session.socket_session()
         self._socket_login = self.pipeline.logins.generation
         return self.auth.socket(session)
+
+    async def _order_feeds_ready(self, timeout_s: float) -> bool:
+        return await self.follower.ready(timeout_s)
 
     def _check_may_exercise(self, conid: int, contracts: int | None, *, is_new: bool) -> None:
         self.order_engine.check_exercise(conid, contracts, is_new=is_new)

@@ -9,7 +9,7 @@ import pytest
 from ibkr_async.config import GuardSettings
 from ibkr_async.errors import ClosedError, OrderGuardError
 from ibkr_async.orders.fate.journal import Journal, read_open_intents
-from ibkr_async.orders.write.order_types import LimitOrder
+from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from support.fake_send import FakeSend
 from support.fake_time import FakeTime, fake_world
 from support.order_desk import make_desk
@@ -34,6 +34,28 @@ async def test_engine_begins_with_what_an_earlier_run_left_open(tmp_path: Path) 
     assert len(read_open_intents(tmp_path / "j")) == 1
     with pytest.raises(ClosedError):
         await again.sent("my-1")
+
+
+@pytest.mark.parametrize("opens", [True, False])
+async def test_first_order_leaves_when_the_feeds_are_open_or_time_is_up(
+    caplog: pytest.LogCaptureFixture, *, opens: bool
+) -> None:
+    """A fill that came before the feeds was never heard of; later orders wait for nothing."""
+    send = FakeSend("accepted", "accepted", "accepted")
+    waited: list[tuple[float, int]] = []
+
+    async def feeds_ready(timeout_s: float) -> bool:
+        waited.append((timeout_s, len(send.requests)))
+        return opens
+
+    desk = make_desk(send, feeds_ready=feeds_ready, feeds_timeout_s=3.0)
+    await desk.submit(ORDER)
+    await desk.place(MarketOrder(1, "BUY", 1))
+    await desk.modify(987654, ORDER)
+
+    assert waited == [(3.0, 0)]
+    assert len(send.requests) == 3
+    assert ("the order feeds did not open within 3 s" in caplog.text) is not opens
 
 
 async def test_exercise_counts_as_an_order() -> None:

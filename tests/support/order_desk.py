@@ -33,6 +33,11 @@ async def _is_up() -> None:
     """Wait for nothing: the session is up."""
 
 
+async def _are_open(_timeout_s: float) -> bool:
+    """Wait for nothing: the order feeds are open."""
+    return True
+
+
 async def resolve(*symbols: str) -> Sequence[int]:
     """Know two symbols."""
     for symbol in symbols:
@@ -46,6 +51,7 @@ def make_desk(
     *,
     facts: Callable[[], AccountFacts] = lambda: PAPER,
     session_ready: Callable[[], Awaitable[object]] = _is_up,
+    feeds_ready: Callable[[float], Awaitable[bool]] = _are_open,
     make_coid: Callable[[], str] | None = None,
     journal: Journal | None = None,
     world: World | None = None,
@@ -56,6 +62,7 @@ def make_desk(
         send,
         account_facts=facts,
         session_ready=session_ready,
+        feeds_ready=feeds_ready,
         resolve=resolve,
         make_coid=make_coid or iter(f"made-{number}" for number in range(1, 99)).__next__,
         journal=journal,

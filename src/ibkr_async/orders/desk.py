@@ -99,7 +99,8 @@ class OrderDesk(OrderReads):
         Source: POST /iserver/account/{accountId}/orders, POST /iserver/reply/{replyId}.
         Cancellation: does not take back what was sent. The order is then in `unknown`, a warning is
         logged, and the client goes on looking for it.
-        Concurrency: one at a time per session; waiting for one's turn sends nothing.
+        Concurrency: one at a time per session; waiting for one's turn sends nothing. The first order
+        waits up to five seconds until the order feeds are open, so that no fill is missed.
         Side effects at the broker: never sent twice; a refused question is answered with no.
         """
         submission = await self._engine.preparation.order(order, account_id, group)
@@ -162,7 +163,7 @@ class OrderDesk(OrderReads):
         self._permit_change("place")
         submission = await self._engine.preparation.order(order, account_id, group)
         dialogue = _dialogue(submission, Answers.ask(_nobody))
-        self._engine.news.need()
+        await self._engine.open_feeds()
         rows = await self._engine.dispatch.place(submission, dialogue)
         if rows:
             return rows
@@ -325,7 +326,7 @@ class OrderDesk(OrderReads):
     async def _submit(self, submission: Submission, answers: Answers | None) -> tuple[OrderId, ...]:
         dialogue = _dialogue(submission, answers or Answers.none())
         if submission.modifies is None:
-            self._engine.news.need()
+            await self._engine.open_feeds()
         await self._engine.dispatch.submit(submission, dialogue)
         return await self._conclude(submission, dialogue)
 

@@ -6,8 +6,9 @@ what they call is `desk`. It must never decide anything about an order.
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.fate.probe import OutcomeProbe
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from ibkr_async.resources.base import SendRequest
     from ibkr_async.world import World
 
+_log: Final = logging.getLogger("ibkr_async.orders")
+
 
 class OrderEngine:
     """The parts of one desk. `start` it, `run` it, `aclose` it."""
@@ -41,6 +44,7 @@ class OrderEngine:
         # the session
         account_facts: Callable[[], AccountFacts],
         session_ready: Callable[[], Awaitable[object]],
+        feeds_ready: Callable[[float], Awaitable[bool]],
         resolve: Resolve,
         # the desk
         make_coid: Callable[[], str],
@@ -48,6 +52,7 @@ class OrderEngine:
         settings: DeskSettings,
         world: World,
     ) -> None:
+        """Build the parts. `feeds_ready` waits so many seconds for the order feeds to be open."""
         self.settings = settings
         self.journal = journal
         self.world = world
@@ -90,6 +95,9 @@ class OrderEngine:
             ask_timeout_s=settings.ask_timeout_s,
         )
 
+        self._feeds_ready = feeds_ready
+        self._has_waited = False
+
     async def start(self) -> None:
         """Open the journal and take up what an earlier run had left open.
 
@@ -108,6 +116,24 @@ class OrderEngine:
         self.recovery.stop_waiting()
         if self.journal is not None:
             await self.journal.aclose()
+
+    async def open_feeds(self) -> None:
+        """Have the order feeds open before an order leaves, so that its first fill is heard of.
+
+        Only the first order waits for them, and not for ever: without a socket it goes out all the
+        same, followed by what REST says of it, and that is logged.
+        """
+        self.news.need()
+        if self._has_waited:
+            return
+        self._has_waited = True
+        limit_s = self.settings.feeds_timeout_s
+        if not await self._feeds_ready(limit_s):
+            _log.warning(
+                "the order feeds did not open within %g s: the first order leaves without them, and "
+                "its fills are heard of later, over REST",
+                limit_s,
+            )
 
     def check_exercise(self, conid: int, contracts: int | None, *, is_new: bool) -> None:
         """Raise unless an option may be exercised now; see `ExerciseDialogue`.

@@ -29,3 +29,5 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """From the first look for an order whose answer was lost to the last."""
     look_timeout_s: float = 20.0
     """One such look."""
+    feeds_timeout_s: float = 5.0
+    """How long the first order waits for the order feeds to be open."""
