@@ -10,7 +10,7 @@ import asyncio
 
 from ibkr_async.errors import OrderUnknownError
 from ibkr_async.simulator import Simulator
-from ibkr_async.thirdparty import Order, OrderChange, ThirdPartyClient
+from ibkr_async.thirdparty import OrderChange, ThirdPartyClient, ThirdPartyOrder
 
 
 async def trade(tp: ThirdPartyClient) -> None:
@@ -23,7 +23,7 @@ async def trade(tp: ThirdPartyClient) -> None:
     [quote] = await tp.quotes(ibm.contract_id or 0)
     print("bid:", quote.bid.price, "on", sorted(quote.bid.exchanges or ()))
 
-    order = Order(
+    order = ThirdPartyOrder(
         contract_id=ibm.contract_id, side="BUY", quantity=10, order_type="LIMIT", price="150.00"
     )
     impact = await tp.order_impact(account, order)

@@ -57,11 +57,11 @@ HANDLE = words(
 ENGINE_VERBS_LEFT: dict[str, set[str]] = {
     "stream": words(
         """
-    aclose attach changed check_may_trade detach drain extend hours reconnect run say serves
+    aclose attach changed check_may_exercise detach drain extend hours reconnect run say serves
     session_changed settings shrink wanted
     """
     ),
-    "orders": {"aclose", "news", "run", "start", "tracker"},
+    "orders": set(),
     "session": words("check_open close doubt logged_out login_renewed observe run socket_session"),
     "feed": words("abandon end listener take_batch wait_until_read waiting wishes"),
     "quotes": set(),

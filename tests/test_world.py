@@ -78,14 +78,6 @@ EXCEPTIONS: dict[str, frozenset[str]] = {
     "cli.demo_bot": frozenset({"anyio.sleep"}),
 }
 
-# Written before there was a World, and not yet given one.
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "orders.fate.journal",
-        "thirdparty.client",
-    }
-)
-
 
 _ZERO = ast.dump(ast.Constant(0))
 
@@ -161,8 +153,6 @@ def test_module_takes_time_chance_threads_and_network_from_a_world(module: str) 
     found = violations(TREES[module])
     allowed = rows_for(module)
 
-    if module in NOT_YET:
-        pytest.skip("has no world yet")
     assert "*" in allowed or found <= allowed
 
 
@@ -173,8 +163,6 @@ def test_exceptions_are_needed() -> None:
         found = set().union(*(violations(TREES[each]) for each in modules))
         assert found, name
         assert "*" in allowed or allowed <= found, name
-    for name in NOT_YET:
-        assert violations(TREES[name]) - rows_for(name), name
 
 
 @pytest.mark.parametrize(

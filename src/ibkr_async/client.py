@@ -142,9 +142,9 @@ class Client:
         if lifetime.opened:
             raise UsageError("this client is open already; make a second one instead")
         try:
-            await parts.orders.start()
+            await parts.order_engine.start()
         except BaseException:
-            await parts.orders.aclose()
+            await parts.order_engine.aclose()
             await self.aclose()
             raise
         lifetime.opened = True
@@ -203,7 +203,7 @@ class Client:
                 tasks.start_soon(self._keep_session, name="ibkr_async session keeper")
                 tasks.start_soon(parts.engine.run, name="ibkr_async stream")
                 tasks.start_soon(parts.follower.run, name="ibkr_async order follower")
-                tasks.start_soon(parts.orders.run, name="ibkr_async order recovery")
+                tasks.start_soon(parts.order_engine.run, name="ibkr_async order recovery")
                 await self._stop.wait()
                 await parts.engine.aclose()
                 tasks.cancel_scope.cancel()
@@ -217,7 +217,7 @@ class Client:
             with anyio.CancelScope(shield=True):
                 # Once more for the case of a bug: whoever iterates must not wait for ever.
                 await parts.engine.aclose()
-                await parts.orders.aclose()
+                await parts.order_engine.aclose()
                 await parts.pipeline.aclose()
             self._end_session()
 
@@ -225,13 +225,13 @@ class Client:
         await self._parts.session.run()
         # Logged out, as the user wished: without a session there is nothing to stream.
         await self._parts.engine.aclose()
-        self._parts.orders.news.end()
+        self._parts.order_engine.news.end()
 
     def _end_session(self) -> None:
         """Let everybody who waits for the session, or for an event, know that it is over."""
         parts = self._parts
         parts.session.close()
-        parts.orders.news.end()
+        parts.order_engine.news.end()
         at = parts.world.clock.wall()
         parts.events.publish(SessionClosed(at=at, logged_out=parts.session.logged_out))
         parts.events.end()

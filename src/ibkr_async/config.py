@@ -42,7 +42,7 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_orders_per_minute: int | None = None
     """Most orders and modifications in any 60 seconds; a bracket counts each leg."""
     kill_switch: str | None = None
-    """While this file exists, nothing is placed or confirmed."""
+    """While this file exists, nothing is placed or confirmed; `~` is the home folder."""
 
     def __post_init__(self) -> None:
         """Read limits exactly, and refuse those that mean nothing."""
@@ -83,7 +83,7 @@ class Settings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allow_live_orders: bool = False
     """Permit orders on an account that is not a paper account."""
     dry_run: bool = False
-    """Ask IBKR for a preview of each order in place of sending it."""
+    """Preview orders in place of sending them; nothing is sent that changes anything, no cancel either."""
     guard: GuardSettings = GuardSettings()
     """Limits of your own for every order; a table `[settings.guard]` in TOML."""
     gate_unknown_orders: bool = True

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from ibkr_async.errors import ClosedError, NoBridgeError, OrderGuardError, UnauthorizedError
+from ibkr_async.errors import ClosedError, NoBridgeError, UnauthorizedError
 from ibkr_async.events import AuthStatusChanged, Event, EventHub, LoginRenewed, StreamEvent
 from ibkr_async.feeds.catalogue import Streams
 from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.home import Home
-from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
+from ibkr_async.orders.desk import OrderDesk
+from ibkr_async.orders.engine import OrderEngine
 from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.known.follower import OrderFollower
+from ibkr_async.orders.send.preparation import AccountFacts
+from ibkr_async.orders.settings import DeskSettings
 from ibkr_async.orders.write.coid import CoidMaker
 from ibkr_async.resources.accounts import Accounts
 from ibkr_async.resources.contracts import Contracts
@@ -28,7 +31,7 @@ from ibkr_async.rest.settings import ConnectionSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
 from ibkr_async.session.settings import SessionSettings
-from ibkr_async.session.state import SessionFacts
+from ibkr_async.session.state import SessionFacts, SessionState
 from ibkr_async.stream.core.reconnecting import ReconnectSettings
 from ibkr_async.stream.core.settings import CoreSettings
 from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
@@ -84,16 +87,19 @@ class Parts:
         self.upstream = Upstream(
             self.engine, world=world, resolve=self.resolve, account=self.default_account
         )
-        self.stream = Streams(self.engine, self.upstream, check_may_trade=self._check_may_trade)
+        self.stream = Streams(
+            self.engine, self.upstream, check_may_exercise=self._check_may_exercise
+        )
         self.accounts = Accounts(self.send, account=self.session.account)
         self.contracts = Contracts(self.send)
         self.market_data = MarketData(self.send, conids=self.contracts.conids, world=world)
         self.portfolio = Portfolio(
             self.send, conids=self.contracts.conids, account=self.session.account
         )
-        self.orders = self._build_orders()
+        self.order_engine = self._build_order_engine()
+        self.orders = OrderDesk(self.order_engine)
         self.follower = OrderFollower(
-            self.orders.news, feeds=self.stream, readings=self.orders, world=self.world
+            self.order_engine.news, feeds=self.stream, readings=self.orders, world=self.world
         )
 
     # --- building --------------------------------------------------------------------------------
@@ -157,15 +163,16 @@ class Parts:
             ),
         )
 
-    def _build_orders(self) -> OrderDesk:
+    def _build_order_engine(self) -> OrderEngine:
         settings, world = self.settings, self.world
-        return OrderDesk(
+        return OrderEngine(
             self.send,
             account_facts=self._account_facts,
-            make_coid=CoidMaker(self._now_ms, world.random.bits),
-            journal=(
-                None if settings.journal is None else Journal(settings.journal, now_ms=self._now_ms)
-            ),
+            session_ready=self._session_ready,
+            feeds_ready=self._order_feeds_ready,
+            resolve=self.contracts.conids,
+            make_coid=CoidMaker(world),
+            journal=None if settings.journal is None else Journal(settings.journal, world=world),
             world=world,
             settings=DeskSettings(
                 allow_live_orders=settings.allow_live_orders,
@@ -202,18 +209,23 @@ class Parts:
 
     async def default_account(self) -> str:
         """Return the account that is used where none is named, once the session knows it."""
-        await self._account_facts()
+        await self._session_ready()
         return self.session.account()
 
     async def resolve(self, *wanted: ContractLike) -> list[tuple[int, str]]:
         """Return conid and symbol of each contract that was asked for."""
         return [(found.conid, found.symbol) for found in await self.contracts.resolve(*wanted)]
 
-    async def _account_facts(self) -> AccountFacts:
+    async def _session_ready(self) -> None:
         self.lifetime.check()
         self.session.check_open()
-        info = await self.session.ready()
-        return AccountFacts(default_account_id=info.account_id or None, is_paper=info.is_paper)
+        await self.session.ready()
+
+    def _account_facts(self) -> AccountFacts:
+        info = self.session.info
+        # Of which kind the accounts are must be known of this very login.
+        is_paper = info.is_paper if info.state is SessionState.READY else None
+        return AccountFacts(default_account_id=info.account_id or None, is_paper=is_paper)
 
     async def _open_target(self) -> SocketTarget:
         """Describe a new socket, once there is a session that it can be bound to.
@@ -225,17 +237,11 @@ class Parts:
         self._socket_login = self.pipeline.logins.generation
         return self.auth.socket(session)
 
-    async def _check_may_trade(self, what: str) -> None:
-        facts = await self._account_facts()
-        if facts.is_paper is not True and not self.settings.allow_live_orders:
-            raise OrderGuardError(
-                f"({what})",
-                "this account is not known to be paper; to trade with real money give the client "
-                "allow_live_orders=True",
-            )
+    async def _order_feeds_ready(self, timeout_s: float) -> bool:
+        return await self.follower.ready(timeout_s)
 
-    def _now_ms(self) -> int:
-        return int(self.world.clock.wall() * 1000)
+    def _check_may_exercise(self, conid: int, contracts: int | None, *, is_new: bool) -> None:
+        self.order_engine.check_exercise(conid, contracts, is_new=is_new)
 
     # --- joining: what one part tells another ----------------------------------------------------
 

@@ -11,13 +11,15 @@ from ibkr_async.models.orders import Ticket
 from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.types import AccountId, ClientOrderId
+from ibkr_async.world import World
+from support.fake_time import FakeTime
 
 
 @pytest.fixture
 async def path(tmp_path: Path) -> Path:
     """A journal with one finished and one open order."""
     path = tmp_path / "orders.journal"
-    journal = Journal(path, now_ms=lambda: 1_795_185_000_123)
+    journal = Journal(path, world=World(clock=FakeTime(1_795_185_000.123)))
     await journal.open()
     for coid in ("done", "open"):
         ticket = Ticket(
@@ -74,7 +76,7 @@ async def test_open_orders_set_the_exit_code(
 
 async def test_nothing_open_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With exit code 0."""
-    journal = Journal(tmp_path / "j", now_ms=lambda: 1)
+    journal = Journal(tmp_path / "j", world=World(clock=FakeTime(0.001)))
     await journal.open()
     await journal.aclose()
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -163,3 +163,14 @@ def test_combination_that_makes_no_sense_is_refused(
     """A currency's spread contract is never guessed."""
     with pytest.raises(OrderInvalidError):
         combo_conidex(currency, legs)
+
+
+def test_caller_with_a_coarse_decimal_context_gets_the_same_prices() -> None:
+    """A bot that rounds to two digits somewhere must not have its orders rounded to two digits."""
+    order = LimitOrder(1, "BUY", 1, "189.53")
+
+    with localcontext(Context(prec=2)):
+        rounded = round_to(order, RULES)
+        check_against(rounded, RULES)
+
+    assert rounded == LimitOrder(1, "BUY", 1, "189.50")

@@ -21,19 +21,25 @@ from ibkr_async.errors import (
     RefusedError,
     RequestTimeoutError,
     ServerError,
+    SessionTimeoutError,
+    UnknownSymbolError,
     UsageError,
 )
+from ibkr_async.models.contracts import ResolvedContract
 from ibkr_async.models.order_answers import OrderAccepted, OrderQuestion, PromptQuestion
-from ibkr_async.orders.desk import AccountFacts, DeskSettings, OrderDesk
-from ibkr_async.orders.fate.journal import Journal
-from ibkr_async.orders.write.groups import Bracket
+from ibkr_async.orders.desk import OrderDesk
+from ibkr_async.orders.send.preparation import AccountFacts
+from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.rest.request import Urgency
-from ibkr_async.types import Side
+from ibkr_async.types import Conid, Side
+from support import order_desk
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime, fake_world
+from support.order_desk import TestDesk
 
+PREVIEW = b'{"amount":{"amount":"1,895.00 USD (10 Shares)"}}'
 PLACE = "POST /iserver/account/DU1/orders"
 LIVE = "GET /iserver/account/orders"
 REPLY_1 = "POST /iserver/reply/3b1f0c52-7d3e-4c0a-9a52-5a6f2f1d0a01"
@@ -49,25 +55,12 @@ def make_desk(
     *,
     is_paper: bool | None = True,
     default_account_id: str | None = "DU1",
-    journal: Journal | None = None,
     time: FakeTime | None = None,
-    **settings: Any,
-) -> OrderDesk:
-    """Open a desk over a script of answers. Its looks for lost orders take no time."""
-    made = (f"made-{number}" for number in range(1, 99))
-
-    async def account_facts() -> AccountFacts:
-        return AccountFacts(default_account_id=default_account_id, is_paper=is_paper)
-
-    time = time or FakeTime()
-    return OrderDesk(
-        send,
-        account_facts=account_facts,
-        make_coid=lambda: next(made),
-        journal=journal,
-        settings=DeskSettings(**settings),
-        world=fake_world(time),
-    )
+    **options: Any,
+) -> TestDesk:
+    """Open a desk over a script of answers."""
+    facts = AccountFacts(default_account_id=default_account_id, is_paper=is_paper)
+    return order_desk.make_desk(send, facts=lambda: facts, world=fake_world(time), **options)
 
 
 # --- outcomes ------------------------------------------------------------------------------------
@@ -586,6 +579,65 @@ async def test_order_needs_an_account() -> None:
     assert [request.path_params["account_id"] for request in send.requests] == ["DU7", "DU8"]
 
 
+# --- contracts -----------------------------------------------------------------------------------
+
+APPLE = ResolvedContract(Conid(265598), "AAPL")
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        LimitOrder("AAPL", "BUY", 10, "189.50", coid="my-1"),
+        LimitOrder(APPLE, "BUY", 10, "189.50", coid="my-1"),
+        LimitOrder("AAPL", "BUY", 10, "189.50", coid="my-1", exchange="ARCA"),
+        Bracket(entry=LimitOrder("AAPL", "BUY", 10, "189.50"), take_profit=200, stop_loss="180"),
+        OcaGroup((LimitOrder("AAPL", "BUY", 1, 1), LimitOrder("MSFT", "SELL", 1, 900))),
+    ],
+)
+async def test_contract_is_named_as_the_user_likes(order: Any) -> None:
+    """A symbol is looked up before anything is sent, in every leg; a contract knows its conid."""
+    send = FakeSend("accepted", "accepted", PREVIEW)
+    desk = make_desk(send)
+
+    await desk.place(order)
+    if isinstance(order, LimitOrder):
+        await desk.modify(987654, order)
+        await desk.what_if(order)
+
+    for index in range(len(send.requests)):
+        body = send.body(index)
+        for ticket in body.get("orders", [body]):
+            named = ticket.get("conid") or ticket.get("conidex")
+            assert named in {265598, 272093, "265598@ARCA"}
+
+
+async def test_symbol_that_means_no_contract_stops_the_order() -> None:
+    """And nothing is sent."""
+    send = FakeSend()
+
+    with pytest.raises(UnknownSymbolError):
+        await make_desk(send).submit(MarketOrder("APPL", "BUY", 1))
+
+    assert not send.requests
+
+
+# --- the face ------------------------------------------------------------------------------------
+
+
+def test_desk_shows_only_what_a_user_may_call() -> None:
+    """Each with a docstring of its own; the engine is another object."""
+    shown = {name for name in dir(OrderDesk) if not name.startswith("_")}
+    on_the_object = {name for name in vars(make_desk(FakeSend())) if not name.startswith("_")}
+
+    assert shown == {
+        "answer_prompt", "cancel", "cancel_all", "dismiss", "find", "known", "live", "modify",
+        "place", "recovered", "reply", "reset_suppressed", "status", "submit", "suppress", "trades",
+        "unknown", "watch", "what_if",
+    }  # fmt: skip
+    assert on_the_object == {"engine"}  # of the test's own kind of desk
+    assert all(getattr(OrderDesk, name).__doc__ for name in shown)
+
+
 # --- single steps --------------------------------------------------------------------------------
 
 
@@ -692,6 +744,29 @@ async def test_cancel_goes_ahead_of_everything() -> None:
     ]
 
 
+async def test_cancel_waits_for_no_session_when_the_account_is_known() -> None:
+    """That of the call, or the single one that the session has named before; else it has to wait."""
+    waited = 0
+
+    async def session_ready() -> None:
+        nonlocal waited
+        waited += 1
+        raise SessionTimeoutError(60.0, "competing")
+
+    known = AccountFacts(default_account_id="DU1", is_paper=None)
+    nobody = AccountFacts(default_account_id=None, is_paper=None)
+    send = FakeSend("cancelled", "cancelled", "cancelled")
+    desk = order_desk.make_desk(send, facts=lambda: known, session_ready=session_ready)
+    early = order_desk.make_desk(send, facts=lambda: nobody, session_ready=session_ready)
+
+    await desk.cancel(1)
+    await desk.cancel_all()
+    await early.cancel(1, "DU2")
+    assert waited == 0
+    with pytest.raises(SessionTimeoutError):
+        await early.cancel(1)
+
+
 @pytest.mark.parametrize("order_id", ["-1", -1, "", "my-1"])
 async def test_cancel_takes_order_ids_only(order_id: Any) -> None:
     """A slip must not cancel everything."""
@@ -764,7 +839,7 @@ async def test_filtered_read_tells_the_follower() -> None:
     await desk.live(filters=["submitted"])
 
     assert send.requests[0].query == (("filters", "submitted"),)
-    assert desk.news.take_silenced()
+    assert desk.engine.news.take_silenced()
 
 
 async def test_trades_are_asked_for_twice_when_the_first_answer_is_empty() -> None:

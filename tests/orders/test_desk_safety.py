@@ -27,14 +27,18 @@ from ibkr_async.errors import (
 from ibkr_async.models.base import decode
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
 from ibkr_async.models.orders import LiveOrders
-from ibkr_async.orders.desk import AccountFacts, DeskSettings, DryRun, OrderDesk
 from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.results import DryRun
+from ibkr_async.orders.send.preparation import AccountFacts
+from ibkr_async.orders.send.stake import stakes_of
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
+from ibkr_async.orders.write.tickets import draft_tickets
 from ibkr_async.types import Side
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime, fake_world
+from support.order_desk import make_desk
 from support.waiting import until
 
 PLACE = "POST /iserver/account/DU1/orders"
@@ -52,6 +56,7 @@ PREVIEW = (
     b'"equity":{"current":"1,000","change":"-1","after":"999"},"warn":null,"error":null}'
 )
 PROMPT = PromptQuestion(order_id="987654", req_id="29042", options=("Yes", "No"))
+TICKET = draft_tickets(ORDER)[0]
 
 
 class Bench:
@@ -64,20 +69,20 @@ class Bench:
         self.time = FakeTime()
         self.sessions: list[Exception] = []
         """What asking for the session raises, in order; after that it is up."""
-        self._is_paper = is_paper
-        self.desk = OrderDesk(
+        self.facts = AccountFacts(default_account_id="DU1", is_paper=is_paper)
+        world = fake_world(self.time)
+        self.desk = make_desk(
             self.send,
-            account_facts=self._facts,
-            make_coid=iter(f"made-{number}" for number in range(1, 99)).__next__,
-            journal=None if journal is None else Journal(journal, now_ms=lambda: 1_000),
-            settings=DeskSettings(**settings),
-            world=fake_world(self.time),
+            facts=lambda: self.facts,
+            session_ready=self._session_ready,
+            journal=None if journal is None else Journal(journal, world=world),
+            world=world,
+            **settings,
         )
 
-    async def _facts(self) -> AccountFacts:
+    async def _session_ready(self) -> None:
         if self.sessions:
             raise self.sessions.pop(0)
-        return AccountFacts(default_account_id="DU1", is_paper=self._is_paper)
 
     async def leave_unknown(self) -> None:
         """Let `ORDER` end without an answer."""
@@ -188,9 +193,9 @@ EVERY_WAY = [
 )
 async def test_no_way_leads_around_the_guard(way: Any, limits: dict[str, Any]) -> None:
     """Whatever can place or confirm an order is held to every limit."""
-    bench = Bench(PREVIEW, "accepted", guard=GuardSettings(**limits))
+    bench = Bench(PREVIEW, PREVIEW, "accepted", guard=GuardSettings(**limits))
     if "max_orders_per_minute" in limits:
-        bench.desk._guard.check_rate("used up", 1, bench.time.now())
+        bench.desk.engine.permission.check("used up", "DU1", stakes_of([TICKET]))
 
     with pytest.raises(OrderGuardError):
         await way(bench.desk)
@@ -466,7 +471,7 @@ async def test_earlier_order_does_not_take_the_terms_of_the_refused_one() -> Non
     with pytest.raises(OrderUnknownError):
         await bench.desk.submit(ORDER)
     for row in decode(LiveOrders, EARLIER % b"Submitted").orders:
-        bench.desk.tracker.live_order_row(row, 0.0)
+        bench.desk.engine.news.tracker.live_order_row(row, 0.0)
 
     [state] = bench.desk.known()
     assert (state.order_id, state.coid) == ("5", "my-1")
@@ -515,7 +520,7 @@ async def test_order_refused_for_its_id_is_not_open_after_a_restart(tmp_path: Pa
     bench = await journalled(tmp_path, IN_USE, EARLIER % b"Submitted")
     with pytest.raises(OrderUnknownError):
         await bench.desk.submit(ORDER)
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     assert read_open_intents(tmp_path / "j") == ()
 
@@ -527,11 +532,11 @@ async def test_refused_tickets_are_not_given_for_the_earlier_order_after_a_resta
     bench = await journalled(tmp_path, IN_USE, EARLIER % b"Submitted")
     with pytest.raises(OrderUnknownError):
         await bench.desk.submit(ORDER)
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     later = await journalled(tmp_path, EARLIER % b"Submitted")
     earlier = await later.desk.find("my-1")
-    await later.desk.aclose()
+    await later.desk.engine.aclose()
 
     assert (earlier.order_id, earlier.tickets) == ("5", ())
 
@@ -542,7 +547,7 @@ async def test_refused_tickets_are_not_given_for_the_earlier_order_after_a_resta
 async def journalled(path: Path, *script: Any, **settings: Any) -> Bench:
     """Open a desk with a journal."""
     bench = Bench(*script, journal=path / "j", **settings)
-    await bench.desk.start()
+    await bench.desk.engine.start()
     return bench
 
 
@@ -563,7 +568,7 @@ async def test_intent_is_written_before_the_first_byte(tmp_path: Path) -> None:
     answer.released.set()
     await submitting
     await bench.desk.cancel(7)
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
     assert events(tmp_path) == ["intent", "accepted"]
     assert events(tmp_path, "") == ["cancel"]
 
@@ -588,7 +593,7 @@ async def test_every_end_is_in_the_journal(
 
     with suppress(IbkrError):
         await bench.desk.submit(ORDER, answers=policy)
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     assert events(tmp_path) == expected
 
@@ -611,7 +616,7 @@ async def test_single_steps_are_in_the_journal(tmp_path: Path) -> None:
     with pytest.raises(OrderUnknownError):
         await bench.desk.reply(question.id, confirmed=True)
     bench.desk.dismiss("my-3")
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     assert events(tmp_path) == ["intent", "confirm", "confirm", "accepted"]
     assert events(tmp_path, "my-2") == ["intent", "refused"]
@@ -638,7 +643,7 @@ async def test_placed_order_that_is_refused_or_unclear_has_an_end(tmp_path: Path
 
     await bench.desk.place(ORDER)
     await bench.desk.place(OTHER)
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     assert events(tmp_path) == ["intent", "rejected"]
     assert events(tmp_path, "my-2") == ["intent", "unknown"]
@@ -649,10 +654,10 @@ async def test_placed_order_that_is_refused_or_unclear_has_an_end(tmp_path: Path
 
 async def crashed(path: Path) -> None:
     """Leave a journal as a process leaves it that was killed with an order under way."""
-    journal = Journal(path / "j", now_ms=lambda: 1_000)
+    journal = Journal(path / "j", world=fake_world(FakeTime(1.0)))
     await journal.open()
     first = Bench("accepted", journal=None)
-    submission = await first.desk._preparation.order(ORDER, None, None)
+    submission = await first.desk.engine.preparation.order(ORDER, None, None)
     await journal.intend(submission)
     await journal.aclose()
 
@@ -665,7 +670,7 @@ async def test_order_that_a_crash_left_open_is_adopted(tmp_path: Path) -> None:
     with pytest.raises(OrderGuardError):
         await bench.desk.submit(OTHER)
 
-    running = asyncio.create_task(bench.desk.run())
+    running = asyncio.create_task(bench.desk.engine.run())
     (found,) = await bench.desk.recovered()
 
     assert found.handle is not None
@@ -673,7 +678,7 @@ async def test_order_that_a_crash_left_open_is_adopted(tmp_path: Path) -> None:
     assert found.handle.tickets[0].coid == "my-1"
     await bench.desk.submit(OTHER)
     running.cancel()
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
     assert events(tmp_path)[-1] == "accepted"
     assert bench.send.labels.count(PLACE) == 1
 
@@ -684,10 +689,10 @@ async def test_order_that_is_not_found_after_a_crash_stays_unknown(tmp_path: Pat
     bench = await journalled(tmp_path, *NOT_FOUND)
     bench.sessions = [SessionTimeoutError(60, "down")]
 
-    running = asyncio.create_task(bench.desk.run())
+    running = asyncio.create_task(bench.desk.engine.run())
     (found,) = await bench.desk.recovered()
     running.cancel()
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     assert isinstance(found.error, OrderUnknownError)
     assert "my-1" in bench.desk.unknown
@@ -701,14 +706,14 @@ async def test_recovery_ends_with_the_client(tmp_path: Path) -> None:
     bench = await journalled(tmp_path, "live_orders")
     await bench.desk.find("my-1")
     bench.sessions = [ClosedError("client")]
-    await bench.desk.run()
+    await bench.desk.engine.run()
     waiting = asyncio.create_task(bench.desk.recovered())
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
     assert await waiting == ()
 
     again = await journalled(tmp_path)
     assert not again.desk.unknown
-    await again.desk.aclose()
+    await again.desk.engine.aclose()
 
 
 async def test_own_find_is_not_repeated_by_the_recovery(tmp_path: Path) -> None:
@@ -717,10 +722,10 @@ async def test_own_find_is_not_repeated_by_the_recovery(tmp_path: Path) -> None:
     bench = await journalled(tmp_path)
     bench.desk.dismiss("my-1")
 
-    running = asyncio.create_task(bench.desk.run())
+    running = asyncio.create_task(bench.desk.engine.run())
     assert await bench.desk.recovered() == ()
     running.cancel()
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     assert not bench.send.requests
 
@@ -729,11 +734,11 @@ async def test_journal_knows_what_an_earlier_run_placed(tmp_path: Path) -> None:
     """So that `find` gives a handle with its tickets."""
     bench = await journalled(tmp_path, "accepted")
     await bench.desk.submit(ORDER)
-    await bench.desk.aclose()
+    await bench.desk.engine.aclose()
 
     again = await journalled(tmp_path, "live_orders")
     live = await again.desk.find("my-1")
-    await again.desk.aclose()
+    await again.desk.engine.aclose()
 
     assert live.tickets[0].quantity == 10
 
@@ -742,7 +747,7 @@ async def test_cancelled_submission_is_looked_for_by_the_client() -> None:
     """Nobody waits for it any more, but the gate opens when it is found."""
     answer = Answer(hold=True)
     bench = Bench(answer, "live_orders", "accepted")
-    running = asyncio.create_task(bench.desk.run())
+    running = asyncio.create_task(bench.desk.engine.run())
     task = asyncio.create_task(bench.desk.submit(ORDER))
     await answer.reached.wait()
     task.cancel()
@@ -767,7 +772,7 @@ async def test_cancelled_search_is_taken_over() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    running = asyncio.create_task(bench.desk.run())
+    running = asyncio.create_task(bench.desk.engine.run())
     await until(lambda: "my-1" not in bench.desk.unknown)
     running.cancel()
 
@@ -788,13 +793,13 @@ async def test_cancelling_everything_asks_for_news_of_every_open_order() -> None
     bench = Bench("accepted", "cancelled", "cancelled")
     live = await bench.desk.submit(ORDER)
 
-    before = bench.desk.tracker.version
+    before = bench.desk.engine.news.tracker.version
     await bench.desk.cancel_all("DU2")
-    assert bench.desk.tracker.version == before
+    assert bench.desk.engine.news.tracker.version == before
     await bench.desk.cancel_all()
 
-    assert bench.desk.tracker.version > before
-    assert live.order_id in bench.desk.tracker.doubts
+    assert bench.desk.engine.news.tracker.version > before
+    assert live.order_id in bench.desk.engine.news.tracker.doubts
 
 
 async def test_strange_order_is_found_with_all_its_rows() -> None:

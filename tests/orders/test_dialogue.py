@@ -16,6 +16,7 @@ from ibkr_async.errors import (
     IbkrError,
     NotFoundError,
     NotReadyError,
+    OrderGuardError,
     OrderQuestionError,
     OrderRejectedError,
     OrderUnknownError,
@@ -661,9 +662,19 @@ def test_any_conversation_ends_and_is_bounded(events: list[str], legs: int, asks
     assert sent <= MAX_QUESTIONS + 2
 
 
-def test_only_a_yes_can_be_withdrawn() -> None:
-    """Anything else would change what is being sent."""
-    dialogue = SubmitDialogue("c", 1, Answers.none())
+def test_refused_permission_turns_only_a_yes_into_a_no() -> None:
+    """Tickets that may not leave are just not sent."""
+    refusal = OrderGuardError("c", "the kill switch is on")
+    placing = SubmitDialogue("c", 1, Answers.none())
+    placing.failed(refusal)
+    asked = SubmitDialogue("c", 1, Answers.allow("o163"))
+    asked.receive(rows("question"))
+    asked.failed(refusal)
 
-    with pytest.raises(UsageError, match="no yes"):
-        dialogue.withdraw(Verdict(accept=False))
+    assert placing.step == Failed(refusal)
+    assert isinstance(asked.step, SendReply)
+    assert not asked.step.confirmed
+    asked.receive(())
+    assert isinstance(asked.step, Failed)
+    assert isinstance(asked.step.error, OrderQuestionError)
+    assert asked.step.cause is refusal

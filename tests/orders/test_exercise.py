@@ -40,6 +40,7 @@ async def test_dialogue_is_answered_step_by_step() -> None:
             ),
             'inp+exercise+{"action":"user_input","data":{"id":"7","user_action":"continue"}}',
         ]
+        assert feeds.asked[-2:] == [(495512563, 5, True), (495512563, 5, False)]
     assert feeds.sent() == []
 
 

@@ -16,8 +16,10 @@ from ibkr_async.models.orders import Ticket
 from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
+from ibkr_async.world import World
+from support.fake_time import FakeTime
 
-DAY_MS = 86_400_000
+DAY_S = 86_400
 
 
 def submission(coid: str = "c-1", modifies: str | None = None) -> Submission:
@@ -40,14 +42,9 @@ def submission(coid: str = "c-1", modifies: str | None = None) -> Submission:
     )
 
 
-class Clock:
-    """Milliseconds that a test sets."""
-
-    def __init__(self) -> None:
-        self.now_ms = 1_000
-
-    def __call__(self) -> int:
-        return self.now_ms
+def surroundings(clock: FakeTime | None = None) -> World:
+    """Return a world with a clock that a test sets, and real threads."""
+    return World(clock=clock or FakeTime(1.0))
 
 
 @pytest.fixture
@@ -68,7 +65,7 @@ def events(path: Path) -> list[str]:
 
 async def test_intent_is_on_the_disk_when_intend_returns(path: Path) -> None:
     """Another process can read it, with exactly the digits that will be sent."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
     assert await journal.open() == ()
 
     await journal.intend(submission())
@@ -102,14 +99,14 @@ async def test_open_orders_are_those_without_an_end(
     path: Path, after: list[str], *, is_open: bool
 ) -> None:
     """Whatever was noted in between."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
     await journal.open()
     await journal.intend(submission())
     for event in after:
         journal.note(event, "c-1", "DU1", order_ids=["7"])
     await journal.aclose()
 
-    again = Journal(path, now_ms=Clock())
+    again = Journal(path, world=surroundings())
     left = await again.open()
     await again.aclose()
 
@@ -120,7 +117,7 @@ async def test_open_orders_are_those_without_an_end(
 
 async def test_notes_keep_their_order_and_their_digits(path: Path) -> None:
     """Closing waits for what is not written yet."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
     await journal.open()
     for number in range(20):
         journal.note("cancel", "", "DU1", order_id=number, price=Decimal("1.10"))
@@ -134,8 +131,8 @@ async def test_notes_keep_their_order_and_their_digits(path: Path) -> None:
 
 async def test_client_order_id_is_used_once_a_day(path: Path) -> None:
     """Two orders under one id could not be told apart; an order that was never sent does not count."""
-    clock = Clock()
-    journal = Journal(path, now_ms=clock)
+    clock = FakeTime(1.0)
+    journal = Journal(path, world=surroundings(clock))
     await journal.open()
     await journal.intend(submission())
 
@@ -145,7 +142,7 @@ async def test_client_order_id_is_used_once_a_day(path: Path) -> None:
     journal.note("not_sent", "c-1", "DU1")
     with pytest.raises(OrderInvalidError, match="24 hours"):
         await journal.intend(submission())
-    clock.now_ms += DAY_MS + 1
+    clock.at += DAY_S + 1
     await journal.intend(submission())
     journal.note("not_sent", "c-1", "DU1")
     await journal.intend(submission())
@@ -154,7 +151,7 @@ async def test_client_order_id_is_used_once_a_day(path: Path) -> None:
 
 async def test_sent_gives_the_order_and_not_its_modification(path: Path) -> None:
     """So that a restart knows what an order was."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
     await journal.open()
     await journal.intend(submission())
     await journal.intend(submission(modifies="7"))
@@ -167,7 +164,7 @@ async def test_sent_gives_the_order_and_not_its_modification(path: Path) -> None
 
 async def test_cancelled_intent_is_taken_back(path: Path) -> None:
     """Whether or not it was written before the cancellation, nothing was sent."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
     await journal.open()
 
     tasks = [asyncio.create_task(journal.intend(submission(f"c-{n}"))) for n in range(5)]
@@ -183,7 +180,7 @@ async def test_cancelled_intent_is_taken_back(path: Path) -> None:
 
 async def test_two_clients_cannot_share_a_journal(path: Path) -> None:
     """Each would take the other's orders for orders that a crash left behind."""
-    first, second = Journal(path, now_ms=Clock()), Journal(path, now_ms=Clock())
+    first, second = Journal(path, world=surroundings()), Journal(path, world=surroundings())
     await first.open()
 
     with pytest.raises(ConfigError, match="another client"):
@@ -212,7 +209,7 @@ async def test_wrong_file_is_refused(path: Path, what: str) -> None:
     wrong = spoil(path, what)
 
     with pytest.raises(ConfigError, match=r"orders\.journal"):
-        await Journal(wrong, now_ms=Clock()).open()
+        await Journal(wrong, world=surroundings()).open()
     with pytest.raises(ConfigError, match=r"orders\.journal"):
         read_entries(wrong)
 
@@ -221,7 +218,7 @@ async def test_disk_that_takes_nothing_stops_the_order(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An order that cannot be noted is not sent; a note that cannot be written is logged."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
     await journal.open()
     with sqlite3.connect(path) as db:
         db.execute("DROP TABLE entries")
@@ -238,7 +235,7 @@ async def test_disk_that_takes_nothing_stops_the_order(
 
 async def test_closed_journal_takes_no_order(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A late note is only logged: the next start looks for the order."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
 
     with pytest.raises(ClosedError):
         await journal.intend(submission())
@@ -249,14 +246,14 @@ async def test_closed_journal_takes_no_order(path: Path, caplog: pytest.LogCaptu
 
 async def test_cancelled_opening_leaves_nothing_open(path: Path) -> None:
     """The file that its thread opens all the same is closed again."""
-    opening = asyncio.create_task(Journal(path, now_ms=Clock()).open())
+    opening = asyncio.create_task(Journal(path, world=surroundings()).open())
     await asyncio.sleep(0)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
 
     for _ in range(100):
-        journal = Journal(path, now_ms=Clock())
+        journal = Journal(path, world=surroundings())
         try:
             await journal.open()
         except ConfigError:
@@ -269,7 +266,7 @@ async def test_cancelled_opening_leaves_nothing_open(path: Path) -> None:
 @pytest.mark.parametrize("value", [Decimal("0.1"), [Decimal("0.1")], {"a": Decimal("0.1")}])
 async def test_details_may_hold_decimals(path: Path, value: Any) -> None:
     """They are written as plain numbers."""
-    journal = Journal(path, now_ms=Clock())
+    journal = Journal(path, world=surroundings())
     await journal.open()
     journal.note("note", "c-1", "DU1", value=value)
     await journal.aclose()

@@ -124,14 +124,14 @@ async def test_checker_catches_a_desk_that_sends_again(tmp_path: Path) -> None:
     """What other clients do after a timeout is found, although the broker refuses the second."""
 
     def send_again(world: World) -> None:
-        endpoints: Any = world.desk._endpoints
+        endpoints: Any = world.desk.engine.endpoints
         place: Callable[..., Awaitable[Any]] = endpoints.place
 
-        async def stubborn(*arguments: Any) -> Any:
+        async def stubborn(*arguments: Any, **options: Any) -> Any:
             try:
-                return await place(*arguments)
+                return await place(*arguments, **options)
             except TransportError:
-                return await place(*arguments)
+                return await place(*arguments, **options)
 
         endpoints.place = stubborn
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.models.base import encode
+from ibkr_async.models.contracts import SecurityDefinition
 from ibkr_async.models.orders import Ticket
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import (
@@ -230,7 +231,9 @@ def make(kind: Any, *arguments: Any, **options: Any) -> Any:
         (MarketOrder, (0, "BUY", 1), {}, "conid"),
         (MarketOrder, (True, "BUY", 1), {}, "conid"),
         (MarketOrder, (1.5, "BUY", 1), {}, "conid"),
-        (MarketOrder, ("AAPL", "BUY", 1), {}, "conid"),
+        (MarketOrder, ("AAPL@ARCA", "BUY", 1), {}, "conid"),
+        (MarketOrder, ("", "BUY", 1), {}, "conid"),
+        (MarketOrder, (SecurityDefinition(conid=None), "BUY", 1), {}, "conid"),
         (MarketOrder, (1, "HOLD", 1), {}, "side"),
         (MarketOrder, (1, None, 1), {}, "side"),
         (MarketOrder, (1, "BUY", 0), {}, "quantity"),

@@ -24,11 +24,12 @@ from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.thirdparty import (
     FixOrderStatus,
     FixTif,
-    Order,
     OrderChange,
     Temporality,
     ThirdPartyClient,
+    ThirdPartyOrder,
 )
+from ibkr_async.world import RealClock, World
 from support.simulator_peer import trust
 
 if TYPE_CHECKING:
@@ -65,18 +66,28 @@ async def tp(request: pytest.FixtureRequest, calm: Simulator) -> AsyncIterator[T
 def connect(sim: Simulator, **options: Any) -> ThirdPartyClient:
     """Make a client of a simulator."""
     return ThirdPartyClient(
-        sim.third_party_auth(), base_url=sim.third_party_url, clock=sim.now, **options
+        sim.third_party_auth(),
+        base_url=sim.third_party_url,
+        world=World(clock=_ClockOf(sim)),
+        **options,
     )
 
 
-def limit(price: str, quantity: int = 10, side: str = "BUY", **more: Any) -> Order:
+class _ClockOf(RealClock):
+    """The simulator's clock, which a test may shift."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self.wall = sim.now  # type: ignore[method-assign]  # the one difference
+
+
+def limit(price: str, quantity: int = 10, side: str = "BUY", **more: Any) -> ThirdPartyOrder:
     """Make a limit order for IBM."""
-    return Order(
+    return ThirdPartyOrder(
         contract_id=IBM, side=side, quantity=quantity, order_type="LIMIT", price=price, **more
     )
 
 
-MARKET = Order(contract_id=IBM, side="BUY", quantity=10, order_type="MARKET")
+MARKET = ThirdPartyOrder(contract_id=IBM, side="BUY", quantity=10, order_type="MARKET")
 
 
 # --- the real client -----------------------------------------------------------------------------
@@ -131,11 +142,12 @@ async def test_order_types_and_ways_of_naming_a_contract(tp: ThirdPartyClient) -
     stock = {"instrument_type": "STK", "ticker": "MSFT", "listing_exchange": "NASDAQ"}
     pair = {"instrument_type": "CASH", "ticker": "EUR", "currency": "USD"}
     stop = await tp.place_order(
-        ACCOUNT, Order(**stock, side="SELL", quantity=1, order_type="STOP", aux_price="400.00")
+        ACCOUNT,
+        ThirdPartyOrder(**stock, side="SELL", quantity=1, order_type="STOP", aux_price="400.00"),
     )
     both = await tp.place_order(
         ACCOUNT,
-        Order(
+        ThirdPartyOrder(
             **pair, side="SELL", quantity=20_000, order_type="STOP_LIMIT", price="1.05",
             aux_price="1.06", tif="CLOSE", outside_rth=True, german_hft_algo=False,
             order_restrictions="1 2", mifid2_algo="77", use_price_management_algo=True,
@@ -167,7 +179,9 @@ async def test_too_large_order_is_rejected(tp: ThirdPartyClient) -> None:
 async def test_impact_changes_nothing(tp: ThirdPartyClient) -> None:
     """Margins after and before, and the commission; no order appears."""
     impact = await tp.order_impact(ACCOUNT, limit("220.00"))
-    await tp.order_impact(ACCOUNT, Order(contract_id=IBM, side="SELL", quantity=1, order_type=1))
+    await tp.order_impact(
+        ACCOUNT, ThirdPartyOrder(contract_id=IBM, side="SELL", quantity=1, order_type=1)
+    )
 
     assert impact.init_margin == Decimal("550.00")
     assert (impact.init_margin_before, impact.commission) == (0, 1)

@@ -71,13 +71,14 @@ def streams_of(engine: Multiplexer) -> Streams:
     async def nobody(*_asked: object) -> Any:
         raise AssertionError
 
-    async def refuse(what: str) -> None:
-        raise OrderGuardError(f"({what})", "this stream was not given the right to trade")
+    def refuse(conid: int, _contracts: int | None, *, is_new: bool) -> None:
+        what = f"(exercise of option {conid}, {is_new=})"
+        raise OrderGuardError(what, "this stream was not given the right to trade")
 
     return Streams(
         engine,
         Upstream(engine, world=World(), resolve=nobody, account=nobody),
-        check_may_trade=refuse,
+        check_may_exercise=refuse,
     )
 
 
@@ -86,6 +87,7 @@ class CoreFeeds(Streams):
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.may_trade = True
+        self.asked: list[tuple[int, int | None, bool]] = []
         self.engine = CoreEngine()
         self.core = self.engine.core
         self.looked_up: list[Any] = []
@@ -93,7 +95,7 @@ class CoreFeeds(Streams):
         self.upstream = Upstream(
             engine, world=world_with(clock=clock), resolve=self.resolve, account=self.account
         )
-        super().__init__(engine, self.upstream, check_may_trade=self.check_may_trade)
+        super().__init__(engine, self.upstream, check_may_exercise=self.check_may_exercise)
 
     async def resolve(self, *wanted: Any) -> list[tuple[int, str]]:
         """Look up what is in the book."""
@@ -129,7 +131,8 @@ class CoreFeeds(Streams):
         """Take what was sent."""
         return self.core.frames_to_send()
 
-    async def check_may_trade(self, what: str) -> None:
-        """Allow it, or not."""
+    def check_may_exercise(self, conid: int, contracts: int | None, *, is_new: bool) -> None:
+        """Allow it, or not, and keep what was asked."""
+        self.asked.append((conid, contracts, is_new))
         if not self.may_trade:
-            raise OrderGuardError(what, "no")
+            raise OrderGuardError(f"exercise of option {conid}", "no")

@@ -48,22 +48,22 @@ class Reaper:
 
     def arm(self, client: Client) -> None:
         """Put the marks where a submission passes."""
-        desk = client.orders
+        engine = client._parts.order_engine
         for owner, name in (
-            (desk._dispatch, "_take_turn"),
-            (desk._endpoints, "place"),
-            (desk._endpoints, "reply"),
-            (desk._endpoints, "modify"),
-            (desk._recovery, "find_out"),
-            (desk._endpoints, "live"),
-            (desk, "submit"),
+            (engine.dispatch, "_take_turn"),
+            (engine.endpoints, "place"),
+            (engine.endpoints, "reply"),
+            (engine.endpoints, "modify"),
+            (engine.recovery, "find_out"),
+            (engine.endpoints, "live"),
+            (client.orders, "submit"),
         ):
             setattr(owner, name, self._around(name, getattr(owner, name)))
         transport: Any = client._parts.pipeline._transport
         transport.send = self._around_transport(transport.send)
         for name in ("accepted", "failed"):
-            method = getattr(desk._outcomes, name)
-            setattr(desk._outcomes, name, self._before(name, method))
+            method = getattr(engine.outcomes, name)
+            setattr(engine.outcomes, name, self._before(name, method))
         journal_module._JournalFile.append = self._around_append(  # type: ignore[method-assign]  # the mark
             journal_module._JournalFile.append
         )

@@ -38,7 +38,8 @@ class Answer:
 class FakeSend:
     """Plays a script of answers in order and records every request.
 
-    A name is a sample; an exception is raised; bytes are a body with status 200.
+    A name is a sample; an exception is raised; bytes are a body with status 200. Permission is
+    asked as the pipeline does.
     """
 
     def __init__(self, *script: str | bytes | BaseException | Answer) -> None:
@@ -48,6 +49,8 @@ class FakeSend:
         self._script = [self._answer(entry) for entry in script]
 
     async def __call__(self, request: RestRequest[T]) -> T:
+        if request.permit is not None:
+            request.permit()
         self.requests.append(request)
         assert self._script, f"the script has no answer to {request.label}"
         answer = self._script.pop(0)

@@ -10,16 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from unittest.mock import patch
 
 import msgspec
 
-from ibkr_async import world as library_world
 from ibkr_async.errors import (
     ConnectFailedError,
     ConnectionBrokenError,
@@ -31,11 +28,10 @@ from ibkr_async.errors import (
 )
 from ibkr_async.models.base import decode, encode
 from ibkr_async.models.streaming import LiveOrderUpdate, TradeUpdate
-from ibkr_async.orders.desk import AccountFacts, OrderDesk
-from ibkr_async.orders.fate import journal
-from ibkr_async.orders.fate.journal import Journal, OpenIntent, read_entries
+from ibkr_async.orders.fate.journal import Journal, read_entries
 from ibkr_async.orders.handle import OrderHandle
 from ibkr_async.orders.known.news import OrderEvents, OrderNews
+from ibkr_async.orders.send.preparation import AccountFacts
 from ibkr_async.orders.write.policy import Answers
 from ibkr_async.orders.write.tickets import Submittable
 from ibkr_async.ports import HttpReply
@@ -48,6 +44,8 @@ from ibkr_async.simulator.broker.broker import (
     Executed,
     OrderChanged,
 )
+from support.fake_time import fake_world
+from support.order_desk import TestDesk, make_desk
 from support.order_history import BrokerOrder, History, KnownOrder, Request, Told
 
 ACCOUNT: Final = "DU1234567"
@@ -96,32 +94,10 @@ _NOTHING_HAPPENS: Final = frozenset(
 )
 
 
-class _AtOnce:
-    """Runs what is submitted at once, in place of the journal's thread: days can be repeated then."""
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:  # noqa: BLE001 - as an executor does
-            future.set_exception(error)
-        return future
-
-    def shutdown(self, *, wait: bool) -> None:
-        pass
-
-
 class _MortalJournal(Journal):
     """A journal on the disk that can die: from then on nothing is written."""
 
     dead = False
-
-    async def open(self) -> tuple[OpenIntent, ...]:
-        with patch.object(journal, "ThreadPoolExecutor", _AtOnce):
-            return await super().open()
 
     def note(self, event: str, coid: str, account_id: str, **detail: Any) -> None:
         if not self.dead:
@@ -132,7 +108,7 @@ class _MortalJournal(Journal):
 class _Run:
     """One life of the bot."""
 
-    desk: OrderDesk
+    desk: TestDesk
     journal: _MortalJournal
     news: OrderNews
     watch: OrderEvents
@@ -182,7 +158,7 @@ class World:
         return self._run
 
     @property
-    def desk(self) -> OrderDesk:
+    def desk(self) -> TestDesk:
         """The desk of the present life."""
         return self.run.desk
 
@@ -195,20 +171,19 @@ class World:
 
     async def open(self) -> None:
         """Begin a life: with the journal, which knows what earlier ones left open."""
-        news = OrderNews()
-        mortal = _MortalJournal(self._path, now_ms=lambda: round(self.now * 1000))
-        desk = OrderDesk(
+        surroundings = fake_world(self)
+        mortal = _MortalJournal(self._path, world=surroundings)
+        desk = make_desk(
             self.send,
-            account_facts=self._facts,
+            facts=lambda: AccountFacts(default_account_id=ACCOUNT, is_paper=True),
             make_coid=self.make_coid,
-            news=news,
             journal=mortal,
-            world=library_world.World(clock=self),
+            world=surroundings,
         )
-        await desk.start()
+        await desk.engine.start()
         watch = desk.watch()
-        background = asyncio.create_task(desk.run())
-        self._run = _Run(desk, mortal, news, watch, background)
+        background = asyncio.create_task(desk.engine.run())
+        self._run = _Run(desk, mortal, desk.engine.news, watch, background)
         for found in await desk.recovered():
             told = found.handle if found.error is None else found.error
             self._tell(found.coid, told, source="recovered")
@@ -220,7 +195,7 @@ class World:
         await asyncio.wait({run.background})
         self._collect()
         run.news.end()
-        await run.desk.aclose()
+        await run.desk.engine.aclose()
         self.handles.clear()
 
     async def restart(self) -> None:
@@ -338,6 +313,8 @@ class World:
     async def send(self, request: RestRequest[T]) -> T:
         """Carry a request to the broker, or not, and its answer back, or not."""
         await asyncio.sleep(0)
+        if request.permit is not None:
+            request.permit()
         label = request.label
         if request.method != "POST" or "suppress" in label:
             if request.method == "GET" and self.reads_fail():
@@ -402,17 +379,13 @@ class World:
         body = {"orders": [{**ticket, "cOID": f"stranger-{self._strangers}"}]}
         self._ask("POST", f"/iserver/account/{ACCOUNT}/orders", body)
 
-    @staticmethod
-    async def _facts() -> AccountFacts:
-        return AccountFacts(default_account_id=ACCOUNT, is_paper=True)
-
     # --- time and news ---------------------------------------------------------------------------
 
-    def monotonic(self) -> float:
-        """Give the time."""
+    def wall(self) -> float:
+        """Return the time; with `monotonic` and `sleep` this is a `world.Clock`."""
         return self.now
 
-    wall = monotonic
+    monotonic = wall
 
     async def sleep(self, seconds: float) -> None:
         """Let the time pass: requests that were late arrive, prices move, news comes."""

@@ -13,10 +13,7 @@ import msgspec
 
 from ibkr_async.errors import IbkrError
 from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
-from ibkr_async.rest.pipeline import RestPipeline
-from ibkr_async.rest.settings import RestSettings
 from ibkr_async.thirdparty import THIRD_PARTY_URL, ThirdPartyClient
-from ibkr_async.thirdparty.statuses import ThirdPartyRetry
 from support.fake_time import FakeTime, fake_world
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "thirdparty"
@@ -112,14 +109,8 @@ class Bench:
     def __init__(self, **options: Any) -> None:
         self.server = ScriptedServer()
         self.auth = ScriptedAuth()
-        self.time = FakeTime()
+        self.time = FakeTime(NOW)
         self.slept = self.time.slept
-        self.pipeline = RestPipeline(
-            self.auth,
-            self.server,
-            settings=RestSettings(retry=ThirdPartyRetry()),
-            world=fake_world(self.time),
-        )
         self.client = ThirdPartyClient(
-            self.auth, pipeline=self.pipeline, clock=lambda: NOW, **options
+            self.auth, transport=self.server, world=fake_world(self.time), **options
         )

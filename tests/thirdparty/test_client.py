@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
+from ibkr_async.config import GuardSettings
 from ibkr_async.errors import (
     AuthError,
     ClosedError,
@@ -20,15 +22,15 @@ from ibkr_async.thirdparty import (
     FixOrderType,
     FixSide,
     FixTif,
-    Order,
     OrderChange,
     Temporality,
     ThirdPartyClient,
+    ThirdPartyOrder,
 )
 from support.third_party_bench import Bench, ScriptedAuth, ScriptedServer
 
 ACCOUNT = "DU7000001"
-LIMIT = Order(
+LIMIT = ThirdPartyOrder(
     contract_id=8314, side="BUY", quantity=100, order_type="LIMIT", price="220.50",
     customer_order_id="BOT-1",
 )  # fmt: skip
@@ -225,7 +227,7 @@ async def test_order_is_placed_with_the_keys_of_the_reference(bench: Bench) -> N
 
 async def test_order_without_id_gets_a_number(bench: Bench) -> None:
     """Made ids are whole numbers that JSON keeps exactly, and grow."""
-    order = Order(contract_id=8314, side="SELL", quantity=1, order_type="MARKET")
+    order = ThirdPartyOrder(contract_id=8314, side="SELL", quantity=1, order_type="MARKET")
     bench.server.will_answer(b'[{"Status":"0"}]', b'[{"Status":"0"}]')
 
     await bench.client.place_order(ACCOUNT, order)
@@ -238,7 +240,7 @@ async def test_order_without_id_gets_a_number(bench: Bench) -> None:
 async def test_form_bodies_are_sent_and_signed() -> None:
     """With `form_bodies` the order fields are form fields, and part of the signature."""
     bench = Bench(form_bodies=True)
-    order = Order(
+    order = ThirdPartyOrder(
         contract_id=8314, side="BUY", quantity=100, order_type="LIMIT", price="220.50",
         outside_rth=True, german_hft_algo=False, customer_order_id="BOT-1",
     )  # fmt: skip
@@ -291,7 +293,7 @@ async def test_cancel_goes_out_once_and_is_typed(bench: Bench) -> None:
 
 async def test_order_impact_sends_only_what_it_takes(bench: Bench) -> None:
     """Parameters that the endpoint does not list stay away, and every number is optional."""
-    order = Order(
+    order = ThirdPartyOrder(
         contract_id=8314, side="BUY", quantity=5, order_type="LIMIT", price=220,
         outside_rth=True, mifid2_algo="12345", customer_order_id="BOT-1",
     )  # fmt: skip
@@ -320,6 +322,68 @@ async def test_live_account_needs_permission(bench: Bench) -> None:
     assert bench.server.requests == []
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"guard": GuardSettings(accounts=["DU2"])}, OrderGuardError),  # type: ignore[arg-type]  # a list is read
+        ({"guard": GuardSettings(conids=[1])}, OrderGuardError),  # type: ignore[arg-type]  # as above
+        ({"guard": GuardSettings(max_quantity=1)}, OrderGuardError),
+        ({"guard": GuardSettings(max_notional=10**9)}, OrderGuardError),
+        ({"guard": GuardSettings(kill_switch="/")}, OrderGuardError),
+        ({"dry_run": True}, UsageError),
+    ],
+)
+async def test_order_and_change_pass_permission(
+    options: dict[str, Any], error: type[Exception]
+) -> None:
+    """What one API forbids the other does not allow; of a value that nobody knows, nothing passes."""
+    bench = Bench(**options)
+    async with bench.client as client:
+        with pytest.raises(error):
+            await client.place_order(ACCOUNT, LIMIT)
+        with pytest.raises(error):
+            await client.modify_order(ACCOUNT, LIMIT, OrderChange(quantity=9))
+
+    assert bench.server.requests == []
+
+
+async def test_contract_named_by_its_ticker_passes_no_list_of_conids() -> None:
+    """Nobody knows which conid it will be."""
+    named = ThirdPartyOrder(
+        instrument_type="STK", ticker="IBM", listing_exchange="NYSE", side="BUY", quantity=1,
+        order_type="MARKET",
+    )  # fmt: skip
+    guard = GuardSettings(conids=[8314])  # type: ignore[arg-type]  # a list is read
+    bench = Bench(guard=guard)
+    async with bench.client as client:
+        with pytest.raises(OrderGuardError, match="conid"):
+            await client.place_order(ACCOUNT, named)
+
+
+async def test_rate_counts_orders_and_changes() -> None:
+    """In any sixty seconds."""
+    bench = Bench(guard=GuardSettings(max_orders_per_minute=1))
+    bench.server.will_answer(b'[{"CustomerOrderId":"BOT-1"}]', b'[{"CustomerOrderId":"BOT-1"}]')
+    async with bench.client as client:
+        placed = await client.place_order(ACCOUNT, LIMIT)
+        with pytest.raises(OrderGuardError, match="per_minute"):
+            await client.modify_order(ACCOUNT, LIMIT, OrderChange(quantity=9))
+        bench.time.at += 61
+        await client.place_order(ACCOUNT, LIMIT)
+
+    assert placed.customer_order_id == "BOT-1"
+
+
+async def test_dry_run_cancels_nothing() -> None:
+    """Neither does it forget: the order is left alone."""
+    bench = Bench(dry_run=True)
+    async with bench.client as client:
+        with pytest.raises(UsageError, match="dry_run"):
+            await client.cancel_order(ACCOUNT, "BOT-1")
+
+    assert bench.server.requests == []
+
+
 async def test_live_account_trades_with_permission() -> None:
     """The switch is the user's."""
     bench = Bench(allow_live_orders=True)
@@ -332,7 +396,7 @@ async def test_live_account_trades_with_permission() -> None:
 
 async def test_place_order_takes_orders_only(bench: Bench) -> None:
     """A dictionary has passed no rule."""
-    with pytest.raises(UsageError, match="takes an Order"):
+    with pytest.raises(UsageError, match="takes a ThirdPartyOrder"):
         await bench.client.place_order(ACCOUNT, {"ContractId": 8314})  # type: ignore[arg-type]  # on purpose
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from ibkr_async.errors import IbkrError
 from ibkr_async.thirdparty import EXCHANGES as EXCHANGE_CODES
-from ibkr_async.thirdparty import Order, OrderChange, ThirdPartyClient
+from ibkr_async.thirdparty import OrderChange, ThirdPartyClient, ThirdPartyOrder
 from ibkr_async.thirdparty.statuses import MEANINGS
 from support.captures import captures_dir
 from support.third_party_bench import Bench
@@ -116,7 +116,7 @@ def test_list_of_names_is_that_of_the_reference() -> None:
 
 # --- true ----------------------------------------------------------------------------------------
 
-ORDER = Order(contract_id=1, side="1", quantity=1, order_type="1", customer_order_id="ID")
+ORDER = ThirdPartyOrder(contract_id=1, side="1", quantity=1, order_type="1", customer_order_id="ID")
 CALLS: dict[str, Callable[[ThirdPartyClient], Awaitable[Any]]] = {
     "accounts": lambda tp: tp.accounts(),
     "positions": lambda tp: tp.positions("DU1"),

@@ -21,11 +21,11 @@ from ibkr_async.errors import (
     UnauthorizedError,
 )
 from ibkr_async.ports import HttpReply
-from ibkr_async.thirdparty import Order, OrderChange
+from ibkr_async.thirdparty import OrderChange, ThirdPartyOrder
 from support.third_party_bench import Answer, Bench
 
 ACCOUNT = "DU7000001"
-ORDER = Order(
+ORDER = ThirdPartyOrder(
     contract_id=8314, side="BUY", quantity=100, order_type="LIMIT", price="220.50",
     customer_order_id="BOT-1",
 )  # fmt: skip

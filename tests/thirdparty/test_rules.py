@@ -15,9 +15,9 @@ from ibkr_async.thirdparty import (
     FixOrderType,
     FixSide,
     FixTif,
-    Order,
     OrderChange,
-    OrderState,
+    ThirdPartyOrder,
+    ThirdPartyOrderState,
 )
 from ibkr_async.thirdparty.answers import read_rows
 from ibkr_async.thirdparty.changes import replacement
@@ -26,6 +26,7 @@ from ibkr_async.thirdparty.ids import CustomerOrderIds
 from ibkr_async.thirdparty.market import bits_of
 from ibkr_async.thirdparty.since import since_text
 from ibkr_async.types import OrderType, Side, TimeInForce
+from support.fake_time import FakeTime, fake_world
 from support.third_party_bench import NOW
 
 BASE: dict[str, Any] = {
@@ -37,10 +38,10 @@ BASE: dict[str, Any] = {
 }
 
 
-def order(**changes: Any) -> Order:
+def order(**changes: Any) -> ThirdPartyOrder:
     """Make a limit order with changes; None leaves a field out."""
     fields = {**BASE, **changes}
-    return Order(**{name: value for name, value in fields.items() if value is not None})
+    return ThirdPartyOrder(**{name: value for name, value in fields.items() if value is not None})
 
 
 # --- orders --------------------------------------------------------------------------------------
@@ -152,9 +153,9 @@ STOP = order(order_type="STOP", price=None, aux_price="210", customer_order_id="
 LIMIT = order(customer_order_id="A", german_hft_algo=False, outside_rth=True)
 
 
-def state(**keys: Any) -> OrderState:
+def state(**keys: Any) -> ThirdPartyOrderState:
     """Make an order as the server shows it."""
-    (row,) = read_rows(OrderState, [keys])
+    (row,) = read_rows(ThirdPartyOrderState, [keys])
     return row
 
 
@@ -174,7 +175,7 @@ def state(**keys: Any) -> OrderState:
     ],
 )  # fmt: skip
 def test_change_that_breaks_a_rule_is_refused(
-    original: Order | OrderState, change: dict[str, Any], field: str, rule: str
+    original: ThirdPartyOrder | ThirdPartyOrderState, change: dict[str, Any], field: str, rule: str
 ) -> None:
     """New terms are compared with the old before anything is sent."""
     with pytest.raises(OrderInvalidError) as caught:
@@ -320,10 +321,14 @@ def test_names_of_the_exchange_table_lead_to_codes() -> None:
 
 def test_ids_grow_even_when_the_clock_does_not() -> None:
     """Two orders of one millisecond, or of a clock that stepped back, differ."""
-    times = iter([100.0, 100.0, 50.0])
-    make = CustomerOrderIds(lambda: next(times), lambda _below: 7)
+    time = FakeTime(100.0)
+    make = CustomerOrderIds(fake_world(time))
+    first = int(make())
 
-    assert [make(), make(), make()] == ["100000007", "100000008", "100000009"]
+    assert 100_000_000 <= first < 100_001_000
+    assert int(make()) > first
+    time.at = 50.0
+    assert int(make()) > first + 1
 
 
 @given(st.integers(min_value=0, max_value=2**64))

@@ -20,7 +20,7 @@ from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.core.topics import TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ibkr_async.feeds.subscription import Upstream
     from ibkr_async.models.streaming import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         TicReply,
         TradeUpdate,
     )
+    from ibkr_async.orders.send.exercise import CheckExercise
     from ibkr_async.stream.core.hours import MarketHours
     from ibkr_async.stream.core.settings import CoreStats
     from ibkr_async.stream.core.topic_row import Policy
@@ -70,12 +71,12 @@ class Streams:
         engine: Multiplexer,
         upstream: Upstream,
         *,
-        check_may_trade: Callable[[str], Awaitable[None]],
+        check_may_exercise: CheckExercise,
     ) -> None:
-        """`check_may_trade` raises where trading is not allowed."""
+        """`check_may_exercise` raises where an option must not be exercised."""
         self._engine = engine
         self._upstream = upstream
-        self._check_may_trade = check_may_trade
+        self._check_may_exercise = check_may_exercise
 
     @property
     def connected(self) -> bool:
@@ -274,7 +275,7 @@ class Streams:
         form = Wish(TOPICS["shs"], "exercise", {"CEX": str(conid)})
         answers = Wish(TOPICS["inp"], "exercise")
         line = Subscription(self._upstream, answers, [answers, form])
-        return ExerciseDialogue(line, self._engine.say, self._check_may_trade)
+        return ExerciseDialogue(line, self._engine.say, self._check_may_exercise, conid)
 
     # --- what nobody has to ask for --------------------------------------------------------------
 

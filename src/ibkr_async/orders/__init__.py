@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ibkr_async.orders.desk import AccountFacts, OrderDesk
+from ibkr_async.orders.desk import OrderDesk
 from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
 from ibkr_async.orders.fate.unknown import Submission, UnknownOrder
 from ibkr_async.orders.handle import Leg, OrderHandle
@@ -22,8 +22,6 @@ from ibkr_async.orders.known.events import (
 from ibkr_async.orders.known.news import OrderEvents
 from ibkr_async.orders.results import DryRun, Recovered
 from ibkr_async.orders.send.exercise import ExerciseDialogue
-from ibkr_async.orders.settings import DeskSettings
-from ibkr_async.orders.write.coid import CoidMaker
 from ibkr_async.orders.write.combos import combo_conidex
 from ibkr_async.orders.write.contract_checks import check_against, round_to
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
@@ -44,13 +42,10 @@ from ibkr_async.orders.write.order_types import (
 from ibkr_async.orders.write.policy import Answers, Question
 
 __all__ = [
-    "AccountFacts",
     "Answers",
     "Bracket",
     "Cancelled",
-    "CoidMaker",
     "Commission",
-    "DeskSettings",
     "DryRun",
     "Execution",
     "ExerciseDialogue",

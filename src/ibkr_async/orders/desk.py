@@ -5,9 +5,10 @@ reply or a modification twice, and never answers a question with yes on its own.
 
 What happens to a submission:
 
-    validated, account chosen, guard           -> OrderInvalidError, OrderGuardError
-    its turn: gate, guard, journal             -> OrderGuardError; nothing was sent so far
-    place, question, reply, ... (`dispatch`)   -> OrderRejectedError, OrderQuestionError
+    validated, account and contract found      -> OrderInvalidError, OrderGuardError
+    its turn: gate, preview, journal           -> OrderGuardError; nothing was sent so far
+    place, question, reply, ... (`dispatch`),
+    each with `permission` in the line before  -> OrderGuardError, OrderRejectedError, OrderQuestionError
     no answer that can be trusted (`recovery`) -> accepted after all, rejected, OrderUnknownError
     acknowledged                               -> OrderHandle
 """
@@ -15,6 +16,7 @@ What happens to a submission:
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -27,41 +29,28 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.models.order_answers import OrderAccepted
-from ibkr_async.orders.fate.outcomes import Outcomes
-from ibkr_async.orders.fate.probe import OutcomeProbe
 from ibkr_async.orders.fate.reads import OrderReads
-from ibkr_async.orders.fate.recovery import Recovery
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.orders.handle import OrderHandle
-from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.orders.results import DryRun, Recovered
 from ibkr_async.orders.send.dialogue import Acknowledged, Failed, SubmitDialogue
-from ibkr_async.orders.send.dispatch import Dispatch
-from ibkr_async.orders.send.gate import SubmissionGate
-from ibkr_async.orders.send.guard import OrderGuard
-from ibkr_async.orders.send.preparation import AccountFacts, Preparation
-from ibkr_async.orders.settings import DeskSettings
 from ibkr_async.orders.write.policy import Answers
-from ibkr_async.resources.orders import OrderEndpoints
 from ibkr_async.types import ClientOrderId, OrderId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ibkr_async.models.order_answers import PlaceAnswer, PromptQuestion
     from ibkr_async.models.orders import CancelReply, SuppressReply, WhatIf
-    from ibkr_async.orders.fate.journal import Journal
+    from ibkr_async.orders.engine import OrderEngine
     from ibkr_async.orders.fate.unknown import UnknownOrder
     from ibkr_async.orders.known.events import OrderState
     from ibkr_async.orders.known.news import OrderEvents
     from ibkr_async.orders.write.policy import Question
     from ibkr_async.orders.write.tickets import Submittable
-    from ibkr_async.resources.base import SendRequest
-    from ibkr_async.world import World
+    from ibkr_async.rest.request import Permit
 
 _log: Final = logging.getLogger("ibkr_async.orders")
-
-__all__ = ["AccountFacts", "DeskSettings", "DryRun", "OrderDesk", "Recovered"]
 
 _MOST_SUPPRESSED: Final = 51
 
@@ -73,64 +62,18 @@ class OrderDesk(OrderReads):
     question of one order when another order request comes in between; reads and cancels go on.
     """
 
-    def __init__(
-        self,
-        send: SendRequest,
-        *,
-        account_facts: Callable[[], Awaitable[AccountFacts]],
-        make_coid: Callable[[], str],
-        world: World,
-        news: OrderNews | None = None,
-        journal: Journal | None = None,
-        settings: DeskSettings | None = None,
-    ) -> None:
-        self._settings = settings or DeskSettings()
-        endpoints = OrderEndpoints(send, timeout_s=self._settings.order_timeout_s)
-        self.news = news or OrderNews()
-        """Who hears of orders."""
-        super().__init__(endpoints, self.news, world)
-        self.tracker = self.news.tracker
-        """What is known of every order."""
-        self._journal = journal
-        self._outcomes = Outcomes(self.tracker, journal, world)
-        self._guard = OrderGuard(
-            self._settings.guard, allow_live_orders=self._settings.allow_live_orders
-        )
-        self._preparation = Preparation(account_facts, make_coid, self._guard)
-        self._build()
-
-    def _build(self) -> None:
-        settings, world = self._settings, self._world
-        self._recovery = Recovery(
-            OutcomeProbe(
-                self,
-                self.tracker,
-                world=world,
-                spread_s=settings.probe_spread_s,
-                look_timeout_s=settings.look_timeout_s,
-            ),
-            self._outcomes,
-            preparation=self._preparation,
-            world=world,
-        )
-        self._dispatch = Dispatch(
-            self._endpoints,
-            gate=SubmissionGate(self.unknown, is_used=settings.closes_gate),
-            guard=self._guard,
-            outcomes=self._outcomes,
-            on_abandoned=self._recovery.abandon,
-            clock=world.clock.monotonic,
-            ask_timeout_s=settings.ask_timeout_s,
-        )
+    def __init__(self, engine: OrderEngine) -> None:
+        super().__init__(engine.endpoints, engine.news, engine.world)
+        self._engine = engine
 
     @property
     def unknown(self) -> Mapping[str, UnknownOrder]:
         """Orders whose outcome is not known, by client order id, until it is found out."""
-        return self._outcomes.unknown.orders
+        return self._engine.outcomes.unknown.orders
 
     def dismiss(self, coid: str) -> None:
         """Forget an unknown order after you have found out what became of it. Opens the gate."""
-        self._outcomes.dismissed(coid)
+        self._engine.outcomes.dismissed(coid)
 
     # --- placing ---------------------------------------------------------------------------------
 
@@ -156,11 +99,12 @@ class OrderDesk(OrderReads):
         Source: POST /iserver/account/{accountId}/orders, POST /iserver/reply/{replyId}.
         Cancellation: does not take back what was sent. The order is then in `unknown`, a warning is
         logged, and the client goes on looking for it.
-        Concurrency: one at a time per session; waiting for one's turn sends nothing.
+        Concurrency: one at a time per session; waiting for one's turn sends nothing. The first order
+        waits up to five seconds until the order feeds are open, so that no fill is missed.
         Side effects at the broker: never sent twice; a refused question is answered with no.
         """
-        submission = await self._preparation.order(order, account_id, group)
-        if self._settings.dry_run:
+        submission = await self._engine.preparation.order(order, account_id, group)
+        if self._engine.settings.dry_run:
             return await self._try_dry(submission)
         try:
             order_ids = await self._submit(submission, answers)
@@ -187,8 +131,8 @@ class OrderDesk(OrderReads):
         Source: POST /iserver/account/{accountId}/order/{orderId}.
         Cancellation, concurrency, side effects: as `submit`.
         """
-        submission = await self._preparation.modification(order_id, order, account_id)
-        if self._settings.dry_run:
+        submission = await self._engine.preparation.modification(order_id, order, account_id)
+        if self._engine.settings.dry_run:
             return await self._try_dry(submission)
         return self._handle(submission, await self._submit(submission, answers))
 
@@ -203,8 +147,8 @@ class OrderDesk(OrderReads):
         of the contract first.
         Concurrency: waits its turn, because IBKR drops an open question when it comes in between.
         """
-        submission = await self._preparation.preview(order, account_id, group)
-        return await self._dispatch.preview(submission)
+        submission = await self._engine.preparation.preview(order, account_id, group)
+        return await self._engine.dispatch.preview(submission)
 
     async def place(
         self, order: Submittable, account_id: str | None = None, *, group: str | None = None
@@ -216,10 +160,11 @@ class OrderDesk(OrderReads):
         Cancellation and side effects: as `submit`.
         Concurrency: a question in the answer must be answered before the next order request.
         """
-        self._refuse_dry_run()
-        submission = await self._preparation.order(order, account_id, group)
+        self._permit_change("place")
+        submission = await self._engine.preparation.order(order, account_id, group)
         dialogue = _dialogue(submission, Answers.ask(_nobody))
-        rows = await self._dispatch.place(submission, dialogue)
+        await self._engine.open_feeds()
+        rows = await self._engine.dispatch.place(submission, dialogue)
         if rows:
             return rows
         return tuple(map(self._as_answer, await self._conclude(submission, dialogue)))
@@ -232,9 +177,8 @@ class OrderDesk(OrderReads):
         any way without harm: the order does not go on.
         """
         if confirmed:
-            self._refuse_dry_run()
-            await self._preparation.check_account_kind(f"of reply {reply_id}")
-        return await self._dispatch.reply(reply_id, confirmed=confirmed)
+            await self._engine.preparation.facts()
+        return await self._engine.dispatch.reply(reply_id, confirmed=confirmed)
 
     async def answer_prompt(self, prompt: PromptQuestion, option: str) -> str:
         """Choose one of a prompt's options; the order it is about goes on accordingly.
@@ -246,9 +190,8 @@ class OrderDesk(OrderReads):
         """
         if option not in prompt.options or prompt.order_id is None or prompt.req_id is None:
             raise UsageError(f"{option!r} is not one of {list(prompt.options)}")
-        self._refuse_dry_run()
-        await self._preparation.check_account_kind(f"{prompt.order_id} of prompt {prompt.req_id}")
-        return await self._dispatch.answer_prompt(prompt, option)
+        await self._engine.preparation.facts()
+        return await self._engine.dispatch.answer_prompt(prompt, option)
 
     # --- cancelling ------------------------------------------------------------------------------
 
@@ -274,16 +217,18 @@ class OrderDesk(OrderReads):
         number = str(order_id)
         if not number.isdecimal():
             raise UsageError(f"{order_id!r} is not an order id; use cancel_all for all orders")
-        account = await self._preparation.account(account_id)
-        self._outcomes.cancelling(number, account)
+        permit = self._permit_change(f"cancel of order {number}")
+        account = await self._engine.preparation.account(account_id)
+        self._engine.outcomes.cancelling(number, account)
         reply = await self._endpoints.cancel(
             account,
             number,
+            permit=permit,
             manual_indicator=manual_indicator,
             ext_operator=ext_operator,
             manual_cancel_time=manual_cancel_time,
         )
-        self.tracker.expect(number)
+        self._engine.news.tracker.expect(number)
         return reply
 
     async def cancel_all(self, account_id: str | None = None) -> CancelReply:
@@ -291,12 +236,13 @@ class OrderDesk(OrderReads):
 
         Shape, errors, source: as `cancel`, with order id -1.
         """
-        account = await self._preparation.account(account_id)
-        self._outcomes.cancelling("-1", account)
-        reply = await self._endpoints.cancel(account, "-1")
-        for state in self.tracker.open_orders():
+        permit = self._permit_change("cancel of all orders")
+        account = await self._engine.preparation.account(account_id)
+        self._engine.outcomes.cancelling("-1", account)
+        reply = await self._endpoints.cancel(account, "-1", permit=permit)
+        for state in self._engine.news.tracker.open_orders():
             if state.account_id in {None, account}:
-                self.tracker.expect(state.order_id)
+                self._engine.news.tracker.expect(state.order_id)
         return reply
 
     # --- following -------------------------------------------------------------------------------
@@ -306,11 +252,11 @@ class OrderDesk(OrderReads):
 
         Errors while iterating: `SlowConsumerError`.
         """
-        return self.news.listen()
+        return self._engine.news.listen()
 
     def known(self) -> tuple[OrderState, ...]:
-        """Give every order that was heard of, in the order of that. Asks nothing."""
-        return self.tracker.orders()
+        """Return every order that was heard of, in the order of that. Asks nothing."""
+        return self._engine.news.tracker.orders()
 
     # --- finding out -----------------------------------------------------------------------------
 
@@ -328,15 +274,15 @@ class OrderDesk(OrderReads):
         if known is not None and known.coid_reused:
             return await self._find_earlier(known.submission, known.detail)
         if known is not None:
-            order_ids = await self._recovery.find_out(
+            order_ids = await self._engine.recovery.find_out(
                 known.submission, known.detail, known.live_order_ids
             )
             return self._handle(known.submission, order_ids)
-        account = await self._preparation.account(account_id)
-        submission = None if self._journal is None else await self._journal.sent(coid)
+        account = await self._engine.preparation.account(account_id)
+        submission = None if self._engine.journal is None else await self._engine.journal.sent(coid)
         if submission is None:
             submission = Submission(coid=ClientOrderId(coid), account_id=account, tickets=())
-        order_ids = await self._recovery.look(submission, "it was searched for")
+        order_ids = await self._engine.recovery.look(submission, "it was searched for")
         return self._handle(submission, order_ids)
 
     async def recovered(self) -> tuple[Recovered, ...]:
@@ -349,7 +295,7 @@ class OrderDesk(OrderReads):
             Recovered(coid=submission.coid, error=found)
             if isinstance(found, IbkrError)
             else Recovered(coid=submission.coid, handle=self._handle(submission, found))
-            for submission, found in await self._recovery.recovered()
+            for submission, found in await self._engine.recovery.recovered()
         )
 
     # --- suppressing questions -------------------------------------------------------------------
@@ -364,47 +310,24 @@ class OrderDesk(OrderReads):
             raise UsageError(
                 f"pass a list of 1 to {_MOST_SUPPRESSED} message ids, such as ['o163']"
             )
-        return await self._endpoints.suppress(message_ids)
+        permit = self._permit_change("suppression of questions")
+        return await self._endpoints.suppress(message_ids, permit=permit)
 
     async def reset_suppressed(self) -> SuppressReply:
         """Let IBKR ask everything again.
 
         Source: POST /iserver/questions/suppress/reset.
         """
-        return await self._endpoints.reset_suppressed()
-
-    # --- lifetime --------------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Open the journal and take up what an earlier run had left open. The client calls it.
-
-        Errors: `ConfigError` when the journal cannot be opened.
-        """
-        if self._journal is not None:
-            for intent in await self._journal.open():
-                self._recovery.adopt(intent)
-
-    async def run(self) -> None:
-        """Look for orders that nobody waits for. The client's supervisor owns and cancels it."""
-        await self._recovery.run()
-
-    async def aclose(self) -> None:
-        """Write what the journal still has to write, and close it. The client calls it."""
-        self._recovery.stop_waiting()
-        if self._journal is not None:
-            await self._journal.aclose()
-
-    def _refuse_dry_run(self) -> None:
-        if self._settings.dry_run:
-            raise UsageError("with dry_run only submit and modify are previewed; use those")
+        permit = self._permit_change("suppression of questions")
+        return await self._endpoints.reset_suppressed(permit=permit)
 
     # --- sending it ------------------------------------------------------------------------------
 
     async def _submit(self, submission: Submission, answers: Answers | None) -> tuple[OrderId, ...]:
         dialogue = _dialogue(submission, answers or Answers.none())
         if submission.modifies is None:
-            self.news.need()
-        await self._dispatch.submit(submission, dialogue)
+            await self._engine.open_feeds()
+        await self._engine.dispatch.submit(submission, dialogue)
         return await self._conclude(submission, dialogue)
 
     async def _conclude(
@@ -419,7 +342,7 @@ class OrderDesk(OrderReads):
         error = step.error
         if isinstance(error, OrderUnknownError) and not step.awaits_choice:
             ids = error.live_order_ids
-            return await self._recovery.find_out(submission, error.detail, ids, step.cause)
+            return await self._engine.recovery.find_out(submission, error.detail, ids, step.cause)
         if step.cause is None:
             raise error
         raise error from step.cause
@@ -428,18 +351,24 @@ class OrderDesk(OrderReads):
         """Look for the order that made IBKR refuse this one; what was sent there is not known."""
         earlier = msgspec.structs.replace(refused, tickets=())
         try:
-            order_ids = await self._recovery.look(earlier, detail)
+            order_ids = await self._engine.recovery.look(earlier, detail)
         except OrderRejectedError:
-            self._outcomes.dismissed(refused.coid)
+            self._engine.outcomes.dismissed(refused.coid)
             raise
-        self._outcomes.dismissed(refused.coid)
+        self._engine.outcomes.dismissed(refused.coid)
         return self._handle(earlier, order_ids)
 
     async def _try_dry(self, submission: Submission) -> DryRun:
-        handle = DryRun(self, self.news, submission, ())
-        handle.preview = await self._dispatch.preview(submission)
+        handle = DryRun(self, self._engine.news, submission, ())
+        handle.preview = await self._engine.dispatch.preview(submission)
         _log.info("dry run: order %s was previewed and not sent", submission.coid)
         return handle
+
+    def _permit_change(self, what: str) -> Permit:
+        """Return what is asked before something leaves that only a dry run stops; ask it now, too."""
+        permit = partial(self._engine.permission.check_change, what)
+        permit()
+        return permit
 
     async def _cancel_legs(self, submission: Submission, order_ids: Sequence[str]) -> None:
         """Cancel what is left of an order; an error of it must not hide what is being raised."""
@@ -450,11 +379,11 @@ class OrderDesk(OrderReads):
                 _log.warning("order %s: leg %s stays: %s", submission.coid, order_id, error)
 
     def _handle(self, submission: Submission, order_ids: Sequence[OrderId]) -> OrderHandle:
-        return OrderHandle(self, self.news, submission, order_ids)
+        return OrderHandle(self, self._engine.news, submission, order_ids)
 
     def _as_answer(self, order_id: OrderId) -> OrderAccepted:
         """Return an order that a search found as `place` would have given it."""
-        state = self.tracker.state(order_id)
+        state = self._engine.news.tracker.state(order_id)
         return OrderAccepted(
             order_id=order_id,
             order_status=None if state is None else state.status,

@@ -14,7 +14,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     allow_live_orders: bool = False
     """Permit orders on an account that is not known to be paper."""
     dry_run: bool = False
-    """Preview orders in place of sending them."""
+    """Preview orders in place of sending them, and send nothing that changes anything."""
     guard: GuardSettings = GuardSettings()
     """Limits of the user's own."""
     closes_gate: bool = True
@@ -29,3 +29,5 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """From the first look for an order whose answer was lost to the last."""
     look_timeout_s: float = 20.0
     """One such look."""
+    feeds_timeout_s: float = 5.0
+    """How long the first order waits for the order feeds to be open."""

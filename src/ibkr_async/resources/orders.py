@@ -34,18 +34,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ibkr_async.resources.base import SendRequest
+    from ibkr_async.rest.request import Permit
 
 _OK: Final = 200
 
 
 class OrderEndpoints(Resource):
-    """Low-level calls about orders. `timeout_s` is the time for one call that trades."""
+    """Low-level calls about orders. `timeout_s` is the time for one call that trades.
+
+    What changes anything takes a `permit`, which is asked in the line before the bytes leave.
+    """
 
     def __init__(self, send: SendRequest, *, timeout_s: float = 30.0) -> None:
         super().__init__(send)
         self._timeout_s = timeout_s
 
-    async def place(self, account_id: str, tickets: Sequence[Ticket]) -> tuple[PlaceAnswer, ...]:
+    async def place(
+        self, account_id: str, tickets: Sequence[Ticket], *, permit: Permit
+    ) -> tuple[PlaceAnswer, ...]:
         """Send tickets, once.
 
         Shape: at least one row; a refusal is a row too, because IBKR answers it with status 200.
@@ -59,13 +65,14 @@ class OrderEndpoints(Resource):
             result=Any,
             body=OrdersBody(tuple(tickets)),
             urgency=Urgency.ORDER,
+            permit=permit,
             timeout_s=self._timeout_s,
             error_in_200=False,
         )
         return _rows(request, await self._send(request))
 
     async def modify(
-        self, account_id: str, order_id: str, ticket: Ticket
+        self, account_id: str, order_id: str, ticket: Ticket, *, permit: Permit
     ) -> tuple[PlaceAnswer, ...]:
         """Replace the terms of an order by a full ticket, once.
 
@@ -79,6 +86,7 @@ class OrderEndpoints(Resource):
             result=Any,
             body=ticket,
             urgency=Urgency.ORDER,
+            permit=permit,
             timeout_s=self._timeout_s,
             error_in_200=False,
         )
@@ -101,7 +109,9 @@ class OrderEndpoints(Resource):
             )
         )
 
-    async def reply(self, reply_id: str, *, confirmed: bool) -> tuple[PlaceAnswer, ...]:
+    async def reply(
+        self, reply_id: str, *, confirmed: bool, permit: Permit
+    ) -> tuple[PlaceAnswer, ...]:
         """Answer a question, once.
 
         Shape and errors: as `place`; another question may come.
@@ -114,6 +124,7 @@ class OrderEndpoints(Resource):
             result=Any,
             body=ReplyBody(confirmed),
             urgency=Urgency.ORDER,
+            permit=permit,
             timeout_s=self._timeout_s,
             error_in_200=False,
         )
@@ -124,6 +135,7 @@ class OrderEndpoints(Resource):
         account_id: str,
         order_id: str,
         *,
+        permit: Permit,
         manual_indicator: bool | None = None,
         ext_operator: str | None = None,
         manual_cancel_time: int | None = None,
@@ -146,6 +158,7 @@ class OrderEndpoints(Resource):
             ),
             result=Any,
             urgency=Urgency.CANCEL,
+            permit=permit,
             timeout_s=self._timeout_s,
         )
         wire = await self._send(request)
@@ -157,7 +170,9 @@ class OrderEndpoints(Resource):
             raise RefusedError(request.label, _OK, str(reply.extra["error"]))
         return reply
 
-    async def answer_prompt(self, order_id: str, req_id: str, option: str) -> str:
+    async def answer_prompt(
+        self, order_id: str, req_id: str, option: str, *, permit: Permit
+    ) -> str:
         """Choose one option of a prompt, once.
 
         Shape: IBKR's words, such as `Request was submitted`.
@@ -170,6 +185,7 @@ class OrderEndpoints(Resource):
                 result=str,
                 body=PromptAnswerBody(order_id=int(order_id), req_id=req_id, text=option),
                 urgency=Urgency.ORDER,
+                permit=permit,
                 timeout_s=self._timeout_s,
             )
         )
@@ -231,7 +247,7 @@ class OrderEndpoints(Resource):
             )
         )
 
-    async def suppress(self, message_ids: Sequence[str]) -> SuppressReply:
+    async def suppress(self, message_ids: Sequence[str], *, permit: Permit) -> SuppressReply:
         """Let IBKR stop asking these kinds of question in this session.
 
         Source: POST /iserver/questions/suppress, "Suppress Messages".
@@ -242,17 +258,21 @@ class OrderEndpoints(Resource):
                 path="/iserver/questions/suppress",
                 result=SuppressReply,
                 body=MessageIdsBody(tuple(message_ids)),
+                permit=permit,
             )
         )
 
-    async def reset_suppressed(self) -> SuppressReply:
+    async def reset_suppressed(self, *, permit: Permit) -> SuppressReply:
         """Let IBKR ask everything again.
 
         Source: POST /iserver/questions/suppress/reset, "Reset Suppressed Messages".
         """
         return await self._send(
             RestRequest[SuppressReply](
-                method="POST", path="/iserver/questions/suppress/reset", result=SuppressReply
+                method="POST",
+                path="/iserver/questions/suppress/reset",
+                result=SuppressReply,
+                permit=permit,
             )
         )
 

@@ -102,7 +102,8 @@ class RestPipeline:
 
         Errors: `ResponseError` and `TransportError` families; `AuthError` when logging in fails;
         `RateLimitedError` without anything sent when the slot is further away than `max_wait_s`;
-        `ClosedError` after `aclose`; `UsageError` from another event loop or thread.
+        what `request.permit` raises, without anything sent; `ClosedError` after `aclose`; `UsageError`
+        from another event loop or thread.
         Cancellation: a slot not yet used goes back; a request under way may have been received.
         """
         self._home.check()
@@ -134,6 +135,8 @@ class RestPipeline:
         while True:
             booking = await self._wait_for_turn(request)
             generation = self._gate.generation
+            if request.permit is not None:
+                request.permit()
             signed = self._sign(request)
             tries += 1
             try:

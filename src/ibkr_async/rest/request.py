@@ -6,9 +6,9 @@ decoding; what crosses the transport seam is in `ports`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -19,6 +19,9 @@ from ibkr_async.ports import Method, Pairs
 T = TypeVar("T")
 
 _AT_HOST_ROOT: Final = ("/gw/", "/oauth2/")
+
+Permit: TypeAlias = Callable[[], None]
+"""Raises when a request must not leave."""
 
 
 class Urgency(Enum):
@@ -55,6 +58,10 @@ class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """Which shares of the global request limit it may use."""
     timeout_s: float | None = None
     """Total time allowed for one attempt; None means the client's default."""
+    permit: Permit | None = None
+    """Asked in the line before the bytes leave, after login and pacing; raises to stop them.
+
+    Every request has one that can change a position or an order."""
     error_in_200: bool = True
     """True when a 200 whose object has a top-level `error` means failure (nearly everywhere)."""
 

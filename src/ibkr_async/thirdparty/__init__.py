@@ -11,10 +11,10 @@ from ibkr_async.thirdparty.answers import (
     CancelAnswer,
     ModifyAnswer,
     OrderImpact,
-    OrderState,
-    Position,
-    SecurityDefinition,
-    Trade,
+    ThirdPartyOrderState,
+    ThirdPartyPosition,
+    ThirdPartySecurityDefinition,
+    ThirdPartyTrade,
 )
 from ibkr_async.thirdparty.client import ThirdPartyClient
 from ibkr_async.thirdparty.fix import (
@@ -35,13 +35,12 @@ from ibkr_async.thirdparty.market import (
     Snapshot,
     ThirdPartyQuote,
 )
-from ibkr_async.thirdparty.requests import Order, OrderChange
-from ibkr_async.thirdparty.summary import AccountSummary
+from ibkr_async.thirdparty.requests import OrderChange, ThirdPartyOrder
+from ibkr_async.thirdparty.summary import ThirdPartyAccountSummary
 
 __all__ = [
     "EXCHANGES",
     "THIRD_PARTY_URL",
-    "AccountSummary",
     "CancelAnswer",
     "Exchange",
     "ExchangeComponents",
@@ -52,17 +51,18 @@ __all__ = [
     "FixTif",
     "InstrumentType",
     "ModifyAnswer",
-    "Order",
     "OrderChange",
     "OrderImpact",
     "OrderRestriction",
-    "OrderState",
-    "Position",
     "QuoteSide",
-    "SecurityDefinition",
     "Snapshot",
     "Temporality",
+    "ThirdPartyAccountSummary",
     "ThirdPartyClient",
+    "ThirdPartyOrder",
+    "ThirdPartyOrderState",
+    "ThirdPartyPosition",
     "ThirdPartyQuote",
-    "Trade",
+    "ThirdPartySecurityDefinition",
+    "ThirdPartyTrade",
 ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     TemporalityCode: TypeAlias = Temporality | None
 else:
     # Codes travel as numbers or as texts of one character: both are read as text first, and
-    # `Row.__post_init__` makes them members.
+    # `AnswerRow.__post_init__` makes them members.
     SideCode = OrderTypeCode = TifCode = StatusCode = TemporalityCode = Str
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ _SPELLINGS: Final = {
 """Keys that come in several spellings (`OrderType` and `Order Type`, `Conid` and `ConId`)."""
 
 
-class Row(Model, rename="pascal"):
+class AnswerRow(Model, rename="pascal"):
     """Base of answers that have coded values."""
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class AccountList(Model):
     """Accounts of the session."""
 
 
-class Position(Row):
+class ThirdPartyPosition(AnswerRow):
     """One position of `GET /accounts/{account}/positions`."""
 
     position: Dec = None
@@ -76,7 +76,7 @@ class Position(Row):
     """Conid."""
 
 
-class OrderState(Row):
+class ThirdPartyOrderState(AnswerRow):
     """One order as `GET` and `POST /accounts/{account}/orders` show it."""
 
     customer_order_id: Str = None
@@ -118,7 +118,7 @@ class OrderState(Row):
         return self.filled_quantity + self.remaining_quantity
 
 
-class CancelAnswer(Row):
+class CancelAnswer(AnswerRow):
     """Answer of `DELETE /accounts/{account}/orders/CUST_ORDER_ID`."""
 
     customer_order_id: Str = None
@@ -139,7 +139,7 @@ class CancelAnswer(Row):
     """Market, limit, stop or stop limit."""
 
 
-class ModifyAnswer(Row):
+class ModifyAnswer(AnswerRow):
     """Answer of `PUT /accounts/{account}/orders/CUST_ORDER_ID`."""
 
     orig_customer_order_id: Str = None
@@ -160,7 +160,7 @@ class ModifyAnswer(Row):
     """Market, limit, stop or stop limit."""
 
 
-class OrderImpact(Row):
+class OrderImpact(AnswerRow):
     """Answer of `POST /accounts/{account}/order_impact`: what an order would change."""
 
     equity_with_loan: Dec = None
@@ -187,7 +187,7 @@ class OrderImpact(Row):
     """Currency of the commissions."""
 
 
-class Trade(Row):
+class ThirdPartyTrade(AnswerRow):
     """One trade of `GET /accounts/{account}/trades`."""
 
     customer_order_id: Str = None
@@ -230,7 +230,7 @@ class Trade(Row):
     """Venue of this trade."""
 
 
-class SecurityDefinition(Row):
+class ThirdPartySecurityDefinition(AnswerRow):
     """A product of `GET /secdef`."""
 
     contract_id: Int = None

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.thirdparty import values
 from ibkr_async.thirdparty.fix import FixOrderType, FixSide, FixTif
-from ibkr_async.thirdparty.requests import Order, OrderChange, Replacement
+from ibkr_async.thirdparty.requests import OrderChange, Replacement, ThirdPartyOrder
 from ibkr_async.thirdparty.rules import check_prices
 from ibkr_async.types import to_decimal
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from ibkr_async.thirdparty.answers import OrderState
+    from ibkr_async.thirdparty.answers import ThirdPartyOrderState
 
 _STOPS: Final = frozenset({FixOrderType.STOP, FixOrderType.STOP_LIMIT})
 _DECLARATIONS: Final = (
@@ -45,12 +45,14 @@ class _Terms(NamedTuple):
 
 
 def replacement(
-    original: Order | OrderState, change: OrderChange, new_customer_order_id: str
+    original: ThirdPartyOrder | ThirdPartyOrderState,
+    change: OrderChange,
+    new_customer_order_id: str,
 ) -> Replacement:
     """Lay a change over the original order.
 
     Everything is sent, changed or not, so that the result does not depend on how the server reads
-    an absent field. Declarations (MiFID II, HFT) of an `Order` are repeated.
+    an absent field. Declarations (MiFID II, HFT) of an `ThirdPartyOrder` are repeated.
     Errors: `OrderInvalidError` that quotes the rule.
     """
     terms = _terms_of(original)
@@ -115,7 +117,9 @@ def _prices(
     return price, aux_price
 
 
-def _declarations(original: Order | OrderState, change: OrderChange) -> dict[str, Any]:
+def _declarations(
+    original: ThirdPartyOrder | ThirdPartyOrderState, change: OrderChange
+) -> dict[str, Any]:
     found = {}
     for name in _DECLARATIONS:
         value = getattr(change, name)
@@ -123,7 +127,7 @@ def _declarations(original: Order | OrderState, change: OrderChange) -> dict[str
     return found
 
 
-def _terms_of(original: Order | OrderState) -> _Terms:
+def _terms_of(original: ThirdPartyOrder | ThirdPartyOrderState) -> _Terms:
     known = {
         "customer_order_id": original.customer_order_id,
         "side": original.side,

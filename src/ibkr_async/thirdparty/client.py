@@ -6,13 +6,13 @@ socket and no task here: a call goes out, its answer comes back. It must never r
 
 from __future__ import annotations
 
-import secrets
-import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ibkr_async.auth.flow import THIRD_PARTY_URL
-from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, OrderGuardError, UsageError
+from ibkr_async.config import GuardSettings
+from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, UsageError
 from ibkr_async.models.base import convert
+from ibkr_async.orders.send.permission import Permission
 from ibkr_async.resources.base import check_conids, pairs
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.settings import RestSettings
@@ -23,10 +23,10 @@ from ibkr_async.thirdparty.answers import (
     CancelAnswer,
     ModifyAnswer,
     OrderImpact,
-    OrderState,
-    Position,
-    SecurityDefinition,
-    Trade,
+    ThirdPartyOrderState,
+    ThirdPartyPosition,
+    ThirdPartySecurityDefinition,
+    ThirdPartyTrade,
     read_rows,
 )
 from ibkr_async.thirdparty.changes import replacement
@@ -40,19 +40,19 @@ from ibkr_async.thirdparty.market import (
     to_quote,
 )
 from ibkr_async.thirdparty.orders import OrderCalls
-from ibkr_async.thirdparty.requests import Order, OrderChange
+from ibkr_async.thirdparty.requests import OrderChange, ThirdPartyOrder
 from ibkr_async.thirdparty.sending import ORDER, ORDERS, Calls, understood
 from ibkr_async.thirdparty.since import since_text
 from ibkr_async.thirdparty.statuses import ThirdPartyRetry
-from ibkr_async.thirdparty.summary import AccountSummary, read_summary
+from ibkr_async.thirdparty.summary import ThirdPartyAccountSummary, read_summary
 from ibkr_async.types import AccountId
+from ibkr_async.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import date, datetime
     from types import TracebackType
 
-    from ibkr_async.ports import Auth
+    from ibkr_async.ports import Auth, Transport
     from ibkr_async.rest.request import RestRequest
 
 T = TypeVar("T")
@@ -66,7 +66,9 @@ class ThirdPartyClient:
     `auth` is an `OAuth1a` whose `base_url` is this API's root too, because the live session token
     is agreed below it. `form_bodies` sends order fields as a signed form instead of JSON: IBKR's
     descriptions disagree about which it is. Orders on an account that is not paper need
-    `allow_live_orders=True`. `clock` and `pipeline` are for tests.
+    `allow_live_orders=True`. `guard` sets limits as for `Client`; of a ticker no conid is known and of no
+    order its value, so what cannot be judged by them is refused. With `dry_run` no order, change or
+    cancel is sent: ask for the `order_impact`. `transport` stands in for the real one in tests.
 
     Errors on entering: `ConfigError` for the wrong root or keys, `AuthError`, `TransportError`.
     Of every call: `NotReadyError` (202), `AccountsNotVisibleError` (204), `BadRequestError` (400),
@@ -85,27 +87,37 @@ class ThirdPartyClient:
         form_bodies: bool = False,
         # permission
         allow_live_orders: bool = False,
+        dry_run: bool = False,
+        guard: GuardSettings = GuardSettings(),  # noqa: B008 - frozen
         # time limits, seconds
         look_timeout_s: float = 20.0,
-        # for tests
-        clock: Callable[[], float] = time.time,
-        pipeline: RestPipeline | None = None,
+        # surroundings
+        world: World | None = None,
+        transport: Transport | None = None,
     ) -> None:
         if auth.base_url != base_url.rstrip("/"):
             raise ConfigError(
                 f"the credentials log in below {auth.base_url}, this client calls {base_url}: give "
                 "both the same root, as in OAuth1a(..., base_url=THIRD_PARTY_URL)"
             )
-        self._pipeline = pipeline or RestPipeline(
+        world = world or World()
+        self._clock = world.clock
+        self._pipeline = RestPipeline(
             auth,
-            HttpxTransport(auth.ssl_context),
+            transport or HttpxTransport(auth.ssl_context),
             settings=RestSettings(retry=ThirdPartyRetry()),
+            world=world,
         )
         self._calls = Calls(self._send, form_bodies=form_bodies)
-        self._order_calls = OrderCalls(self._calls, look_timeout_s=look_timeout_s)
-        self._allow_live_orders = allow_live_orders
-        self._clock = clock
-        self._new_id = CustomerOrderIds(clock, secrets.randbelow)
+        permission = Permission(
+            guard,
+            allow_live_orders=allow_live_orders,
+            dry_run=dry_run,
+            is_paper=_is_paper,
+            world=world,
+        )
+        self._order_calls = OrderCalls(self._calls, permission, look_timeout_s=look_timeout_s)
+        self._new_id = CustomerOrderIds(world)
         self._components: dict[int, ExchangeComponents] = {}
         self._is_open = False
 
@@ -145,13 +157,13 @@ class ThirdPartyClient:
         found: AccountList = understood("GET /accounts", lambda: convert(AccountList, wire))
         return tuple(AccountId(account) for account in found.accounts)
 
-    async def positions(self, account: str) -> tuple[Position, ...]:
+    async def positions(self, account: str) -> tuple[ThirdPartyPosition, ...]:
         """List the positions of an account. Source: GET /accounts/{account}/positions."""
         return await self._calls.read_rows(
-            Position, "/accounts/{account}/positions", account=account
+            ThirdPartyPosition, "/accounts/{account}/positions", account=account
         )
 
-    async def summary(self, account: str) -> AccountSummary:
+    async def summary(self, account: str) -> ThirdPartyAccountSummary:
         """Read balances and margins of an account. Source: GET /accounts/{account}/summary."""
         path = "/accounts/{account}/summary"
         wire = await self._calls.read(path, account=account)
@@ -159,7 +171,7 @@ class ThirdPartyClient:
 
     async def trades(
         self, account: str, since: str | date | datetime | None = None
-    ) -> tuple[Trade, ...]:
+    ) -> tuple[ThirdPartyTrade, ...]:
         """List the trades of an account since a time, or of the last 24 hours.
 
         `since` is `yyyy-MM-dd` (midnight) or `yyyy-MM-dd'T'HH:mm:ss` in UTC, a `date`, or a
@@ -167,18 +179,18 @@ class ThirdPartyClient:
         Errors: `UsageError` for another format, the future, or more than a week ago.
         Source: GET /accounts/{account}/trades.
         """
-        query = () if since is None else pairs(since=since_text(since, self._clock()))
+        query = () if since is None else pairs(since=since_text(since, self._clock.wall()))
         return await self._calls.read_rows(
-            Trade, "/accounts/{account}/trades", query, account=account
+            ThirdPartyTrade, "/accounts/{account}/trades", query, account=account
         )
 
     # --- orders ----------------------------------------------------------------------------------
 
-    async def orders(self, account: str) -> tuple[OrderState, ...]:
+    async def orders(self, account: str) -> tuple[ThirdPartyOrderState, ...]:
         """List the orders of an account. Source: GET /accounts/{account}/orders."""
-        return await self._calls.read_rows(OrderState, ORDERS, account=account)
+        return await self._calls.read_rows(ThirdPartyOrderState, ORDERS, account=account)
 
-    async def order(self, account: str, customer_order_id: str | int) -> OrderState:
+    async def order(self, account: str, customer_order_id: str | int) -> ThirdPartyOrderState:
         """Read one order.
 
         Errors: `NotFoundError` when the answer is empty; `BadRequestError` as the server pleases.
@@ -186,13 +198,15 @@ class ThirdPartyClient:
         """
         wanted = values.read_customer_order_id("customer_order_id", customer_order_id)
         rows = await self._calls.read_rows(
-            OrderState, ORDER, account=account, customer_order_id=wanted
+            ThirdPartyOrderState, ORDER, account=account, customer_order_id=wanted
         )
         if not rows:
             raise NotFoundError(f"GET /accounts/{account}/orders/{wanted}", 200, "no such order")
         return next((row for row in rows if row.customer_order_id == wanted), rows[-1])
 
-    async def find_order(self, account: str, customer_order_id: str | int) -> OrderState | None:
+    async def find_order(
+        self, account: str, customer_order_id: str | int
+    ) -> ThirdPartyOrderState | None:
         """Look for an order in the list of all, which works whatever a server says of unknown ids.
 
         Shape: None when the list does not have it; right after an unknown outcome that proves
@@ -203,7 +217,7 @@ class ThirdPartyClient:
         rows = await self.orders(account)
         return next((row for row in rows if row.customer_order_id == wanted), None)
 
-    async def place_order(self, account: str, order: Order) -> OrderState:
+    async def place_order(self, account: str, order: ThirdPartyOrder) -> ThirdPartyOrderState:
         """Place an order, once.
 
         Shape: the order as IBKR shows it, with the `customer_order_id` to use from now on.
@@ -213,26 +227,26 @@ class ThirdPartyClient:
         Source: POST /accounts/{account}/orders.
         Cancellation: does not take back what was sent; a warning is logged.
         """
-        if not isinstance(order, Order):
-            raise UsageError("place_order takes an Order, as in Order(contract_id=8314, ...)")
+        if not isinstance(order, ThirdPartyOrder):
+            raise UsageError(
+                "place_order takes a ThirdPartyOrder, as in ThirdPartyOrder(contract_id=8314, ...)"
+            )
         customer_order_id = self._id_of(order)
-        self._guard(account, customer_order_id)
         body = order.wire(customer_order_id)
         return await self._order_calls.place(account, customer_order_id, body)
 
     async def modify_order(
-        self, account: str, original: OrderState | Order, change: OrderChange
+        self, account: str, original: ThirdPartyOrderState | ThirdPartyOrder, change: OrderChange
     ) -> ModifyAnswer:
         """Change an open order, once. It gets a new CustomerOrderId.
 
-        `original` is what `place_order`, `order` or `orders` returned (or the `Order` itself, with
+        `original` is what `place_order`, `order` or `orders` returned (or the `ThirdPartyOrder` itself, with
         its id): the new terms are compared with it, and terms that do not change are repeated.
         Shape, errors, cancellation: as `place_order`; the order's id is the *new* one.
         Source: PUT /accounts/{account}/orders/CUST_ORDER_ID.
         """
         new_terms = replacement(original, change, self._new_id())
-        self._guard(account, new_terms.customer_order_id)
-        return await self._order_calls.modify(account, new_terms)
+        return await self._order_calls.modify(account, new_terms, original.contract_id)
 
     async def cancel_order(self, account: str, customer_order_id: str | int) -> CancelAnswer:
         """Ask IBKR to cancel an order, ahead of all other requests.
@@ -245,7 +259,7 @@ class ThirdPartyClient:
         wanted = values.read_customer_order_id("customer_order_id", customer_order_id)
         return await self._order_calls.cancel(account, wanted)
 
-    async def order_impact(self, account: str, order: Order) -> OrderImpact:
+    async def order_impact(self, account: str, order: ThirdPartyOrder) -> OrderImpact:
         """Ask what an order would change: margin, equity, commission. Nothing is placed.
 
         Source: POST /accounts/{account}/order_impact.
@@ -265,7 +279,7 @@ class ThirdPartyClient:
         symbol: str | None = None,
         exchange: str | None = None,
         currency: str | None = None,
-    ) -> tuple[SecurityDefinition, ...]:
+    ) -> tuple[ThirdPartySecurityDefinition, ...]:
         """Look up a product: by conid, or by type and symbol with its exchange or currency.
 
         Shape: each product that fits, usually one.
@@ -278,7 +292,7 @@ class ThirdPartyClient:
             query = pairs(conid=values.read_conid("conid", conid))
         else:
             query = pairs(**rules.check_security_query(*named, needs_market=True))
-        return await self._calls.read_rows(SecurityDefinition, "/secdef", query)
+        return await self._calls.read_rows(ThirdPartySecurityDefinition, "/secdef", query)
 
     async def snapshot(
         self,
@@ -334,18 +348,8 @@ class ThirdPartyClient:
             raise ClosedError("client", "open one with `async with ThirdPartyClient(...) as tp:`")
         return await self._pipeline.send(request)
 
-    def _id_of(self, order: Order) -> str:
+    def _id_of(self, order: ThirdPartyOrder) -> str:
         return self._new_id() if order.customer_order_id is None else str(order.customer_order_id)
-
-    def _guard(self, account: str, customer_order_id: str) -> None:
-        # IBKR's paper accounts begin with D; this API has no other sign of them.
-        if self._allow_live_orders or account.startswith(_PAPER_PREFIX):
-            return
-        raise OrderGuardError(
-            customer_order_id,
-            f"{account} is not a paper account; to trade with real money give the client "
-            "allow_live_orders=True",
-        )
 
     def _names(self, conid: int | None) -> dict[int, str]:
         known = None if conid is None else self._components.get(conid)
@@ -354,6 +358,11 @@ class ThirdPartyClient:
     def _lacks_a_name(self, row: Snapshot) -> bool:
         names = self._names(row.conid)
         return any(bit not in names for mask in masks_of(row) for bit in bits_of(mask))
+
+
+def _is_paper(account: str | None) -> bool:
+    """Tell whether an account is paper: those begin with D; this API has no other sign of them."""
+    return account is not None and account.startswith(_PAPER_PREFIX)
 
 
 def _single(type_: type[T], wire: Any) -> T:

@@ -10,7 +10,7 @@ import msgspec
 
 from ibkr_async.models.base import Bool, Float, Int, Model, Str
 from ibkr_async.models.fact import Fact
-from ibkr_async.thirdparty.answers import Row, TemporalityCode
+from ibkr_async.thirdparty.answers import AnswerRow, TemporalityCode
 from ibkr_async.thirdparty.fix import Temporality
 
 
@@ -39,7 +39,7 @@ class Closing(Model):
     """Price."""
 
 
-class Snapshot(Row):
+class Snapshot(AnswerRow):
     """One product of `GET /marketdata/snapshot`."""
 
     conid: Int = None
@@ -69,7 +69,7 @@ class ExchangeBit(Model):
     """Name of the exchange, such as `NYSE`."""
 
 
-class ExchangeComponents(Row):
+class ExchangeComponents(AnswerRow):
     """What the bits mean for one product: a row of `GET /marketdata/exchange_components`."""
 
     conid: Int = None
@@ -123,7 +123,7 @@ class ThirdPartyQuote(Fact, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bits_of(mask: int) -> tuple[int, ...]:
-    """Give the numbers of the bits that are set: 5 is bits 0 and 2."""
+    """Return the numbers of the bits that are set: 5 is bits 0 and 2."""
     return tuple(bit for bit in range(max(mask, 0).bit_length()) if mask >> bit & 1)
 
 
@@ -141,7 +141,7 @@ def to_quote(snapshot: Snapshot, names: dict[int, str]) -> ThirdPartyQuote:
 
 
 def masks_of(snapshot: Snapshot) -> tuple[int, ...]:
-    """Give the masks of a snapshot that were sent."""
+    """Return the masks of a snapshot that were sent."""
     sides = (snapshot.bid, snapshot.offer, snapshot.trade)
     return tuple(side.market for side in sides if side.market is not None)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -21,6 +22,7 @@ from ibkr_async.errors import (
     ForbiddenError,
     IbkrError,
     LockedError,
+    OrderGuardError,
     OrderRejectedError,
     OrderUnknownError,
     RateLimitedError,
@@ -30,11 +32,12 @@ from ibkr_async.errors import (
     UnauthorizedError,
     UsageError,
 )
+from ibkr_async.orders.send.stake import Stake
 from ibkr_async.thirdparty.answers import (
     CancelAnswer,
     ModifyAnswer,
-    OrderState,
-    Trade,
+    ThirdPartyOrderState,
+    ThirdPartyTrade,
     read_rows,
 )
 from ibkr_async.thirdparty.fix import DEAD_STATUSES, FixOrderStatus
@@ -43,12 +46,14 @@ from ibkr_async.thirdparty.sending import ORDER, ORDERS, understood
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
+    from ibkr_async.orders.send.permission import Permission
+    from ibkr_async.rest.request import Permit
     from ibkr_async.thirdparty.requests import Replacement
     from ibkr_async.thirdparty.sending import Calls
 
 _log: Final = logging.getLogger("ibkr_async.orders")
 
-R = TypeVar("R", OrderState, ModifyAnswer, CancelAnswer)
+R = TypeVar("R", ThirdPartyOrderState, ModifyAnswer, CancelAnswer)
 
 _REFUSED_UNSEEN: Final = (UnauthorizedError, ForbiddenError, LockedError, RateLimitedError)
 """Refusals of the call itself: the order was not looked at."""
@@ -63,22 +68,33 @@ _NO_STATUS: Final = frozenset({FixOrderStatus.INVALID})
 class OrderCalls:
     """Order calls of one client. Concurrency: calls do not wait for each other."""
 
-    def __init__(self, calls: Calls, *, look_timeout_s: float) -> None:
+    def __init__(self, calls: Calls, permission: Permission, *, look_timeout_s: float) -> None:
         self._calls = calls
+        self._permission = permission
         self._look_timeout_s = look_timeout_s
 
-    async def place(self, account: str, customer_order_id: str, body: dict[str, Any]) -> OrderState:
+    async def place(
+        self, account: str, customer_order_id: str, body: dict[str, Any]
+    ) -> ThirdPartyOrderState:
         """Place an order."""
-        call = self._calls.act("POST", ORDERS, body, account=account)
+        permit = self._permit(account, customer_order_id, body, body.get("ContractId"))
+        call = self._calls.act("POST", ORDERS, body, permit=permit, account=account)
         return await self._decided(
-            OrderState, call, account, customer_order_id, f"POST of order {customer_order_id}"
+            ThirdPartyOrderState,
+            call,
+            account,
+            customer_order_id,
+            f"POST of order {customer_order_id}",
         )
 
-    async def modify(self, account: str, change: Replacement) -> ModifyAnswer:
-        """Replace an order's terms and its id."""
-        original = change.orig_customer_order_id
+    async def modify(
+        self, account: str, change: Replacement, contract_id: int | None
+    ) -> ModifyAnswer:
+        """Replace the terms and the id of an order, which trades `contract_id` if that is known."""
+        original, body = change.orig_customer_order_id, change.wire()
+        permit = self._permit(account, change.customer_order_id, body, contract_id)
         call = self._calls.act(
-            "PUT", ORDER, change.wire(), account=account, customer_order_id=original
+            "PUT", ORDER, body, permit=permit, account=account, customer_order_id=original
         )
         what = f"PUT that makes order {original} into {change.customer_order_id}"
         return await self._decided(ModifyAnswer, call, account, change.customer_order_id, what)
@@ -86,10 +102,25 @@ class OrderCalls:
     async def cancel(self, account: str, customer_order_id: str) -> CancelAnswer:
         """Ask for an order's end."""
         call = self._calls.act(
-            "DELETE", ORDER, None, account=account, customer_order_id=customer_order_id
+            "DELETE",
+            ORDER,
+            None,
+            permit=partial(self._permission.check_change, f"cancel of order {customer_order_id}"),
+            account=account,
+            customer_order_id=customer_order_id,
         )
         what = f"DELETE of order {customer_order_id}"
         return await self._decided(CancelAnswer, call, account, customer_order_id, what)
+
+    def _permit(
+        self, account: str, customer_order_id: str, body: dict[str, Any], contract_id: int | None
+    ) -> Permit:
+        """Return what is asked before an order leaves. This API gives no preview of its value."""
+        stake = Stake(
+            conids=None if contract_id is None else frozenset({contract_id}),
+            units=body["Quantity"],
+        )
+        return partial(self._permission.check, customer_order_id, account, (stake,))
 
     async def _decided(
         self,
@@ -149,14 +180,14 @@ class OrderCalls:
         """
         with anyio.move_on_after(self._look_timeout_s):
             try:
-                orders = await self._calls.read_rows(OrderState, ORDERS, account=account)
+                orders = await self._calls.read_rows(ThirdPartyOrderState, ORDERS, account=account)
                 found = [row for row in orders if row.customer_order_id == customer_order_id]
                 if found:
                     status = found[-1].status
                     word = "without a status" if status is None else status.name
                     return (f"the orders ({word})",), status not in DEAD_STATUSES
                 trades = await self._calls.read_rows(
-                    Trade, "/accounts/{account}/trades", account=account
+                    ThirdPartyTrade, "/accounts/{account}/trades", account=account
                 )
             except AccountsNotVisibleError:
                 return None, False
@@ -200,7 +231,7 @@ def _nothing_was_sent(error: IbkrError) -> bool:
         return True  # logging in comes first, and it is what failed
     if isinstance(error, TransportError):
         return not error.may_have_reached_server
-    return isinstance(error, UsageError | AuthError)
+    return isinstance(error, UsageError | AuthError | OrderGuardError)
 
 
 @contextmanager

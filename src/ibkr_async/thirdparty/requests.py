@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ibkr_async.errors import OrderInvalidError
 from ibkr_async.thirdparty import rules
 from ibkr_async.thirdparty.fix import FixOrderType, FixSide, FixTif, InstrumentType
 from ibkr_async.types import DecimalLike
@@ -78,8 +79,8 @@ class _Declarations(msgspec.Struct, frozen=True, kw_only=True, rename=_KEYS):
     """True lets IBKR cap the limit price near the current reference price."""
 
 
-class Order(_Declarations, frozen=True, kw_only=True, rename=_KEYS):
-    """An order: `Order(contract_id=8314, side="BUY", quantity=10, order_type="LIMIT", price="220")`.
+class ThirdPartyOrder(_Declarations, frozen=True, kw_only=True, rename=_KEYS):
+    """An order: `ThirdPartyOrder(contract_id=8314, side="BUY", quantity=10, order_type="LIMIT", price="220")`.
 
     The contract is `contract_id` alone, or `instrument_type="STK"` with `ticker` and
     `listing_exchange`, or `instrument_type="CASH"` with `ticker` and `currency`.
@@ -117,7 +118,7 @@ class Order(_Declarations, frozen=True, kw_only=True, rename=_KEYS):
     """One or more of 1 program trade, 2 index arbitrage, 3 non-index arbitrage."""
 
     def __post_init__(self) -> None:
-        rules.check_order(self)
+        _check_order(self)
 
     def wire(self, customer_order_id: str) -> dict[str, Any]:
         """Write the order as `POST .../orders` takes it."""
@@ -155,7 +156,7 @@ class OrderChange(_Declarations, frozen=True, kw_only=True, rename=_KEYS):
     """Your own id of the *changed* order; made for you when left out. Kept as text."""
 
     def __post_init__(self) -> None:
-        rules.check_change(self)
+        _check_change(self)
 
 
 class Replacement(_Declarations, frozen=True, kw_only=True, rename=_KEYS):
@@ -183,6 +184,66 @@ class Replacement(_Declarations, frozen=True, kw_only=True, rename=_KEYS):
     def wire(self) -> dict[str, Any]:
         """Write it as `PUT .../orders/CUST_ORDER_ID` takes it."""
         return _wire(self, self.customer_order_id)
+
+
+def _check_order(order: ThirdPartyOrder) -> None:
+    """Check an order and bring its values into their exact types.
+
+    Errors: `OrderInvalidError`.
+    """
+    _normalise(order, required=("side", "quantity", "order_type", "tif"))
+    _check_security(order)
+    rules.check_prices(
+        FixOrderType(str(order.order_type)), price=order.price, aux_price=order.aux_price
+    )
+
+
+def _check_change(change: OrderChange) -> None:
+    """Check a change by itself, without the original, and bring its values into exact types.
+
+    Errors: `OrderInvalidError`.
+    """
+    _normalise(change)
+    said = {name for name in change.__struct_fields__ if getattr(change, name) is not None}
+    if not said - {"customer_order_id", "side"}:
+        raise OrderInvalidError("change", "changes nothing; name at least one new term")
+    has_price = change.price is not None or change.aux_price is not None
+    if change.order_type == FixOrderType.MARKET and has_price:
+        raise OrderInvalidError("price", "a market order has no price")
+
+
+def _normalise(request: ThirdPartyOrder | OrderChange, required: tuple[str, ...] = ()) -> None:
+    for name in request.__struct_fields__:
+        value = getattr(request, name)
+        if value is not None or name in required:
+            msgspec.structs.force_setattr(request, name, rules.READERS[name](name, value))
+    if request.german_hft_algo:
+        raise OrderInvalidError("german_hft_algo", rules.HFT)
+
+
+def _check_security(order: ThirdPartyOrder) -> None:
+    named = {
+        name
+        for name in ("instrument_type", "ticker", "listing_exchange", "currency")
+        if getattr(order, name) is not None
+    }
+    if order.contract_id is not None:
+        if named:
+            raise OrderInvalidError(
+                min(named), f"{rules.SECURITY}; not both, since they could differ"
+            )
+        return
+    if order.instrument_type is None:
+        raise OrderInvalidError("contract_id", f"the contract is missing: {rules.SECURITY}")
+    other = {InstrumentType.STOCK: "listing_exchange", InstrumentType.CASH: "currency"}
+    market = other[InstrumentType(order.instrument_type)]
+    missing = {"ticker", market} - named
+    if missing:
+        raise OrderInvalidError(min(missing), f"is missing: {rules.SECURITY}")
+    surplus = named - {"instrument_type", "ticker", market}
+    if surplus:
+        only = "CASH" if "currency" in surplus else "STK"
+        raise OrderInvalidError(min(surplus), f"only for InstrumentType={only}")
 
 
 def _wire(struct: msgspec.Struct, customer_order_id: str) -> dict[str, Any]:

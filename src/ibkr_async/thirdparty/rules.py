@@ -1,15 +1,14 @@
-"""The reference's rules that join several fields of an order or a change. Pure.
+"""The reference's rules about fields, by name, and its words for them. Pure.
 
 Responsible for refusing, before anything is sent, what the reference says cannot be: the error
-names the field and quotes the rule. Values are normalised in place on the way. It must never
-allow a change that the reference excludes because a server might accept it all the same.
+names the field and quotes the rule. Which of them an order or a change must keep is said there, in
+`requests`. It must never allow what the reference excludes because a server might accept it all the
+same.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.thirdparty import values
@@ -18,21 +17,19 @@ from ibkr_async.thirdparty.fix import FixOrderType, FixSide, FixTif, InstrumentT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ibkr_async.thirdparty.requests import Order, OrderChange
-
-_SECURITY: Final = (
+SECURITY: Final = (
     "a contract is ContractId, or InstrumentType=STK with Ticker and ListingExchange, or "
     "InstrumentType=CASH with Ticker and Currency"
 )
 _AUX: Final = "Aux Price is the price required to support Stop and Stop Limit orders"
-_HFT: Final = (
+HFT: Final = (
     "IBKR cannot accept orders where this flag is true, such orders will be rejected; False "
     "attests that the order is not subject to the German HFT act"
 )
 _STOPS: Final = frozenset({FixOrderType.STOP, FixOrderType.STOP_LIMIT})
 _LIMITS: Final = frozenset({FixOrderType.LIMIT, FixOrderType.STOP_LIMIT})
 
-_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "quantity": values.read_number,
     "price": values.read_number,
     "aux_price": values.read_number,
@@ -54,30 +51,6 @@ _READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "mifid2_execution_algo": values.read_short_code,
     "use_price_management_algo": values.read_flag,
 }
-
-
-def check_order(order: Order) -> None:
-    """Check an order and bring its values into their exact types.
-
-    Errors: `OrderInvalidError`.
-    """
-    _normalise(order, required=("side", "quantity", "order_type", "tif"))
-    _check_security(order)
-    check_prices(_type_of(order), price=order.price, aux_price=order.aux_price)
-
-
-def check_change(change: OrderChange) -> None:
-    """Check a change by itself, without the original, and bring its values into exact types.
-
-    Errors: `OrderInvalidError`.
-    """
-    _normalise(change)
-    said = {name for name in _names(change) if getattr(change, name) is not None}
-    if not said - {"customer_order_id", "side"}:
-        raise OrderInvalidError("change", "changes nothing; name at least one new term")
-    has_price = change.price is not None or change.aux_price is not None
-    if change.order_type == FixOrderType.MARKET and has_price:
-        raise OrderInvalidError("price", "a market order has no price")
 
 
 def check_prices(order_type: FixOrderType, *, price: Any, aux_price: Any) -> None:
@@ -118,45 +91,5 @@ def check_security_query(
     return checked
 
 
-def _normalise(request: Order | OrderChange, required: tuple[str, ...] = ()) -> None:
-    for name in _names(request):
-        value = getattr(request, name)
-        if value is not None or name in required:
-            msgspec.structs.force_setattr(request, name, _READERS[name](name, value))
-    if request.german_hft_algo:
-        raise OrderInvalidError("german_hft_algo", _HFT)
-
-
-def _check_security(order: Order) -> None:
-    named = {
-        name
-        for name in ("instrument_type", "ticker", "listing_exchange", "currency")
-        if getattr(order, name) is not None
-    }
-    if order.contract_id is not None:
-        if named:
-            raise OrderInvalidError(min(named), f"{_SECURITY}; not both, since they could differ")
-        return
-    if order.instrument_type is None:
-        raise OrderInvalidError("contract_id", f"the contract is missing: {_SECURITY}")
-    other = {InstrumentType.STOCK: "listing_exchange", InstrumentType.CASH: "currency"}
-    market = other[InstrumentType(order.instrument_type)]
-    missing = {"ticker", market} - named
-    if missing:
-        raise OrderInvalidError(min(missing), f"is missing: {_SECURITY}")
-    surplus = named - {"instrument_type", "ticker", market}
-    if surplus:
-        only = "CASH" if "currency" in surplus else "STK"
-        raise OrderInvalidError(min(surplus), f"only for InstrumentType={only}")
-
-
-def _type_of(order: Order) -> FixOrderType:
-    return FixOrderType(str(order.order_type))
-
-
 def _words(order_type: FixOrderType) -> str:
     return order_type.name.lower().replace("_", " ")
-
-
-def _names(request: Order | OrderChange) -> tuple[str, ...]:
-    return request.__struct_fields__

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ibkr_async.ports import Method, Pairs
     from ibkr_async.resources.base import SendRequest
+    from ibkr_async.rest.request import Permit
 
 T = TypeVar("T")
 
@@ -60,34 +61,44 @@ class Calls:
 
     async def ask(self, path: str, body: dict[str, Any], **path_params: str) -> Any:
         """Send a question with a body: nothing happens at the broker, so it may be sent again."""
-        return await self._sent(self._with_body("POST", path, body, path_params, Urgency.READ))
+        return await self._sent(
+            RestRequest(
+                method="POST",
+                path=path,
+                result=Any,
+                path_params=path_params,
+                replayable=True,
+                **self._content(body),
+            )
+        )
 
     async def act(
-        self, method: Method, path: str, body: dict[str, Any] | None, **path_params: str
-    ) -> Any:
-        """Make an order call, once. Cancels go ahead of everything else."""
-        urgency = Urgency.CANCEL if method == "DELETE" else Urgency.ORDER
-        return await self._sent(self._with_body(method, path, body, path_params, urgency))
-
-    def _with_body(
         self,
         method: Method,
         path: str,
         body: dict[str, Any] | None,
-        path_params: dict[str, str],
-        urgency: Urgency,
-    ) -> RestRequest[Any]:
-        as_form = self._form_bodies and body is not None
-        return RestRequest(
-            method=method,
-            path=path,
-            result=Any,
-            path_params=path_params,
-            body=None if as_form else body,
-            form=form_fields(body) if as_form and body is not None else None,
-            replayable=urgency is Urgency.READ,
-            urgency=urgency,
+        *,
+        permit: Permit,
+        **path_params: str,
+    ) -> Any:
+        """Make an order call, once. Cancels go ahead of everything else."""
+        urgency = Urgency.CANCEL if method == "DELETE" else Urgency.ORDER
+        return await self._sent(
+            RestRequest(
+                method=method,
+                path=path,
+                result=Any,
+                path_params=path_params,
+                urgency=urgency,
+                permit=permit,
+                **self._content(body),
+            )
         )
+
+    def _content(self, body: dict[str, Any] | None) -> dict[str, Any]:
+        if self._form_bodies and body is not None:
+            return {"form": form_fields(body)}
+        return {"body": body}
 
     async def _sent(self, request: RestRequest[Any]) -> Any:
         try:

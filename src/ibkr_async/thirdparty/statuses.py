@@ -62,7 +62,7 @@ _ACCOUNTS: Final = "/accounts"
 
 
 def explained(request: RestRequest[Any], error: ResponseError) -> ResponseError:
-    """Give the error that a status means here; the same error for any other status."""
+    """Return the error that a status means here; the same error for any other status."""
     meaning = _meaning_of(request, error)
     if meaning is None:
         return error
@@ -77,7 +77,7 @@ class ThirdPartyRetry(RetryPolicy, frozen=True, kw_only=True):
     def delay(
         self, request: RestRequest[Any], error: IbkrError, tries: int, jitter: float
     ) -> float | None:
-        """Say how long to wait before a read is made again; None means "give up"."""
+        """Return how long to wait before a read is made again; None means "give up"."""
         if isinstance(error, ResponseError):
             meaning = _meaning_of(request, error)
             if meaning is not None:

@@ -16,7 +16,7 @@ from ibkr_async.models.base import Dec, Model, Str, convert, is_object
 _SEGMENTS: Final = {"-S": "Securities", "-C": "Commodities"}
 
 
-class AccountFacts(Model, rename="pascal"):
+class ThirdPartyAccount(Model, rename="pascal"):
     """The part `Info`: texts about the account."""
 
     account_code: Str = None
@@ -131,10 +131,10 @@ class Balances(Model, rename="pascal"):
     """Cash with profit of futures."""
 
 
-class AccountSummary(Model, rename="pascal"):
+class ThirdPartyAccountSummary(Model, rename="pascal"):
     """Balances and margins of an account."""
 
-    info: AccountFacts = msgspec.field(default_factory=AccountFacts)
+    info: ThirdPartyAccount = msgspec.field(default_factory=ThirdPartyAccount)
     """Texts about the account."""
     ledger: list[CurrencyLedger] = msgspec.field(default_factory=list[CurrencyLedger])
     """One row per currency."""
@@ -146,14 +146,14 @@ class AccountSummary(Model, rename="pascal"):
     """Figures of the commodities segment: the keys with suffix `-C`."""
 
 
-def read_summary(wire: Any) -> AccountSummary:
+def read_summary(wire: Any) -> ThirdPartyAccountSummary:
     """Read a summary, with the figures of the two segments apart.
 
     Errors: `msgspec.ValidationError` when it is not an object of the three parts.
     """
     if is_object(wire) and is_object(wire.get("Summary")):
         wire = {**wire, **_by_segment(wire["Summary"])}
-    summary: AccountSummary = convert(AccountSummary, wire)
+    summary: ThirdPartyAccountSummary = convert(ThirdPartyAccountSummary, wire)
     return summary
 
 

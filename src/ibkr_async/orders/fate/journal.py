@@ -21,7 +21,6 @@ import asyncio
 import logging
 import os
 import sqlite3
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +34,10 @@ from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from concurrent.futures import Executor, Future
+
+    from ibkr_async.world import World
 
 _log: Final = logging.getLogger("ibkr_async.orders")
 
@@ -86,17 +88,17 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True):
 class Journal:
     """The journal of one client. `await open()` before use, `await aclose()` after."""
 
-    def __init__(self, path: str | os.PathLike[str], *, now_ms: Callable[[], int]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, world: World) -> None:
         self.path = Path(path).expanduser()
-        self._now_ms = now_ms
-        self._parts: tuple[ThreadPoolExecutor, _JournalFile] | None = None
+        self._world = world
+        self._parts: tuple[Executor, _JournalFile] | None = None
 
     async def open(self) -> tuple[OpenIntent, ...]:
         """Open the file, make it if need be, and give the orders that an earlier run left open.
 
         Errors: `ConfigError` when it cannot be opened, is no journal, or is in use by another client.
         """
-        thread = ThreadPoolExecutor(1, "ibkr_async journal")
+        thread = self._world.threads.serial("ibkr_async journal")
         opening = thread.submit(_JournalFile, self.path)
         try:
             file = await asyncio.wrap_future(opening)
@@ -128,7 +130,7 @@ class Journal:
             raise OrderGuardError(submission.coid, detail) from error
 
     async def sent(self, coid: str) -> Submission | None:
-        """Give what was sent under a client order id; None when the journal does not know it.
+        """Return what was sent under a client order id; None when the journal does not know it.
 
         Shape: None also when it was rejected last, since IBKR then has either nothing or an earlier
         order under that id.
@@ -159,7 +161,10 @@ class Journal:
             thread.shutdown(wait=False)
             await asyncio.wrap_future(closing_file)
 
-    def _opened(self) -> tuple[ThreadPoolExecutor, _JournalFile]:
+    def _now_ms(self) -> int:
+        return round(self._world.clock.wall() * 1000)
+
+    def _opened(self) -> tuple[Executor, _JournalFile]:
         if self._parts is None:
             raise ClosedError("journal")
         return self._parts

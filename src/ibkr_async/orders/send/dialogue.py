@@ -15,7 +15,8 @@ How it is driven::
 What is known after a failure, and so how it ends:
 
     failure                                  tickets being sent       yes being sent   no being sent
-    nothing left this machine                the error itself         unknown          refused
+    no permission (nothing left)             the error itself         a no is sent     refused
+    nothing else left this machine           the error itself         unknown          refused
     400 401 403 404 411 429, 200 + error     rejected                 unknown (*)      refused
     timeout, broken, 5xx, unreadable, other  unknown                  unknown          refused
 
@@ -39,6 +40,7 @@ from ibkr_async.errors import (
     AuthError,
     IbkrError,
     OrderError,
+    OrderGuardError,
     OrderQuestionError,
     OrderRejectedError,
     OrderUnknownError,
@@ -119,7 +121,7 @@ class Failed(msgspec.Struct, frozen=True):
     """True when IBKR waits for a choice about the order: looking for it would show nothing new."""
 
 
-Step: TypeAlias = SendTickets | SendReply | AskUser | Acknowledged | Failed
+DialogueStep: TypeAlias = SendTickets | SendReply | AskUser | Acknowledged | Failed
 
 _Fingerprint: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -129,7 +131,7 @@ class SubmitDialogue:
 
     def __init__(self, coid: str, legs: int, answers: Answers, *, modifies: bool = False) -> None:
         self.coid = coid
-        self.step: Step = SendTickets()
+        self.step: DialogueStep = SendTickets()
         self._legs = legs
         self._modifies = modifies
         self._answers = answers
@@ -154,7 +156,7 @@ class SubmitDialogue:
 
     @property
     def situation(self) -> str:
-        """Say where the dialogue stands, for a submission that is given up from outside."""
+        """Where the dialogue stands, for a submission that is given up from outside."""
         match self.step:
             case SendTickets():
                 return "given up while the order was being sent"
@@ -197,6 +199,9 @@ class SubmitDialogue:
             self._declined = False
             self._open.clear()
             self._go_on_declining()
+        elif isinstance(self.step, SendReply) and isinstance(error, OrderGuardError):
+            refusal = Verdict(accept=False, reason=error.detail, cause=error)
+            self._refuse(self.step.question, refusal)
         elif isinstance(self.step, SendReply):
             asked = _names(self.step.question)
             self._end_unknown(f"yes to question {asked}: {error.without_advice}", error)
@@ -212,15 +217,6 @@ class SubmitDialogue:
         if not isinstance(self.step, AskUser):
             raise UsageError("no question is waiting for a decision")
         self._act_on(self.step.question, verdict)
-
-    def withdraw(self, verdict: Verdict) -> None:
-        """Turn the yes that `step` asks to send into a no, at the last moment.
-
-        Only when `step` is a `SendReply` that confirms.
-        """
-        if not isinstance(self.step, SendReply) or not self.step.confirmed:
-            raise UsageError("no yes is about to be sent")
-        self._refuse(self.step.question, verdict)
 
     # --- rows ------------------------------------------------------------------------------------
 
@@ -371,7 +367,7 @@ def nothing_was_sent(error: IbkrError) -> bool:
     """Tell whether a failure proves that the request never left this machine."""
     if isinstance(error, TransportError):
         return not error.may_have_reached_server
-    return isinstance(error, UsageError | AuthError | SessionError)
+    return isinstance(error, UsageError | AuthError | SessionError | OrderGuardError)
 
 
 def _is_proven_refusal(error: IbkrError) -> bool:

@@ -1,4 +1,4 @@
-"""The one place from which orders leave: one at a time, past gate, guard and journal.
+"""The one place from which orders leave: one at a time, past gate, journal and permission.
 
 Responsible for the turn of each submission, and for driving its dialogue. It never sends an order,
 a reply or a modification twice, and never answers a question with yes on its own.
@@ -7,12 +7,14 @@ a reply or a modification twice, and never answers a question with yes on its ow
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
+import msgspec
 
-from ibkr_async.errors import IbkrError, OrderGuardError, OrderUnknownError, UsageError
-from ibkr_async.models.order_answers import OrderQuestion
+from ibkr_async.errors import IbkrError, OrderUnknownError, UsageError
+from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
 from ibkr_async.orders.fate.unknown import warn_unknown
 from ibkr_async.orders.send.dialogue import (
     Acknowledged,
@@ -21,19 +23,35 @@ from ibkr_async.orders.send.dialogue import (
     SendReply,
     nothing_was_sent,
 )
+from ibkr_async.orders.send.stake import Stake, stakes_of
 from ibkr_async.orders.write.policy import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from ibkr_async.models.order_answers import PlaceAnswer, PromptQuestion
+    from ibkr_async.models.order_answers import PlaceAnswer
     from ibkr_async.models.orders import WhatIf
     from ibkr_async.orders.fate.outcomes import Outcomes
     from ibkr_async.orders.fate.unknown import Submission
     from ibkr_async.orders.send.dialogue import SubmitDialogue
     from ibkr_async.orders.send.gate import SubmissionGate
-    from ibkr_async.orders.send.guard import OrderGuard
+    from ibkr_async.orders.send.permission import Permission
     from ibkr_async.resources.orders import OrderEndpoints
+    from ibkr_async.rest.request import Permit
+
+
+class _UnderWay(NamedTuple):
+    """A submission from its turn on."""
+
+    submission: Submission
+    dialogue: SubmitDialogue
+    previews: Sequence[WhatIf | None] | None
+    """IBKR's of its tickets, where their value is limited."""
+
+    @property
+    def stakes(self) -> tuple[Stake, ...]:
+        """What its tickets put at stake, as they are at this moment."""
+        return stakes_of(self.submission.tickets, self.previews)
 
 
 class Dispatch:
@@ -44,22 +62,22 @@ class Dispatch:
         endpoints: OrderEndpoints,
         *,
         gate: SubmissionGate,
-        guard: OrderGuard,
+        permission: Permission,
         outcomes: Outcomes,
         on_abandoned: Callable[[str], None],
-        clock: Callable[[], float],
         ask_timeout_s: float,
     ) -> None:
         self._endpoints = endpoints
         self._gate = gate
-        self._guard = guard
+        self._permission = permission
         self._outcomes = outcomes
         self._on_abandoned = on_abandoned
-        self._clock = clock
         self._ask_timeout_s = ask_timeout_s
         self._lock = anyio.Lock()
-        self._questions: dict[str, tuple[Submission, SubmitDialogue]] = {}
-        """Reply ids that `place` and `reply` brought. The next placing makes them invalid."""
+        self._questions: dict[str, _UnderWay] = {}
+        """By reply ids that `place` and `reply` brought. The next placing makes them invalid."""
+        self._prompts: dict[str, _UnderWay] = {}
+        """By ids of the orders about which IBKR wants a choice."""
 
     async def submit(self, submission: Submission, dialogue: SubmitDialogue) -> None:
         """Drive a dialogue to its end. What came out is in `dialogue.step`, and noted.
@@ -68,10 +86,10 @@ class Dispatch:
         """
         self.refuse_nested_call()
         async with self._lock:
-            await self._take_turn(submission)
+            order = await self._take_turn(submission, dialogue)
             with self._remembering(submission, dialogue):
                 while not isinstance(dialogue.step, Acknowledged | Failed):
-                    await self._take_step(dialogue, submission)
+                    await self._take_step(order)
             self._settle(dialogue, submission)
 
     async def place(
@@ -83,36 +101,39 @@ class Dispatch:
         """
         self.refuse_nested_call()
         async with self._lock:
-            await self._take_turn(submission)
+            order = await self._take_turn(submission, dialogue)
             with self._remembering(submission, dialogue):
                 try:
-                    rows = await self._endpoints.place(submission.account_id, submission.tickets)
+                    rows = await self._send(order)
                 except IbkrError as error:
                     dialogue.failed(error)
                     self._settle(dialogue, submission)
                     return ()
-            self._keep_rows(rows, dialogue, submission)
+            self._keep_rows(rows, order)
         return rows
 
     async def reply(self, reply_id: str, *, confirmed: bool) -> tuple[PlaceAnswer, ...]:
         """Answer a question that `place` brought, once."""
         self.refuse_nested_call()
         async with self._lock:
-            placed = self._questions.get(reply_id)
-            if confirmed:
-                self._check_yes(reply_id, placed)
-            if placed is None:
-                return await self._reply_to_stranger(reply_id, confirmed=confirmed)
-            return await self._reply_to_own(reply_id, *placed, confirmed=confirmed)
+            order = self._questions.get(reply_id)
+            permit = self._permit_answer(f"of reply {reply_id}", order, confirmed=confirmed)
+            permit()  # also before the dialogue goes on: what is refused now can be answered later
+            if order is None:
+                return await self._reply_to_stranger(reply_id, confirmed=confirmed, permit=permit)
+            return await self._reply_to_own(reply_id, order, confirmed=confirmed, permit=permit)
 
     async def answer_prompt(self, prompt: PromptQuestion, option: str) -> str:
         """Choose an option of a prompt, once."""
         self.refuse_nested_call()
+        order_id, req_id = str(prompt.order_id), str(prompt.req_id)
         async with self._lock:
-            self._guard.check_kill_switch(f"{prompt.order_id} of prompt {prompt.req_id}")
-            return await self._endpoints.answer_prompt(
-                str(prompt.order_id), str(prompt.req_id), option
+            permit = self._permit_answer(
+                f"{order_id} of prompt {req_id}", self._prompts.get(order_id), confirmed=True
             )
+            words = await self._endpoints.answer_prompt(order_id, req_id, option, permit=permit)
+            self._prompts.pop(order_id, None)
+            return words
 
     async def preview(self, submission: Submission) -> WhatIf:
         """Ask what an order would cost. It waits its turn: IBKR drops open questions for it."""
@@ -130,48 +151,67 @@ class Dispatch:
 
     # --- one turn --------------------------------------------------------------------------------
 
-    async def _take_turn(self, submission: Submission) -> None:
-        """Pass everything that may still stop it, then put the intent on the disk."""
-        coid = submission.coid
-        self._gate.check(submission.account_id, coid)
-        self._guard.check_kill_switch(coid)
-        if self._guard.limits_value:
-            for ticket in submission.tickets:
-                if ticket.parent_id is None:
-                    preview = await self._endpoints.what_if(submission.account_id, (ticket,))
-                    self._guard.check_value(coid, ticket, preview)
-        self._guard.check_rate(coid, len(submission.tickets), self._clock())
+    async def _take_turn(self, submission: Submission, dialogue: SubmitDialogue) -> _UnderWay:
+        """Pass the gate, find out the value where that is limited, put the intent on the disk."""
+        self._gate.check(submission.account_id, submission.coid)
+        previews = await self._previews(submission) if self._permission.limits_value else None
         self._questions.clear()
         await self._outcomes.intend(submission)
+        return _UnderWay(submission, dialogue, previews)
 
-    async def _take_step(self, dialogue: SubmitDialogue, submission: Submission) -> None:
+    async def _previews(self, submission: Submission) -> list[WhatIf | None]:
+        """Ask IBKR what each ticket is worth; a child's worth follows from its parent's."""
+        first, *others = submission.tickets
+        alone = (msgspec.structs.replace(first, parent_id=None), *others)
+        return [
+            await self._endpoints.what_if(submission.account_id, (ticket,))
+            if ticket.parent_id is None
+            else None
+            for ticket in alone
+        ]
+
+    async def _take_step(self, order: _UnderWay) -> None:
+        submission, dialogue, _ = order
         step = dialogue.step
         if isinstance(step, AskUser):
             dialogue.decide(await self._ask(step))
             return
         if isinstance(step, SendReply) and step.confirmed:
-            try:
-                self._guard.check_kill_switch(submission.coid)
-            except OrderGuardError as error:
-                dialogue.withdraw(Verdict(accept=False, reason=error.detail, cause=error))
-                return
             self._outcomes.confirming(submission, step.question.message_ids)
         try:
-            rows = await self._send(step, submission)
+            rows = await self._send(order)
         except IbkrError as error:
             dialogue.failed(error)
         else:
-            self._outcomes.rows(submission, rows)
-            dialogue.receive(rows)
+            self._take_rows(rows, order)
 
-    async def _send(self, step: object, submission: Submission) -> tuple[PlaceAnswer, ...]:
+    async def _send(self, order: _UnderWay) -> tuple[PlaceAnswer, ...]:
+        """Send what the dialogue asks for."""
+        submission, step = order.submission, order.dialogue.step
+        account_id, tickets = submission.account_id, submission.tickets
         if isinstance(step, SendReply):
-            return await self._endpoints.reply(step.question.reply_id, confirmed=step.confirmed)
+            permit = self._permit_answer(submission.coid, order, confirmed=step.confirmed)
+            return await self._endpoints.reply(
+                step.question.reply_id, confirmed=step.confirmed, permit=permit
+            )
+        permit = partial(self._check, order, is_new=True)
         if submission.modifies is not None:
             return await self._endpoints.modify(
-                submission.account_id, submission.modifies, submission.tickets[0]
+                account_id, submission.modifies, tickets[0], permit=permit
             )
-        return await self._endpoints.place(submission.account_id, submission.tickets)
+        return await self._endpoints.place(account_id, tickets, permit=permit)
+
+    def _permit_answer(self, what: str, order: _UnderWay | None, *, confirmed: bool) -> Permit:
+        """Return what is asked before an answer leaves; None stands for an order of somebody else."""
+        if not confirmed:
+            return partial(self._permission.check_change, what)
+        if order is None:
+            return partial(self._permission.check, what, None, None, is_new=False)
+        return partial(self._check, order, is_new=False)
+
+    def _check(self, order: _UnderWay, *, is_new: bool) -> None:
+        submission = order.submission
+        self._permission.check(submission.coid, submission.account_id, order.stakes, is_new=is_new)
 
     async def _ask(self, step: AskUser) -> Verdict:
         """Let the user's callback decide.
@@ -209,20 +249,13 @@ class Dispatch:
 
     # --- single steps ----------------------------------------------------------------------------
 
-    def _check_yes(self, reply_id: str, placed: tuple[Submission, SubmitDialogue] | None) -> None:
-        """Hold a yes to the guard, which cannot judge an order that this desk did not place."""
-        coid = f"of reply {reply_id}" if placed is None else placed[0].coid
-        self._guard.check_kill_switch(coid)
-        if placed is None and self._guard.limits_orders:
-            raise OrderGuardError(coid, "the guard does not know which order it would let through")
-
     async def _reply_to_stranger(
-        self, reply_id: str, *, confirmed: bool
+        self, reply_id: str, *, confirmed: bool, permit: Permit
     ) -> tuple[PlaceAnswer, ...]:
         """Answer a question about an order that this desk did not place."""
         coid = f"of reply {reply_id}"
         try:
-            return await self._endpoints.reply(reply_id, confirmed=confirmed)
+            return await self._endpoints.reply(reply_id, confirmed=confirmed, permit=permit)
         except IbkrError as error:
             if not confirmed or nothing_was_sent(error):
                 raise
@@ -234,14 +267,15 @@ class Dispatch:
             raise
 
     async def _reply_to_own(
-        self, reply_id: str, submission: Submission, dialogue: SubmitDialogue, *, confirmed: bool
+        self, reply_id: str, order: _UnderWay, *, confirmed: bool, permit: Permit
     ) -> tuple[PlaceAnswer, ...]:
         """Answer a question, and take the dialogue on by what comes back."""
+        submission, dialogue, _ = order
         _decide(dialogue, reply_id, confirmed=confirmed)
         if confirmed:
             self._outcomes.confirming(submission, (reply_id,))
         try:
-            rows = await self._endpoints.reply(reply_id, confirmed=confirmed)
+            rows = await self._endpoints.reply(reply_id, confirmed=confirmed, permit=permit)
         except IbkrError as error:
             if nothing_was_sent(error):
                 raise  # the question is still open, and may be answered again
@@ -258,18 +292,21 @@ class Dispatch:
                 self._give_up(submission.coid, dialogue.situation, submission, ids)
             raise
         self._questions.pop(reply_id)
-        self._keep_rows(rows, dialogue, submission)
+        self._keep_rows(rows, order)
         return rows
 
-    def _keep_rows(
-        self, rows: tuple[PlaceAnswer, ...], dialogue: SubmitDialogue, submission: Submission
-    ) -> None:
-        self._outcomes.rows(submission, rows)
-        dialogue.receive(rows)
-        self._questions.update(
-            (row.id, (submission, dialogue)) for row in rows if isinstance(row, OrderQuestion)
-        )
-        self._settle(dialogue, submission)
+    def _keep_rows(self, rows: tuple[PlaceAnswer, ...], order: _UnderWay) -> None:
+        """Take an answer, whose questions are for the caller to answer."""
+        self._take_rows(rows, order)
+        self._questions.update((row.id, order) for row in rows if isinstance(row, OrderQuestion))
+        self._settle(order.dialogue, order.submission)
+
+    def _take_rows(self, rows: tuple[PlaceAnswer, ...], order: _UnderWay) -> None:
+        self._outcomes.rows(order.submission, rows)
+        order.dialogue.receive(rows)
+        for row in rows:
+            if isinstance(row, PromptQuestion) and row.order_id:
+                self._prompts[row.order_id] = order
 
     def _settle(self, dialogue: SubmitDialogue, submission: Submission) -> None:
         """Note the outcome, once there is one."""

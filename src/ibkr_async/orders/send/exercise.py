@@ -1,12 +1,12 @@
 """Exercising an option: a conversation over the socket, step by step.
 
-Responsible for the conversation's frames and for the guard before each answer. It must never answer by
+Responsible for the conversation's frames and for the permission before each answer. It must never answer by
 itself, never send an answer twice, and never take the conversation up again on another connection.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -15,11 +15,22 @@ from ibkr_async.feeds.feed import Feed
 from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from ibkr_async.feeds.feed import Line
 
 ExerciseMessage: TypeAlias = ExerciseForm | ExercisePrompt
+
+
+class CheckExercise(Protocol):
+    """Asks for permission in the line before an answer leaves."""
+
+    def __call__(self, conid: int, contracts: int | None, *, is_new: bool) -> None:
+        """Raise unless so many contracts may be exercised now; None when it is not known how many.
+
+        Errors: `OrderGuardError`; `UsageError` in a dry run.
+        """
+        ...
 
 
 class ExerciseDialogue(Feed[ExerciseMessage]):
@@ -42,25 +53,30 @@ class ExerciseDialogue(Feed[ExerciseMessage]):
         self,
         line: Line,
         say: Callable[[str, str], None],
-        check_may_trade: Callable[[str], Awaitable[None]],
+        check_may_exercise: CheckExercise,
+        conid: int,
     ) -> None:
-        """`say(key, text)` sends a frame; `check_may_trade` raises where trading is not allowed."""
+        """`say(key, text)` sends a frame; `check_may_exercise` raises where that is not allowed."""
         super().__init__(line)
         self._say = say
-        self._check_may_trade = check_may_trade
+        self._check_may_exercise = check_may_exercise
+        self._conid = conid
+        self._contracts: int | None = None
+        """How many were asked for; a prompt is about as many."""
 
     async def submit(self, form: ExerciseForm, *, contracts: int, final: bool = True) -> None:
         """Ask IBKR to exercise so many contracts. A prompt may follow.
 
         `final` means that it cannot be taken back until the deadline.
-        Errors: `OrderGuardError` on an account on which trading was not allowed; `SubscriptionError`
-        when the dialogue is over; `UsageError`. Nothing was sent then.
-        Side effects at the broker: may exercise the option at once.
+        Errors: `OrderGuardError` where an order would not be allowed either; `SubscriptionError`
+        when the dialogue is over; `UsageError`, also in a dry run. Nothing was sent then.
+        Side effects at the broker: may exercise the option immediately.
         """
         if contracts < 1:
             raise UsageError(f"contracts={contracts!r}: at least one")
         terms = {"allowed": "not_shown", "make_final": final, "value": contracts}
-        await self._answer(form, "submit", {"exercise": terms})
+        self._contracts = contracts
+        self._answer(form, "submit", {"exercise": terms}, is_new=True)
 
     async def choose(self, message: ExerciseMessage, action: str) -> None:
         """Press one of the buttons of a form or a prompt, such as `continue` or `cancel`.
@@ -71,13 +87,15 @@ class ExerciseDialogue(Feed[ExerciseMessage]):
         offered = [one.id for one in message.actions]
         if action not in offered:
             raise UsageError(f"{action!r} is not one of {offered}")
-        await self._answer(message, action, {})
+        self._answer(message, action, {}, is_new=self._contracts is None)
 
-    async def _answer(self, message: ExerciseMessage, action: str, more: dict[str, Any]) -> None:
+    def _answer(
+        self, message: ExerciseMessage, action: str, more: dict[str, Any], *, is_new: bool
+    ) -> None:
         if message.id is None:
             raise UsageError("this message has no id and cannot be answered")
-        if action != "cancel":
-            await self._check_may_trade("exercise of an option")
         data = {"id": message.id, "user_action": action, **more}
         text = msgspec.json.encode({"action": "user_input", "data": data}).decode()
+        if action != "cancel":
+            self._check_may_exercise(self._conid, self._contracts, is_new=is_new)
         self._say("shs+exercise", f"inp+exercise+{text}")

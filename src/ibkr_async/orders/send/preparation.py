@@ -1,17 +1,19 @@
-"""From what the user asks for to what may be sent: account, tickets, ids, and the first checks.
+"""From what the user asks for to what may be sent: account, contracts, tickets, ids, first checks.
 
 Responsible for everything that is decided before an order waits for its turn. It must never send
-anything.
+anything that trades.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from ibkr_async.errors import OrderInvalidError, UsageError
 from ibkr_async.orders.fate.unknown import Submission
+from ibkr_async.orders.send.stake import stakes_of
+from ibkr_async.orders.write.symbols import symbols_of, with_conids
 from ibkr_async.orders.write.tickets import (
     check_tickets,
     draft_tickets,
@@ -21,19 +23,27 @@ from ibkr_async.orders.write.tickets import (
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from ibkr_async.orders.send.guard import OrderGuard
+    from ibkr_async.orders.send.permission import Permission
     from ibkr_async.orders.write.tickets import Submittable
+
+
+class Resolve(Protocol):
+    """Finds contracts by their symbols."""
+
+    async def __call__(self, *symbols: str) -> Sequence[int]:
+        """Return the conid of each symbol. Errors: `ContractError`."""
+        ...
 
 
 class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the desk needs to know of the session's accounts."""
 
     default_account_id: str | None
-    """Account of orders that name none; None when the session has not said."""
+    """Account of orders that name none; None when there are several, or the session has not said."""
     is_paper: bool | None
-    """None when the session has not said, which counts as live."""
+    """None when the session has not said, or is not up; that counts as live."""
 
 
 class Preparation:
@@ -41,35 +51,42 @@ class Preparation:
 
     def __init__(
         self,
-        account_facts: Callable[[], Awaitable[AccountFacts]],
+        *,
+        account_facts: Callable[[], AccountFacts],
+        session_ready: Callable[[], Awaitable[object]],
+        resolve: Resolve,
         make_coid: Callable[[], str],
-        guard: OrderGuard,
+        permission: Permission,
     ) -> None:
-        self.default_account_id: str | None = None
-        """The session's own account, as soon as it has said it."""
         self._account_facts = account_facts
+        self._session_ready = session_ready
+        self._resolve = resolve
         self._make_coid = make_coid
-        self._guard = guard
+        self._permission = permission
+
+    @property
+    def default_account_id(self) -> str | None:
+        """The session's own account, as soon as it has said it."""
+        return self._account_facts().default_account_id
 
     async def order(
         self, order: Submittable, account_id: str | None, group: str | None
     ) -> Submission:
         """Prepare a new order.
 
-        Errors: `OrderInvalidError`, before any I/O where that is possible; `OrderGuardError`.
+        Errors: `OrderInvalidError`, before any I/O where that is possible; `ContractError` for a
+        symbol; `OrderGuardError`.
         """
-        submission = await self.preview(order, account_id, group)
-        await self._check(submission)
-        return submission
+        return await self._checked(await self.preview(order, account_id, group))
 
     async def preview(
         self, order: Submittable, account_id: str | None, group: str | None
     ) -> Submission:
-        """Prepare an order that will not be placed: no guard looks at it.
+        """Prepare an order that will not be placed: no permission is asked.
 
-        Errors: `OrderInvalidError`.
+        Errors: `OrderInvalidError`; `ContractError`.
         """
-        drafts = check_tickets(draft_tickets(order))
+        drafts = check_tickets(draft_tickets(await self._with_conids(order)))
         account = await self._chosen_account(account_id or drafts[0].account_id, group)
         tickets = to_tickets(drafts, None if group else account, self._make_coid)
         return Submission(
@@ -86,43 +103,50 @@ class Preparation:
         number = str(order_id)
         if not number.isdecimal():
             raise UsageError(f"{order_id!r} is not an order id")
+        order = await self._with_conids(order)
         account = await self._chosen_account(account_id or draft_tickets(order)[0].account_id, None)
         ticket = modification_ticket(order, account)
-        submission = Submission(
-            coid=ClientOrderId(ticket.coid or f"of order {number}"),
-            account_id=account,
-            tickets=(ticket,),
-            modifies=OrderId(number),
+        return await self._checked(
+            Submission(
+                coid=ClientOrderId(ticket.coid or f"of order {number}"),
+                account_id=account,
+                tickets=(ticket,),
+                modifies=OrderId(number),
+            )
         )
-        await self._check(submission)
-        return submission
 
     async def account(self, wanted: str | None) -> AccountId:
-        """Give the account that is meant.
+        """Return the account that is meant, without a look at the session where it is known.
 
-        A named one is taken without a look at the session: a cancel must not wait for it.
+        A cancel must not wait for anything.
         """
-        return AccountId(wanted) if wanted else await self._chosen_account(None, None)
-
-    async def check_account_kind(self, coid: str) -> None:
-        """Refuse an account that is not known to be paper, unless live orders are allowed."""
-        facts = await self.facts()
-        self._guard.check_account_kind(coid, is_paper=facts.is_paper)
+        return AccountId(
+            wanted or self.default_account_id or await self._chosen_account(None, None)
+        )
 
     async def facts(self) -> AccountFacts:
-        """Wait for the brokerage session, and give what it says of the accounts."""
-        facts = await self._account_facts()
-        self.default_account_id = facts.default_account_id
-        return facts
+        """Wait for the brokerage session, and return what it says of the accounts."""
+        await self._session_ready()
+        return self._account_facts()
 
-    async def _check(self, submission: Submission) -> None:
-        await self.check_account_kind(submission.coid)
-        self._guard.check_order(submission.coid, submission.account_id, submission.tickets)
+    async def _checked(self, submission: Submission) -> Submission:
+        await self._session_ready()
+        self._permission.check_terms(
+            submission.coid, submission.account_id, stakes_of(submission.tickets)
+        )
+        return submission
+
+    async def _with_conids(self, order: Submittable) -> Submittable:
+        symbols = symbols_of(order)
+        if not symbols:
+            return order
+        return with_conids(order, dict(zip(symbols, await self._resolve(*symbols), strict=True)))
 
     async def _chosen_account(self, wanted: str | None, group: str | None) -> AccountId:
         if group and wanted:
             raise OrderInvalidError("account_id", "an order is for an account or for a group")
         account = group or wanted or (await self.facts()).default_account_id
         if not account:
-            raise OrderInvalidError("account_id", "the session names no default account; pass one")
+            rule = "the session has no single account; name one, as in account_id='U1234567'"
+            raise OrderInvalidError("account_id", rule)
         return AccountId(account)

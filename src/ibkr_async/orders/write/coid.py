@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ibkr_async.types import ClientOrderId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from ibkr_async.world import World
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: capitals and digits that sort as their values do, none easily confused."""
@@ -43,20 +43,18 @@ class CoidMaker:
     as the halves of a fork.
     """
 
-    def __init__(self, now_ms: Callable[[], int], random_bits: Callable[[int], int]) -> None:
-        self._now_ms = now_ms
-        self._random_bits = random_bits
-        self._instance = random_bits(5 * _INSTANCE_DIGITS)
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._instance = world.random.bits(5 * _INSTANCE_DIGITS)
         self._last_ms = 0
         self._counter = 0
 
     def __call__(self) -> ClientOrderId:
         """Make the next id. A clock that steps back does not make ids step back."""
-        self._last_ms = max(self._last_ms, self._now_ms())
+        self._last_ms = max(self._last_ms, int(self._world.clock.wall() * 1000))
         self._counter += 1
-        return make_coid(
-            self._last_ms, self._counter, self._instance, self._random_bits(5 * _RANDOM_DIGITS)
-        )
+        chance = self._world.random.bits(5 * _RANDOM_DIGITS)
+        return make_coid(self._last_ms, self._counter, self._instance, chance)
 
 
 def _digits(value: int, count: int) -> str:

@@ -6,15 +6,22 @@ called on the way to IBKR by itself: IBKR's answer may lag behind what it really
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    localcontext,
+)
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from ibkr_async.errors import OrderInvalidError
-from ibkr_async.orders.write.groups import Bracket, OcaGroup
-from ibkr_async.orders.write.order_types import SingleOrder
+from ibkr_async.orders.write.groups import Bracket, Group, OcaGroup, replace_each
 from ibkr_async.orders.write.tickets import order_type_of
 from ibkr_async.types import OrderType, Side, to_decimal
 
@@ -22,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ibkr_async.models.contract_rules import ContractRules
+    from ibkr_async.orders.write.order_types import SingleOrder
 
-Checkable = TypeVar("Checkable", bound=SingleOrder | Bracket | OcaGroup)
 Rounding = Literal["passive", "nearest"]
 
 _WORDS: Final[Mapping[OrderType, str]] = MappingProxyType(
@@ -44,6 +51,8 @@ _WORDS: Final[Mapping[OrderType, str]] = MappingProxyType(
 )
 """Kind of order -> IBKR's long word for it in the rules."""
 
+_EXACT: Final = Context(prec=80)
+"""The caller's own decimal context may have any precision; no price hangs on it."""
 _LIMITS: Final = ("price",)
 _TRIGGERS: Final = ("stop_price", "trigger_price")
 
@@ -57,13 +66,14 @@ def check_against(order: SingleOrder | Bracket | OcaGroup, rules: ContractRules)
     for prefix, leg in _legs(order):
         try:
             _check_kind(leg, rules)
-            _check_quantity(leg, rules)
-            _check_prices(leg, rules)
+            with localcontext(_EXACT):
+                _check_quantity(leg, rules)
+                _check_prices(leg, rules)
         except OrderInvalidError as error:
             raise OrderInvalidError(prefix + error.field, error.rule) from None
 
 
-def round_to(order: Checkable, rules: ContractRules, *, prices: Rounding = "passive") -> Checkable:
+def round_to(order: Group, rules: ContractRules, *, prices: Rounding = "passive") -> Group:
     """Return the order with every price on the contract's grid, and a whole quantity where needed.
 
     `passive` rounds limits away from the market (a buy's down, a sell's up) and triggers towards
@@ -71,16 +81,8 @@ def round_to(order: Checkable, rules: ContractRules, *, prices: Rounding = "pass
     rounded down, and only where the contract takes whole units only.
     Errors: `OrderInvalidError` when the quantity would become zero.
     """
-    replaced: Any  # the kind of order that came in
-    if isinstance(order, OcaGroup):
-        legs = tuple(_rounded(leg, rules, prices) for leg in order.orders)
-        replaced = msgspec.structs.replace(order, orders=legs)
-    elif isinstance(order, Bracket):
-        named = {name.rstrip("."): _rounded(leg, rules, prices) for name, leg in _legs(order)}
-        replaced = msgspec.structs.replace(order, **named)
-    else:
-        replaced = _rounded(order, rules, prices)
-    return replaced  # type: ignore[no-any-return]  # as declared above
+    with localcontext(_EXACT):
+        return replace_each(order, lambda leg: _rounded(leg, rules, prices))
 
 
 def _legs(order: SingleOrder | Bracket | OcaGroup) -> Iterator[tuple[str, SingleOrder]]:

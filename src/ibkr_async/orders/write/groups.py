@@ -7,7 +7,7 @@ become on the wire is `tickets`.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -21,9 +21,10 @@ from ibkr_async.orders.write.order_types import (
     TrailingStopOrder,
 )
 from ibkr_async.orders.write.rules import is_combo, opposite, read_price, read_tif
-from ibkr_async.types import DecimalLike, Side, TimeInForce, to_decimal
+from ibkr_async.types import ContractLike, DecimalLike, Side, TimeInForce, to_decimal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
 
@@ -75,14 +76,14 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
             force(self, "take_profit", self._limit_exit(self.take_profit))
         if self.stop_loss is not None:
             force(self, "stop_loss", self._stop_exit(self.stop_loss))
-        for name, order in self._exits():
+        for name, order in self.exits():
             self._check_exit(name, order)
         self._check_prices()
 
     @property
     def legs(self) -> tuple[SingleOrder, ...]:
         """Entry, then take-profit and stop-loss as far as they are there."""
-        return (self.entry, *(order for _, order in self._exits()))
+        return (self.entry, *(order for _, order in self.exits()))
 
     def _limit_exit(self, wanted: Any) -> LimitOrder:
         if isinstance(wanted, LimitOrder):
@@ -98,7 +99,7 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
         price = read_price("stop_loss", wanted, combo=is_combo(self.entry.conid))
         return StopOrder(*self._exit_start(), price, **self._exit_options())
 
-    def _exit_start(self) -> tuple[int | str, Side, DecimalLike | None]:
+    def _exit_start(self) -> tuple[ContractLike, Side, DecimalLike | None]:
         return self.entry.conid, opposite(Side(self.entry.side)), self.entry.quantity
 
     def _exit_options(self) -> dict[str, Any]:
@@ -114,7 +115,8 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
             "manual_order_time": entry.manual_order_time,
         }
 
-    def _exits(self) -> tuple[tuple[str, Any], ...]:
+    def exits(self) -> tuple[tuple[str, Any], ...]:
+        """Return the exits that there are, by the names of their fields."""
         pairs = (("take_profit", self.take_profit), ("stop_loss", self.stop_loss))
         return tuple((name, order) for name, order in pairs if order is not None)
 
@@ -153,8 +155,25 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
                 raise OrderInvalidError(field, f"for a {self.entry.side} entry {rule}")
 
 
+Group = TypeVar("Group", bound=SingleOrder | Bracket | OcaGroup)
+
+
+def replace_each(order: Group, change: Callable[[SingleOrder], SingleOrder]) -> Group:
+    """Return the order, or the group of orders, with every single order changed."""
+    replaced: Any  # the kind of order that came in
+    if isinstance(order, OcaGroup):
+        legs = tuple(change(leg) for leg in order.orders)
+        replaced = msgspec.structs.replace(order, orders=legs)
+    elif isinstance(order, Bracket):
+        exits = {name: change(leg) for name, leg in order.exits()}
+        replaced = msgspec.structs.replace(order, entry=change(order.entry), **exits)
+    else:
+        replaced = change(order)
+    return replaced  # type: ignore[no-any-return]  # as declared above
+
+
 def _level(order: SingleOrder | DecimalLike | None) -> Decimal | None:
-    """Give the price at which an order comes into play, as far as it is known."""
+    """Return the price at which an order comes into play, as far as it is known."""
     if isinstance(order, LimitOrder):
         return to_decimal(order.price)
     if isinstance(order, StopOrder | StopLimitOrder | TrailingStopOrder | TrailingStopLimitOrder):

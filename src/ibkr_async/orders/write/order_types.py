@@ -17,12 +17,13 @@ from ibkr_async.orders.write.rules import (
     check_options,
     is_combo,
     read_amounts,
+    read_contract,
     read_price,
     read_side,
     read_tif,
     read_trailing,
 )
-from ibkr_async.types import DecimalLike, Side, TimeInForce
+from ibkr_async.types import ContractLike, DecimalLike, Side, TimeInForce
 
 _PRICE_FIELDS: Final = ("price", "stop_price", "trigger_price", "offset")
 
@@ -93,8 +94,9 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
 class _Order(_Options, frozen=True):
     """What every order has. Values are checked and made `Decimal` when the order is made."""
 
-    conid: int | str
-    """Contract; as text a conidex with routing (`265598@ARCA`) or a combination."""
+    conid: ContractLike
+    """Contract: a conid, a symbol (looked up before the order is sent), or a resolved contract; as text
+    also a conidex with routing (`265598@ARCA`) or a combination."""
     side: Side | str
     """Direction."""
     quantity: DecimalLike | None
@@ -106,7 +108,8 @@ class _Order(_Options, frozen=True):
         force(self, "tif", read_tif(self.tif))
         for name, number in read_amounts(self).items():
             force(self, name, number)
-        check_contract(self.conid, self.exchange)
+        force(self, "conid", read_contract(self.conid))
+        check_contract(self.conid, self.exchange, symbols=True)
         check_options(self)
         for name in self._price_fields():
             value = getattr(self, name)

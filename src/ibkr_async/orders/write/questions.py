@@ -58,5 +58,5 @@ def plain_text(markup: str) -> str:
 
 
 def meaning(message_id: str) -> str | None:
-    """Say what a kind of question is about; None for an unknown id."""
+    """Return what a kind of question is about; None for an unknown id."""
     return KNOWN_QUESTIONS.get(message_id)

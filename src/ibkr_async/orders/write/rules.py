@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _COID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _CONIDEX: Final = re.compile(r"[0-9]+[A-Z0-9@.;,/-]*")
+_SYMBOL: Final = re.compile(r"[A-Za-z][A-Za-z0-9. -]{0,29}", re.ASCII)
 _EXCHANGE: Final = re.compile(r"[A-Z0-9.]{1,20}")
 _LARGEST_EXPONENT: Final = 15
 _SMALLEST_EXPONENT: Final = -15
@@ -27,13 +28,18 @@ _ALLOCATION_METHODS: Final = frozenset("AENCPRS")
 
 
 def opposite(side: Side) -> Side:
-    """Give the other side."""
+    """Return the other side."""
     return Side.SELL if side == Side.BUY else Side.BUY
 
 
-def is_combo(conid: int | str | None) -> bool:
+def is_combo(conid: object) -> bool:
     """Tell whether a contract is a combination, whose price may be zero or negative."""
     return isinstance(conid, str) and _COMBO_MARK in conid
+
+
+def is_symbol(conid: object) -> bool:
+    """Tell whether a contract is named by its symbol, and has to be looked up."""
+    return isinstance(conid, str) and _SYMBOL.fullmatch(conid) is not None
 
 
 def check_coid(field: str, coid: Any) -> None:
@@ -43,18 +49,28 @@ def check_coid(field: str, coid: Any) -> None:
         raise OrderInvalidError(field, "must be 1 to 64 letters, digits or any of . _ : -")
 
 
-def check_contract(conid: int | str, exchange: str | None) -> None:
-    """Hold a contract and its routing to the forms that IBKR knows."""
+def read_contract(conid: Any) -> int | str:
+    """Read what was given as a contract: a conid, a conidex, a symbol, or whatever knows its conid."""
+    known = getattr(conid, "conid", conid)
+    if known is None:
+        raise OrderInvalidError("conid", f"{conid!r} has none")
+    return known  # type: ignore[no-any-return]  # checked by `check_contract`
+
+
+def check_contract(conid: Any, exchange: str | None, *, symbols: bool = False) -> None:
+    """Hold a contract and its routing to the forms that IBKR knows, and symbols where allowed."""
     if isinstance(conid, bool) or not isinstance(conid, int | str):
-        raise OrderInvalidError("conid", "must be a number, or a conidex as text")
+        raise OrderInvalidError("conid", "must be a number, or a conidex or symbol as text")
+    if exchange is not None and not _EXCHANGE.fullmatch(exchange):
+        raise OrderInvalidError("exchange", f"{exchange!r} is no exchange; they look like 'ARCA'")
+    if symbols and is_symbol(conid):
+        return
     if isinstance(conid, int) and conid <= 0:
         raise OrderInvalidError("conid", f"must be positive, not {conid}")
     if isinstance(conid, str) and not _CONIDEX.fullmatch(conid):
         raise OrderInvalidError("conid", f"{conid!r} is no conidex; they look like '265598@ARCA'")
     if exchange is not None and isinstance(conid, str) and not conid.isdigit():
         raise OrderInvalidError("exchange", "the conidex names its routing already")
-    if exchange is not None and not _EXCHANGE.fullmatch(exchange):
-        raise OrderInvalidError("exchange", f"{exchange!r} is no exchange; they look like 'ARCA'")
 
 
 def read_side(value: Any) -> Side:

@@ -177,7 +177,7 @@ def order_type_of(order: SingleOrder) -> OrderType:
 
 
 def _pricing(order: SingleOrder) -> dict[str, Any]:
-    """Give the ticket fields that make this kind of order.
+    """Return the ticket fields that make this kind of order.
 
     STP, TRAIL and MIT carry what elects them in `price`; STOP_LIMIT, TRAILLMT and LIT have their
     limit there and what elects them in `auxPrice`.
