@@ -39,7 +39,7 @@ def ws_url_for(base_url: str) -> str:
 
 
 def may_skip_host_name(url: str, allow_host: str | None) -> bool:
-    """Say whether a pinned certificate may carry another name: on this machine or a named host only."""
+    """Tell whether a pinned certificate may carry another name: on this machine or a named host only."""
     host = urlsplit(url).hostname or ""
     return _is_loopback(host) or _is_named(host, allow_host)
 
@@ -89,7 +89,7 @@ def _checked(url: str, schemes: tuple[str, str], allow_host: str | None) -> str:
 
 
 def is_ibkr(host: str) -> bool:
-    """Say whether a host is one of IBKR's."""
+    """Tell whether a host is one of IBKR's."""
     return any(host == domain or host.endswith(f".{domain}") for domain in _IBKR_DOMAINS)
 
 

@@ -97,7 +97,7 @@ def _consumer_hint(consumer_key: str, realm: str) -> str:
 
 
 def hint_for_status(status: int) -> str:
-    """Say what usually cures an OAuth 1.0a refusal that has no telling words."""
+    """Return what usually cures an OAuth 1.0a refusal that has no telling words."""
     if status == _UNAUTHORIZED:
         return (
             "check that the signature key is the uploaded one and not swapped with the encryption "

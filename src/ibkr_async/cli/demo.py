@@ -70,7 +70,7 @@ def demo(
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """Give the errors themselves, however deep the task groups have wrapped them."""
+    """Return the errors themselves, however deep the task groups have wrapped them."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)

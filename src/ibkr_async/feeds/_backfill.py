@@ -32,7 +32,7 @@ class Page(NamedTuple):
 
 
 def length_s(bar: str) -> int:
-    """Give the length of a bar size in seconds. Errors: `UsageError` for one that IBKR has not."""
+    """Return the length of a bar size in seconds. Errors: `UsageError` for one that IBKR has not."""
     seconds = span_s(bar)
     if bar not in BARS or seconds is None:
         raise UsageError(
@@ -42,7 +42,7 @@ def length_s(bar: str) -> int:
 
 
 def next_page(bar: str, since_ms: int, now_ms: int) -> Page:
-    """Say what to ask for first, to have everything from `since_ms` to now in the end."""
+    """Return what to ask for first, to have everything from `since_ms` to now in the end."""
     seconds = length_s(bar)
     if bar in _LONG_BARS:
         return Page(_LONGEST, None)
@@ -67,7 +67,7 @@ def period_of(seconds: int) -> str:
 def read_page(
     reply: HistoryReply, page: Page, *, conid: int, length_s: int, now_ms: int
 ) -> list[PriceBar]:
-    """Give the bars of an answer, oldest first; those that have ended are final.
+    """Return the bars of an answer, oldest first; those that have ended are final.
 
     A bar has ended when the next one has begun, or when its time is over. Of a page that ends in the
     past, a bar that reaches beyond the end is left out: the next page has it whole.

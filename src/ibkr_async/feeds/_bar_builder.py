@@ -87,7 +87,7 @@ class BarBuilder:
         return ended
 
     def end(self, now_ms: int) -> tuple[PriceBar, bool] | None:
-        """Give the growing bar if its time is over by the clock, and whether it was complete."""
+        """Return the growing bar if its time is over by the clock, and whether it was complete."""
         return self._roll(now_ms)
 
     def _roll(self, at_ms: int) -> tuple[PriceBar, bool] | None:

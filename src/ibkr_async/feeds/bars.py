@@ -301,7 +301,7 @@ class Bars(Feed[PriceBar]):
             self._fill_at_ms = max(self._now_ms(), end_ms + self._settle_ms)
 
     def _show(self) -> None:
-        """Give the growing bar as it is now, unless an older one is not final yet."""
+        """Return the growing bar as it is now, unless an older one is not final yet."""
         bar = self._builder.bar
         if self._forming and bar is not None and not self._is_empty and not self._ended:
             self._given.put(bar)

@@ -264,7 +264,7 @@ class Pacer:
         return 0.0
 
     def release(self, booking: Booking) -> None:
-        """Give back the slot of a request that will not be sent. Does nothing once it was sent."""
+        """Free the slot of a request that will not be sent. Does nothing once it was sent."""
         if booking.sent:
             return
         for track in booking.tracks:

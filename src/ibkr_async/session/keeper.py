@@ -375,7 +375,7 @@ class SessionKeeper:
         return self._compete and since_s >= self._settings.takeover_interval_s
 
     def _watch_outage(self) -> None:
-        """Say once for each outage that it lasts, as the nightly reset does."""
+        """Report once for each outage that it lasts, as the nightly reset does."""
         if self.info.state is SessionState.READY and not self._failures:
             self._down_since, self._in_maintenance = None, False
             return

@@ -108,7 +108,7 @@ _STEPS = {
 def next_step(
     facts: SessionFacts, *, accounts_loaded: bool, may_initialise: bool, may_take_over: bool
 ) -> Step:
-    """Say what brings the session nearer to ready, or keeps it there.
+    """Return what brings the session nearer to ready, or keeps it there.
 
     `may_initialise` is false for a gateway, which opens the session by itself after its browser
     login; `may_take_over` is true when the user asked to compete and the last takeover is long past.

@@ -192,7 +192,7 @@ async def serving(
 
 
 def _with_cut(app: ASGIApp) -> ASGIApp:
-    """Give each request a way to cut its connection: ASGI has no message for that."""
+    """Add to each request a way to cut its connection: ASGI has no message for that."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

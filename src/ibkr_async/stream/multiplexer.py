@@ -140,7 +140,7 @@ class Multiplexer:
         return self._core.stats
 
     def session_changed(self, established: bool) -> None:  # noqa: FBT001 - a fact, not a mode
-        """Say whether the brokerage session is up, as REST has it. A pending retry is made at once."""
+        """Take the keeper's word on whether the brokerage session is up. A pending retry is made at once."""
         self._core.session_established(established, self._clock())
         self._wake.set()
         if established:
@@ -333,7 +333,7 @@ class Multiplexer:
             await self._hurry.wait()
 
     def _is_fatal(self, error: IbkrError) -> bool:
-        """Tell errors that end the subscriptions from those that are waited out.
+        """Tell whether an error ends the subscriptions; all others are waited out.
 
         A refused login or upgrade that has worked before is waited out: around the nightly reset
         IBKR refuses what it accepts again an hour later. A certificate that changed is not.

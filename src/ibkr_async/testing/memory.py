@@ -118,7 +118,7 @@ class MemoryTransport(asyncio.Transport):
         self._peer, peer._peer = peer, self
 
     def begin(self, protocol: asyncio.BaseProtocol) -> None:
-        """Tell the protocol that there is a connection."""
+        """Let the protocol know that there is a connection."""
         self._protocol = protocol
         protocol.connection_made(self)
 

@@ -311,7 +311,7 @@ def _was_replaced(before: OrderState, after: OrderState, *, by_price: bool) -> b
 
 
 def _differ(before: Decimal | None, after: Decimal | None) -> bool:
-    """Tell a change from something that was merely not known yet."""
+    """Tell whether something changed, and was not merely unknown before."""
     return before is not None and after is not None and before != after
 
 

@@ -333,7 +333,7 @@ class OrderFollower:
             self._ask_everything()  # the lists may know what the status does not
 
     def _sort_doubts(self) -> None:
-        """Tell an end that somebody may wait for from what is not urgent."""
+        """Part an end that somebody may wait for from what is not urgent."""
         for order_id in self._tracker.take_new_doubts():
             record = self._tracker.record(order_id)
             is_open = record is not None and record.is_open

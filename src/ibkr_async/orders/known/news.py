@@ -88,7 +88,7 @@ class OrderNews:
         self._count = 0
 
     def need(self) -> None:
-        """Say that somebody needs news: the follower then subscribes. Any number of times."""
+        """Note that somebody needs news: the follower then subscribes. Any number of times."""
         self.needed.set()
 
     def alarm(self) -> asyncio.Event:
@@ -98,7 +98,7 @@ class OrderNews:
         return alarm
 
     def filtered(self) -> None:
-        """Say that the live orders were read with filters, which silences `sor` until a forced read.
+        """Note that the live orders were read with filters, which silences `sor` until a forced read.
 
         Source: "Live Orders" in the Web API documentation; the follower forces one immediately.
         """

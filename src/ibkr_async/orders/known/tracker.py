@@ -109,7 +109,7 @@ class OrderTracker:
         on_doubt: Callable[[], None],
         on_settled: Callable[[OrderId | None], None],
     ) -> None:
-        """Tell `publish` every event, in order.
+        """`publish` hears of every event, in order.
 
         `on_doubt` hears when there is something to ask IBKR about; `on_settled` when an order, or
         None for any of them, is in doubt no more, which is no event of its own.
@@ -260,7 +260,7 @@ class OrderTracker:
                 self._doubt(record.order_id, Doubt.SILENT)
 
     def rejected(self, coid: str, detail: str, now: float) -> None:
-        """Tell those who watch that IBKR refused an order, or a leg, that never got a number."""
+        """Let those who watch know that IBKR refused an order, or a leg, that never got a number."""
         sent = self._sent.get(coid)
         state = OrderState(
             order_id=OrderId(""),

@@ -181,7 +181,7 @@ class Broker:
         return self._state.open_line(conid)
 
     def close_line(self, conid: int) -> bool:
-        """Give the line back (`umd`); False when it was not open."""
+        """Free the line (`umd`); False when it was not open."""
         return self._state.close_line(conid)
 
     def pnl(self) -> dict[str, dict[str, Any]]:

@@ -90,7 +90,7 @@ class BrokerState:
         return True
 
     def close_line(self, conid: int) -> bool:
-        """Give a line back; False when it was not open."""
+        """Free a line; False when it was not open."""
         return self.memory.lines.pop(conid, None) is not None
 
     def server_id(self, conid: int) -> str:

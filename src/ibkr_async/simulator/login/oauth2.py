@@ -187,7 +187,7 @@ class BearerDesk:
         return ok({"access_token": bearer, "token_type": "Bearer", "active": True})
 
     def identity_of(self, authorization: str, now: float) -> Identity:
-        """Tell whose bearer a header carries. Errors: `Refusal`."""
+        """Return whose bearer a header carries. Errors: `Refusal`."""
         if not self.knows(_bearer_in(authorization), now):
             raise Refusal("invalid bearer token, or it has expired")
         return IDENTITY_PREFIX + self.client.client_id

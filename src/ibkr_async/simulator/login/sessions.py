@@ -87,7 +87,7 @@ class Sessions:
         return self._ids[identity]
 
     def identity_of(self, session_id: str) -> Identity | None:
-        """Tell whose session id this is; None when it is nobody's, or has been replaced."""
+        """Return whose session id this is; None when it is nobody's, or has been replaced."""
         return next((who for who, known in self._ids.items() if known == session_id), None)
 
     # the brokerage session

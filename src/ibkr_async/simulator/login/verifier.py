@@ -150,7 +150,7 @@ def _decoded(value: str) -> str:
 
 
 def step_of(path: str) -> Step:
-    """Tell which step of the flow a path belongs to."""
+    """Return which step of the flow a path belongs to."""
     _, separator, last = path.rpartition("/oauth/")
     return _STEPS.get(last, "resource") if separator else "resource"
 

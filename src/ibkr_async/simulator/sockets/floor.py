@@ -82,7 +82,7 @@ class Floor:
     # sessions
 
     def announce_session(self) -> None:
-        """Tell every socket whose brokerage session has come or gone."""
+        """Notify every socket whose brokerage session has come or gone."""
         for screen in list(self.screens):
             screen.announce_session()
 

@@ -154,7 +154,7 @@ class ThirdPartyRest:
         return ok([rows.cancelled_row(order, customer_order_id)])
 
     def order_impact(self, call: Call, account_id: str) -> Answer:
-        """Say what an order would change. Nothing is placed."""
+        """Return what an order would change. Nothing is placed."""
         state = self._state
         book = state.accounts[self._known(account_id)]
         ticket = read_order(read_fields(call.body, IMPACT_KEYS), state.instruments).ticket

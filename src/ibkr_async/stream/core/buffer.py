@@ -288,7 +288,7 @@ class Buffer(Generic[T]):
         self.stats.filtered += 1
 
     def end(self, error: IbkrError | None = None) -> None:
-        """Say that nothing more comes; the first call wins. What waits can still be taken."""
+        """End it: nothing more comes; the first call wins. What waits can still be taken."""
         if not self.ended:
             self.ended = True
             self._error = error
@@ -335,7 +335,7 @@ class Buffer(Generic[T]):
         return [entry.marker if isinstance(entry, _Mark) else entry for entry in self._pop_all()]
 
     def close(self) -> None:
-        """Say that the consumer has gone: throw away what waits, and take in nothing more."""
+        """Close it, since the consumer has gone: throw away what waits, and take in nothing more."""
         self.stats.leave_unread(self.messages_waiting)
         self._empty()
         self.end()

@@ -255,7 +255,7 @@ class Channel:
         self.act_at = self.renew_at = NEVER
 
     def postpone(self, lag_s: float) -> None:
-        """Give the server the time back in which we were not listening."""
+        """Credit the server with the time in which we were not listening."""
         if self.outstanding:
             self.act_at += lag_s
         self.heard_at += lag_s

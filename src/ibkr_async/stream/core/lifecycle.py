@@ -167,7 +167,7 @@ class Lifecycle:
                 self._look_at_silence(channel, now)
 
     def postpone(self, grace_s: float) -> None:
-        """Give the server the time back in which we were not listening."""
+        """Credit the server with the time in which we were not listening."""
         for channel in (*self._registry, *self._registry.unnamed):
             channel.postpone(grace_s)
         self._agenda.settle()
@@ -240,7 +240,7 @@ class Lifecycle:
             self._output.send(topic.subscribe_text(channel.target, channel.asked_for))
 
     def _give_up(self, channel: Channel) -> None:
-        """Tell the server that a channel is not wanted any more, if it knows of it."""
+        """Let the server know that a channel is not wanted any more, if it knows of it."""
         if not channel.on_wire or not self.ready:
             return
         text = channel.topic.unsubscribe_text(channel.target, channel.server_id)
@@ -258,7 +258,7 @@ class Lifecycle:
             channel.server_id = server_id
 
     def release(self, topic: Topic, server_id: str) -> None:
-        """Give back what the server serves under a number that is nobody's; once for each number."""
+        """Free what the server serves under a number that is nobody's; once for each number."""
         if self.ready and server_id and server_id not in self._released:
             self._released.add(server_id)
             self._output.send(topic.unsubscribe_text("", server_id))

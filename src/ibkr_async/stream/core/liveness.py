@@ -66,7 +66,7 @@ class Liveness:
         return ""
 
     def forgive(self, grace_s: float, now: float) -> None:
-        """Give the server time back in which nobody here was listening."""
+        """Credit the server with time in which nobody here was listening."""
         self.heard_at = min(now, self.heard_at + grace_s)
         if self._greet_by is not None:
             self._greet_by += grace_s

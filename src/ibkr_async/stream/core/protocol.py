@@ -348,7 +348,7 @@ class StreamCore:
             self._report_bad(topic, str(error), frame, now)
 
     def _nobody_ever_asked(self, frame: bytes) -> bool:
-        """Tell cheaply that a frame is of a topic which this client never subscribed to.
+        """Tell whether, cheaply, a frame is of a topic which this client never subscribed to.
 
         Its socket may carry what another program of the session asked for.
         """

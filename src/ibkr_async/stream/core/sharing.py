@@ -31,7 +31,7 @@ _SLOTS: Final = {
 
 
 def unite_arguments(arguments: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the arguments that satisfy everyone who shares one subscription.
+    """Return the arguments that satisfy everyone who shares one subscription.
 
     A list becomes the union of all lists, a number the largest, a flag true only if all say so (it
     restricts); a key that someone left out is left out, since absence asks for everything.
@@ -59,7 +59,7 @@ def _unite_values(key: str, values: list[Any]) -> Any:
 
 
 def narrow(update: MarketDataUpdate, tags: frozenset[str]) -> MarketDataUpdate | None:
-    """Give the part of an update that one consumer asked for; None when it has nothing of it.
+    """Return the part of an update that one consumer asked for; None when it has nothing of it.
 
     Shape: a copy without the other fields; its `raw` is still the whole frame.
     """
@@ -78,7 +78,7 @@ def narrow(update: MarketDataUpdate, tags: frozenset[str]) -> MarketDataUpdate |
 
 
 def unite(older: T, newer: T) -> T:
-    """Give the union of two partial updates of the same thing; the newer one's values win.
+    """Return the union of two partial updates of the same thing; the newer one's values win.
 
     Neither argument is changed: other consumers may hold them.
     """

@@ -122,7 +122,7 @@ class FramedConnection(ClientConnection):
         self._sink = sink
 
     def delivered(self) -> None:
-        """Say that a message which `recv` gave out has been passed on. Call it for each of them."""
+        """Note that a message which `recv` gave out has been passed on. Call it for each of them."""
         self._undelivered -= 1
 
     def data_received(self, data: bytes) -> None:
