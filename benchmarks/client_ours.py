@@ -27,8 +27,8 @@ from ibkr_async.feeds import Quotes
 from ibkr_async.feeds.catalogue import Streams
 from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.ports import SocketTarget
-from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
-from ibkr_async.stream.socket.connection import SocketSettings
+from ibkr_async.stream.multiplexer import Multiplexer
+from ibkr_async.stream.settings import SocketSettings, StreamSettings
 from ibkr_async.world import World
 
 if TYPE_CHECKING:

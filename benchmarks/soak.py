@@ -44,10 +44,13 @@ from ibkr_async.events import (
     StreamEvent,
 )
 from ibkr_async.ports import SocketTarget
-from ibkr_async.stream.core.protocol import CoreSettings
-from ibkr_async.stream.core.reconnecting import ReconnectSettings
-from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
-from ibkr_async.stream.socket.connection import SocketSettings
+from ibkr_async.stream.multiplexer import Multiplexer
+from ibkr_async.stream.settings import (
+    CoreSettings,
+    ReconnectSettings,
+    SocketSettings,
+    StreamSettings,
+)
 from ibkr_async.world import RealRandom, World
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 import ibkr_async
-from ibkr_async import Client, Gateway, Settings
+from ibkr_async import Client, Gateway
 from ibkr_async import client as client_module
 from ibkr_async.errors import ClosedError, ConnectFailedError, UsageError
 from ibkr_async.events import SessionClosed
@@ -18,25 +18,28 @@ from ibkr_async.ports import SocketTarget
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
 from ibkr_async.world import RealClock
+from support.settings_with import settings_with
 
 NOBODY = "https://127.0.0.1:1"
 
 
 def test_keywords_override_settings() -> None:
     """What is given directly wins; what is not given stays."""
-    settings = Settings(account_id="DU1", compete=True, tickle_interval_s=30.0)
+    settings = settings_with(
+        {"session.account_id": "DU1", "session.compete": True, "session.tickle_interval_s": 30.0}
+    )
     ib = Client(Gateway(), settings=settings, account_id="DU2", compete=False)
 
-    assert (ib.settings.account_id, ib.settings.compete) == ("DU2", False)
-    assert ib.settings.tickle_interval_s == 30.0
-    assert settings.account_id == "DU1"
+    assert (ib.settings.session.account_id, ib.settings.session.compete) == ("DU2", False)
+    assert ib.settings.session.tickle_interval_s == 30.0
+    assert settings.session.account_id == "DU1"
 
 
 def test_dangerous_settings_are_off_by_default() -> None:
     """Nothing trades live or pushes another login out unless the program says so."""
     settings = Client(Gateway()).settings
 
-    assert (settings.allow_live_orders, settings.compete) == (False, False)
+    assert (settings.orders.allow_live_orders, settings.session.compete) == (False, False)
 
 
 def test_client_is_made_outside_an_event_loop() -> None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ibkr_async._version import __version__
 from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
 from ibkr_async.client import Client
-from ibkr_async.config import GuardSettings, Settings
+from ibkr_async.config import Settings
 from ibkr_async.errors import (
     IbkrError,
     OrderGuardError,
@@ -55,6 +55,7 @@ from ibkr_async.orders import (
     TrailingStopLimitOrder,
     TrailingStopOrder,
 )
+from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.session.keeper import SessionInfo
 from ibkr_async.session.state import SessionState
 from ibkr_async.types import OrderStatus, OrderType, Side, TimeInForce

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from ibkr_async.config import GuardSettings
     from ibkr_async.feeds import Policy
     from ibkr_async.feeds.catalogue import Streams
     from ibkr_async.feeds.subscription import Upstream
     from ibkr_async.files import AnyPath
+    from ibkr_async.orders.settings import GuardSettings
     from ibkr_async.ports import Auth, Method
     from ibkr_async.rest.door import Query
     from ibkr_async.session.keeper import SessionInfo
@@ -81,17 +81,17 @@ class Client:
         guard: GuardSettings | None = None,
         journal: AnyPath | None = None,
     ) -> None:
-        overrides = {
-            "account_id": account_id,
-            "compete": compete,
-            "allow_live_orders": allow_live_orders,
-            "dry_run": dry_run,
-            "guard": guard,
-            "journal": None if journal is None else os.fspath(journal),
-        }
+        settings = settings or Settings()
         self.settings = msgspec.structs.replace(
-            settings or Settings(),
-            **{name: value for name, value in overrides.items() if value is not None},
+            settings,
+            session=_with(settings.session, account_id=account_id, compete=compete),
+            orders=_with(
+                settings.orders,
+                allow_live_orders=allow_live_orders,
+                dry_run=dry_run,
+                guard=guard,
+                journal=None if journal is None else os.fspath(journal),
+            ),
         )
         self._parts = parts = wiring.build(auth, self.settings, world)
         self._stop = asyncio.Event()
@@ -379,6 +379,15 @@ class Client:
             gaps=parts.engine.stats.gaps,
             requests=parts.pipeline.stats.requests,
         )
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def _with(settings: S, **changes: object) -> S:
+    """Return the settings with those changes that are not None."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    return msgspec.structs.replace(settings, **given)
 
 
 async def _wait_for_end(supervisor: asyncio.Task[None], clock: Clock) -> None:

@@ -7,11 +7,14 @@ each part names its own, once. Pure.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from ibkr_async.errors import ConfigError
+
+CONNECT_TIMEOUT_S: Final = 10.0
+"""Time to open a connection, TLS included: the default of REST and of the socket."""
 
 
 class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

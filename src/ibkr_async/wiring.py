@@ -19,7 +19,6 @@ from ibkr_async.orders.engine import OrderEngine
 from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.known.follower import OrderFollower
 from ibkr_async.orders.send.preparation import AccountFacts
-from ibkr_async.orders.settings import DeskSettings
 from ibkr_async.orders.write.coid import CoidMaker
 from ibkr_async.resources.accounts import Accounts
 from ibkr_async.resources.contracts import Contracts
@@ -27,15 +26,10 @@ from ibkr_async.resources.market_data import MarketData
 from ibkr_async.resources.portfolio import Portfolio
 from ibkr_async.resources.session import SessionEndpoints
 from ibkr_async.rest.pipeline import RestPipeline
-from ibkr_async.rest.settings import ConnectionSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
-from ibkr_async.session.settings import SessionSettings
 from ibkr_async.session.state import SessionFacts, SessionState
-from ibkr_async.stream.core.reconnecting import ReconnectSettings
-from ibkr_async.stream.core.settings import CoreSettings
-from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
-from ibkr_async.stream.socket.connection import SocketSettings
+from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
@@ -99,17 +93,17 @@ class Parts:
         self.order_engine = self._build_order_engine()
         self.orders = OrderDesk(self.order_engine)
         self.follower = OrderFollower(
-            self.order_engine.news, feeds=self.stream, readings=self.orders, world=self.world
+            self.order_engine.news,
+            feeds=self.stream,
+            readings=self.orders,
+            settings=settings.orders.following,
+            world=self.world,
         )
 
     # --- building --------------------------------------------------------------------------------
 
     def _build_pipeline(self, transport: Transport | None) -> RestPipeline:
-        settings = RestSettings(
-            read_timeout_s=self.settings.read_timeout_s,
-            action_timeout_s=self.settings.order_timeout_s,
-            connections=ConnectionSettings(connect_timeout_s=self.settings.connect_timeout_s),
-        )
+        settings = self.settings.rest
         return RestPipeline(
             self.auth,
             transport
@@ -120,51 +114,27 @@ class Parts:
         )
 
     def _build_session(self) -> SessionKeeper:
-        settings = self.settings
         return SessionKeeper(
             SessionEndpoints(self._send_for_keeper),
             may_initialise=self.auth.opens_brokerage_session,
             login_generation=lambda: self.pipeline.logins.generation,
             on_event=self._take_session_event,
             on_ready=self._take_session_change,
-            compete=settings.compete,
-            account_id=settings.account_id,
-            settings=SessionSettings(
-                ready_timeout_s=settings.ready_timeout_s,
-                tickle_interval_s=settings.tickle_interval_s,
-            ),
+            settings=self.settings.session,
             world=self.world,
         )
 
     def _build_engine(self) -> Multiplexer:
-        settings = self.settings
         return Multiplexer(
             world=self.world,
             open_target=self._open_target,
             ssl_context=self.auth.ssl_context,
             on_event=self._take_stream_event,
-            settings=StreamSettings(
-                protocol=CoreSettings(
-                    tic_interval_s=settings.tic_interval_s,
-                    dead_after_s=settings.heartbeat_deadline_s,
-                    renew_after_s=settings.smd_lifetime_s,
-                    renew_jitter=settings.smd_jitter,
-                ),
-                socket=SocketSettings(
-                    connect_timeout_s=settings.connect_timeout_s,
-                    max_frame_bytes=settings.max_frame_bytes,
-                ),
-                reconnecting=ReconnectSettings(
-                    first_retry_s=settings.reconnect_spread_s,
-                    retry_cap_s=settings.reconnect_cap_s,
-                    healthy_s=settings.reconnect_healthy_s,
-                ),
-                close_timeout_s=settings.close_timeout_s,
-            ),
+            settings=self.settings.stream,
         )
 
     def _build_order_engine(self) -> OrderEngine:
-        settings, world = self.settings, self.world
+        settings, world = self.settings.orders, self.world
         return OrderEngine(
             self.send,
             account_facts=self._account_facts,
@@ -173,15 +143,8 @@ class Parts:
             resolve=self.contracts.conids,
             make_coid=CoidMaker(world),
             journal=None if settings.journal is None else Journal(settings.journal, world=world),
+            settings=settings,
             world=world,
-            settings=DeskSettings(
-                allow_live_orders=settings.allow_live_orders,
-                dry_run=settings.dry_run,
-                guard=settings.guard,
-                closes_gate=settings.gate_unknown_orders,
-                order_timeout_s=settings.order_timeout_s,
-                probe_spread_s=settings.order_probe_s,
-            ),
         )
 
     # --- joining: requests -----------------------------------------------------------------------

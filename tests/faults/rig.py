@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -27,7 +27,7 @@ from ibkr_async.rest.settings import PacingSettings
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.stream.core.staleness import BUSY
-from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
+from ibkr_async.stream.settings import StreamSettings
 from ibkr_async.stream.socket.close_codes import CloseCode, close_code
 from support.chaos import ChaosProxy
 from support.fake_time import world_with
@@ -189,10 +189,6 @@ class Rig:
         channel = self.ib._parts.engine._core._registry.channels[f"smd+{conid}"]
         await self.until(lambda: channel.busy - channel.idle >= BUSY)
 
-    def speed_up_keeper(self, factor: float) -> None:
-        """Let the session keeper's pauses pass so much faster, in place of `SCALE`."""
-        scale_keeper(self.ib, factor / SCALE)
-
     async def steady(self, for_s: float) -> None:
         """Let time pass in which nothing is to happen; the caller looks at what did."""
         await anyio.sleep(for_s)
@@ -230,6 +226,7 @@ async def fault_rig(
     stream: Callable[[StreamSettings], StreamSettings] = with_patience,
     oauth: bool = False,
     tls: bool = True,
+    keeper_scale: float = SCALE,
 ) -> AsyncIterator[Rig]:
     """Open simulator, proxy and client, with every time scaled and every choice seeded."""
     async with (
@@ -239,7 +236,7 @@ async def fault_rig(
         auth: Any = simulator.auth() if oauth else simulator.gateway()
         route = Rerouted(auth)
         route.port = proxy.port
-        ib = quick_client(cast("Auth", route), seed, client or Settings(), stream)
+        ib = quick_client(cast("Auth", route), seed, client, stream, keeper_scale)
         rig = Rig(simulator, proxy, ib, route, seed)
         watching = asyncio.create_task(rig.watch(), name="fault events")
         async with ib:
@@ -250,35 +247,30 @@ async def fault_rig(
 def quick_client(
     auth: Auth,
     seed: int,
-    settings: Settings,
+    settings: Settings | None = None,
     adjust: Callable[[StreamSettings], StreamSettings] = with_patience,
+    keeper_scale: float = SCALE,
 ) -> Client:
     """Build a client whose times are scaled, whose choices are seeded, and which is not paced."""
-    client = Client(auth, settings=settings)
-    # Pacing has its own proof; here a reconnect must not wait for a tickle's real second.
-    parts = client._parts
-    parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
-    inner = parts.engine
-    # Behind the face that everybody holds, the order follower among them.
-    parts.engine = parts.upstream.engine = parts.stream._engine = Multiplexer(
+    settings = settings or Settings()
+    session = settings.session
+    pauses = {
+        name: getattr(session, name) / keeper_scale
+        for name in ("tickle_interval_s", "first_retry_s", "retry_cap_s")
+    }
+    client = Client(
+        auth,
+        settings=msgspec.structs.replace(
+            settings,
+            session=msgspec.structs.replace(session, **pauses),
+            stream=adjust(scaled(settings.stream)),
+        ),
         world=world_with(random.Random(seed).random),  # noqa: S311 - jitter that can be repeated
-        open_target=inner._open_target,
-        ssl_context=inner._ssl_context,
-        on_event=inner._on_event,
-        settings=adjust(scaled(inner.settings)),
     )
-    scale_keeper(client, SCALE)
+    # A private of the pipeline: that IBKR's limits are kept has its own proof, and no user may turn
+    # them off; here a reconnect must not wait for a tickle's real second.
+    client._parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
     return client
-
-
-def scale_keeper(client: Client, factor: float) -> None:
-    """Divide the pauses of a client's session keeper."""
-    keeper = client._parts.session
-
-    async def rest(pause_s: float, rest: Callable[[float], Awaitable[None]] = keeper._rest) -> None:
-        await rest(pause_s / factor)
-
-    keeper._rest = rest  # type: ignore[method-assign]  # the keeper's pauses alone are shortened
 
 
 def stream_with(**changes: Any) -> Callable[[StreamSettings], StreamSettings]:

@@ -20,7 +20,6 @@ from faults.rig import (
     quick_client,
     stream_with,
 )
-from ibkr_async import Settings
 from ibkr_async.events import Connected, Disconnected, Gap, LoopLagged
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
@@ -40,7 +39,7 @@ async def test_f29_cancelled_anywhere_a_client_with_a_stream_leaves_nothing(
     async with Simulator(keys=keys, settings=QUICK, seed=seed) as sim:
 
         async def work() -> None:
-            client = quick_client(sim.gateway(), seed, Settings())
+            client = quick_client(sim.gateway(), seed)
             async with client as ib, ib.stream.market_data(AAPL, MSFT) as ticks:
                 await anext(ticks)
                 sim.drop_sockets(1001)
@@ -74,7 +73,7 @@ async def test_f29_cancelled_while_the_line_is_dead_it_still_leaves_in_time(
 
         async def work() -> None:
             async with (
-                quick_client(route, seed, Settings()) as ib,
+                quick_client(route, seed) as ib,
                 ib.stream.market_data(AAPL) as ticks,
             ):
                 await anext(ticks)

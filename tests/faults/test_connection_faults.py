@@ -20,7 +20,6 @@ from faults.rig import (
     scaled_close_code,
     stream_with,
 )
-from ibkr_async import Settings
 from ibkr_async.errors import StreamConnectError
 from ibkr_async.events import (
     BadFrame,
@@ -32,6 +31,7 @@ from ibkr_async.events import (
     Resumed,
 )
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.settings_with import settings_with
 
 CUT = None
 """The server drops TCP without a close frame."""
@@ -262,7 +262,9 @@ async def test_f8_huge_frame_costs_a_connection_and_no_memory(
         if kind == "announced"
         else server_frame(b'{"topic":"smd+1","x":"' + b"y" * (4 << 20) + b'"}')
     )
-    async with fault_rig(keys, seed, client=Settings(max_frame_bytes=limit)) as rig:
+    async with fault_rig(
+        keys, seed, client=settings_with({"stream.socket.max_frame_bytes": limit})
+    ) as rig:
         async with raw_socket(Script(payload=payload)) as port:
             rig.route.port, rig.route.plain = port, True
             before = _resident_bytes()

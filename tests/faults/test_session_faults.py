@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from faults.rig import AAPL, MSFT, QUICK, fault_rig, gaps_and_resumptions_alternate, listening
-from ibkr_async import Settings
 from ibkr_async.events import (
     ConnectFailed,
     Gap,
@@ -19,6 +18,7 @@ from ibkr_async.events import (
 )
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.settings_with import settings_with
 
 LOGIN = "/oauth/live_session_token"
 INIT = "/iserver/auth/ssodh/init"
@@ -76,7 +76,7 @@ async def test_f11_lapsed_brokerage_session_is_opened_again(
 
 async def test_f12_competing_session_is_not_fought(keys: SimulatorKeys, seed: int) -> None:
     """Another program takes over: the client says so, waits, and never competes by itself."""
-    settings = Settings(tickle_interval_s=2.5)
+    settings = settings_with({"session.tickle_interval_s": 2.5})
     async with fault_rig(keys, seed, oauth=True, client=settings) as rig:
         async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
@@ -100,7 +100,7 @@ async def test_f12_one_takeover_at_most_where_competing_is_allowed(
     keys: SimulatorKeys, seed: int
 ) -> None:
     """Two programs that both compete: after one takeover this one stands back for ten minutes."""
-    settings = Settings(compete=True, tickle_interval_s=2.5)
+    settings = settings_with({"session.compete": True, "session.tickle_interval_s": 2.5})
     async with fault_rig(keys, seed, oauth=True, client=settings) as rig:
         async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
@@ -121,9 +121,8 @@ async def test_f27_nightly_reset_is_sat_out(
 ) -> None:
     """Ninety minutes (scaled) without a session: few attempts, then everything is back by itself."""
     settings = replace(QUICK, reset_close_code=close_code)
-    async with fault_rig(keys, seed, oauth=True, sim=settings) as rig:
-        # 90 minutes in 2.7 s.
-        rig.speed_up_keeper(2000.0)
+    # 90 minutes in 2.7 s.
+    async with fault_rig(keys, seed, oauth=True, sim=settings, keeper_scale=2000.0) as rig:
         async with listening(rig, rig.ib.stream.market_data(AAPL, MSFT)) as (quotes,):
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)
             attempts = asked(rig.sim, INIT) + asked(rig.sim, LOGIN)

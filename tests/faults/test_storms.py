@@ -15,10 +15,10 @@ import pytest
 
 from faults.raw import server_frame
 from faults.rig import AAPL, scaled, with_patience
-from ibkr_async import Settings
 from ibkr_async.ports import SocketTarget
-from ibkr_async.stream.core.reconnecting import ReconnectDelays, ReconnectSettings
-from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
+from ibkr_async.stream.core.reconnecting import ReconnectDelays
+from ibkr_async.stream.multiplexer import Multiplexer
+from ibkr_async.stream.settings import ReconnectSettings, StreamSettings
 from stream.core_driver import GREETING
 from stream.core_feeds import streams_of
 from stream.socket_servers import raw_server, target_of, upgrade
@@ -76,11 +76,11 @@ def test_f23_fleet_that_is_set_to_spread_makes_no_storm(seed: int) -> None:
 
 def test_f23_retries_of_the_default_spread_ebb_away(seed: int) -> None:
     """With the spread of a single client (1 s) the first second is full, but retries thin out."""
-    defaults = Settings()
+    defaults = ReconnectSettings()
     fleet = _Fleet(
         Random(seed),  # noqa: S311 - simulated jitter
-        spread_s=defaults.reconnect_spread_s,
-        cap_s=defaults.reconnect_cap_s,
+        spread_s=defaults.first_retry_s,
+        cap_s=defaults.retry_cap_s,
     )
     last = fleet.run()
 
@@ -149,14 +149,7 @@ async def test_f23_streams_that_lost_one_server_spread_their_return(seed: int) -
 async def test_f24_flapping_server_is_left_alone_more_and_more(seed: int) -> None:
     """Accepted and dropped after a second, for five minutes (in five seconds): few connections."""
     factor = 60.0
-    defaults = Settings()
-    reconnecting = ReconnectSettings(
-        first_retry_s=defaults.reconnect_spread_s,
-        retry_cap_s=defaults.reconnect_cap_s,
-        healthy_s=defaults.reconnect_healthy_s,
-    )
-    unscaled = StreamSettings(reconnecting=reconnecting)
-    settings = with_patience(scaled(unscaled, factor))
+    settings = with_patience(scaled(StreamSettings(), factor))
     async with _flapping_server(1.0 / factor) as (port, arrivals):
         stream = _stream(port, seed, settings)
         async with _running(stream), streams_of(stream).market_data(AAPL):
@@ -177,12 +170,7 @@ def test_f24_twelve_connections_in_five_minutes(seed: int) -> None:
 
 
 def _flapping_connections(draw: Random) -> int:
-    defaults = Settings()
-    delays = ReconnectDelays(
-        ReconnectSettings(
-            first_retry_s=defaults.reconnect_spread_s, retry_cap_s=defaults.reconnect_cap_s
-        )
-    )
+    delays = ReconnectDelays(ReconnectSettings())
     now, connections = 0.0, 0
     while now < _MINUTES_5:
         connections += 1

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ibkr_async import Client, Settings
+from ibkr_async import Client
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.settings_with import AT_ONCE
 
 _TESTS = str(Path(__file__).resolve().parents[1])
 if _TESTS not in sys.path:
@@ -24,7 +25,7 @@ FAST = SimulatorSettings(
 )
 """The simulator with its pauses shortened, and without empty first answers: each costs 5 s of pacing."""
 
-QUICK = Settings(reconnect_spread_s=0.0)
+QUICK = AT_ONCE
 """A client that reconnects without its random first pause."""
 
 

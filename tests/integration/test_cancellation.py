@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ibkr_async import Answers, Client, LimitOrder, Settings, Side
+from ibkr_async import Answers, Client, LimitOrder, Side
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
 from support.cancelling import Kind, at_every_wait, at_many_turns
 from support.leaks import nothing_left_behind
+from support.settings_with import settings_with
 from support.waiting import until
 
 AAPL = 265598
@@ -69,7 +70,7 @@ async def test_submitting_an_order(sim: Simulator, kind: Kind) -> None:
     """An order that may have gone out is in `unknown`; none goes out twice, none is forgotten."""
     acknowledged: list[str] = []
     runs = 0
-    settings = Settings(gate_unknown_orders=False)
+    settings = settings_with({"orders.closes_gate": False})
     async with nothing_left_behind(), Client(sim.gateway(), settings=settings) as ib:
 
         async def submit() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ibkr_async import Client, Settings
+from ibkr_async import Client
 from ibkr_async.errors import IbkrError
 from ibkr_async.events import (
     BadFrame,
@@ -19,6 +19,7 @@ from ibkr_async.events import (
     UnknownFrame,
 )
 from ibkr_async.simulator import Simulator
+from support.settings_with import AT_ONCE, settings_with
 from support.waiting import first, until
 
 AAPL = 265598
@@ -104,7 +105,9 @@ async def test_flood_of_bad_frames_costs_no_quotes(sim: Simulator, gateway_ib: C
 @pytest.fixture
 async def strict(sim: Simulator) -> Client:
     """Return a client, not yet open, that takes small frames only."""
-    return Client(sim.auth(), settings=Settings(max_frame_bytes=4096, reconnect_spread_s=0.0))
+    return Client(
+        sim.auth(), settings=settings_with({"stream.socket.max_frame_bytes": 4096}, AT_ONCE)
+    )
 
 
 async def _interruption(ib: Client, cause: Callable[[], None]) -> list[Event]:

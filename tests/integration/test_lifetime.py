@@ -11,12 +11,13 @@ import anyio
 import pytest
 import pytest_asyncio
 
-from ibkr_async import Client, Settings, UsageError
+from ibkr_async import Client, UsageError
 from ibkr_async.errors import ClosedError
 from ibkr_async.events import SessionClosed, SessionReady
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
 from support.leaks import nothing_left_behind
+from support.settings_with import AT_ONCE
 from support.waiting import first, until
 
 AAPL = 265598
@@ -247,7 +248,7 @@ async def test_closing_without_opening_is_harmless(sim: Simulator) -> None:
 async def test_logout_ends_session_and_socket_and_nothing_logs_in_again(sim: Simulator) -> None:
     """After a logout nobody asks for a new session, the waiting subscriptions end."""
     async with nothing_left_behind():
-        async with Client(sim.auth(), settings=Settings(reconnect_spread_s=0.0)) as ib:
+        async with Client(sim.auth(), settings=AT_ONCE) as ib:
             events = ib.events()
             async with ib.stream.market_data(AAPL) as ticks:
                 await anext(ticks)

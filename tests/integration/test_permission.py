@@ -9,17 +9,18 @@ import anyio
 import msgspec
 import pytest
 
-from ibkr_async import Client, LimitOrder, Settings
-from ibkr_async.config import GuardSettings
+from ibkr_async import Client, LimitOrder
 from ibkr_async.errors import OrderGuardError, OrderInvalidError, UsageError
 from ibkr_async.models.streaming import ExerciseForm
+from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.settings_with import AT_ONCE
 
 AAPL, OPTION = 265598, 900000201
 ORDER = LimitOrder("AAPL", "BUY", 1, "10.00")
-QUICK = Settings(reconnect_spread_s=0.0)
+QUICK = AT_ONCE
 ADVISER = SimulatorSettings(
     greeting_delay_s=0.0,
     account_ids=("DU7", "DU8"),

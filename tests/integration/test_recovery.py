@@ -7,7 +7,7 @@ import asyncio
 import anyio
 import pytest
 
-from ibkr_async import Client, Settings
+from ibkr_async import Client
 from ibkr_async.errors import (
     CompetingSessionError,
     NoBridgeError,
@@ -28,6 +28,7 @@ from ibkr_async.events import (
 )
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
+from support.settings_with import settings_with
 from support.waiting import all_of, first, until
 
 AAPL = 265598
@@ -210,7 +211,7 @@ async def test_session_that_never_comes_up_times_out(sim: Simulator) -> None:
     """The error names the state and what to look at; the client is closed again."""
     sim.fail_next("/iserver/accounts", 503, {"error": "Service Unavailable"}, times=100)
     with pytest.raises(SessionTimeoutError, match="midnight"):
-        async with Client(sim.gateway(), settings=Settings(ready_timeout_s=0.4)):
+        async with Client(sim.gateway(), settings=settings_with({"session.ready_timeout_s": 0.4})):
             pass
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ibkr_async import Answers, Client, LimitOrder, Settings, Side
+from ibkr_async import Answers, Client, LimitOrder, Side
 from ibkr_async.errors import IbkrError, ServerError
 from ibkr_async.events import Resumed
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.settings_with import AT_ONCE
 from support.waiting import first
 
 AAPL = 265598
@@ -83,7 +84,7 @@ async def test_a_whole_day_at_debug_shows_no_secret(
     """Login, stream, reconnect, token renewal, order, failure: logs, reprs and tracebacks are clean."""
     caplog.set_level(logging.DEBUG)
     auth = sim.auth() if way == "oauth" else sim.gateway()
-    shown = await _whole_day(Client(auth, settings=Settings(reconnect_spread_s=0.0)), sim)
+    shown = await _whole_day(Client(auth, settings=AT_ONCE), sim)
     records = "\n".join(
         f"{record.name} {record.getMessage()} {record.args!r}" for record in caplog.records
     )

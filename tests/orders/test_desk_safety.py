@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from ibkr_async.config import GuardSettings
 from ibkr_async.errors import (
     ClosedError,
     ConnectFailedError,
@@ -31,6 +30,7 @@ from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_inte
 from ibkr_async.orders.results import DryRun
 from ibkr_async.orders.send.preparation import AccountFacts
 from ibkr_async.orders.send.stake import stakes_of
+from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ibkr_async.config import GuardSettings
 from ibkr_async.errors import ClosedError, OrderGuardError
 from ibkr_async.orders.fate.journal import Journal, read_open_intents
+from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from support.fake_send import FakeSend
 from support.fake_time import FakeTime, fake_world

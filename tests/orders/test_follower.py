@@ -19,9 +19,10 @@ from ibkr_async.errors import (
 from ibkr_async.models.orders import LiveOrder, LiveOrders, OrderStatusReply, Trade
 from ibkr_async.orders.fate.reads import OrderReads
 from ibkr_async.orders.known.events import AnyOrderEvent, Reconciled
-from ibkr_async.orders.known.follower import FollowerSettings, OrderFollower
+from ibkr_async.orders.known.follower import OrderFollower
 from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.orders.known.tracker import Doubt
+from ibkr_async.orders.settings import FollowerSettings
 from ibkr_async.resources.orders import OrderEndpoints
 from ibkr_async.stream.core.events import Confirmed, Connected, Gap, Resumed, Stale
 from ibkr_async.world import World

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 import ibkr_async
-from ibkr_async.config import GuardSettings
 from ibkr_async.errors import IbkrError, OrderGuardError, OrderUnknownError, UsageError
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
 from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.send.preparation import AccountFacts
+from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question

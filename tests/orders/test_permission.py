@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.config import GuardSettings
 from ibkr_async.errors import ConfigError, OrderGuardError, UsageError
 from ibkr_async.models.orders import Ticket, WhatIf, WhatIfAmount
 from ibkr_async.orders.send.permission import Permission
 from ibkr_async.orders.send.stake import Stake, stakes_of
+from ibkr_async.orders.settings import GuardSettings
 from support.fake_time import FakeTime, fake_world
 
 

@@ -13,6 +13,7 @@ import pytest
 from ibkr_async.orders.known.follower import OrderFollower
 from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.orders.known.tracker import OrderTracker
+from ibkr_async.orders.settings import FollowerSettings
 from support import order_rows as rows
 from support.fake_time import FakeTime, fake_world
 
@@ -121,7 +122,13 @@ async def test_follower_looks_at_no_order_that_nothing_happened_to() -> None:
     calls: list[int] = []
     for orders in (10, MANY):
         news, time = OrderNews(), FakeTime()
-        follower = OrderFollower(news, feeds=_Feeds(), readings=_Readings(), world=fake_world(time))
+        follower = OrderFollower(
+            news,
+            feeds=_Feeds(),
+            readings=_Readings(),
+            settings=FollowerSettings(),
+            world=fake_world(time),
+        )
         fill_news(news, orders)
         asking = [
             asyncio.create_task(task())

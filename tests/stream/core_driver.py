@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.channel import NEVER, Listener, Wish
-from ibkr_async.stream.core.protocol import CoreSettings, StreamCore
+from ibkr_async.stream.core.protocol import StreamCore
 from ibkr_async.stream.core.sharing import unite
 from ibkr_async.stream.core.topic_row import Policy
 from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.settings import CoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,7 +15,8 @@ from websockets.frames import Close
 from websockets.http11 import Response
 
 from ibkr_async.errors import StreamConnectError
-from ibkr_async.stream.socket.connection import Loss, SocketSettings, _loss_of, connect_error, dial
+from ibkr_async.stream.settings import SocketSettings
+from ibkr_async.stream.socket.connection import Loss, _loss_of, connect_error, dial
 from ibkr_async.world import RealNetwork
 from stream.socket_servers import (
     make_certificate,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ibkr_async.stream.core.channel import NEVER
-from ibkr_async.stream.core.protocol import CoreSettings
+from ibkr_async.stream.settings import CoreSettings
 from stream.core_driver import GREETING, READY, Driver, Heard, earliest_due, make_buffer, wish
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.stream.core.events import ErrorReceived
-from ibkr_async.stream.socket.connection import SocketSettings, dial
+from ibkr_async.stream.settings import SocketSettings
+from ibkr_async.stream.socket.connection import dial
 from ibkr_async.world import RealNetwork
 from stream.core_driver import Driver, smd
 from stream.socket_servers import stream_server, target_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ibkr_async.stream.core.channel import Listener
 from ibkr_async.stream.core.events import Disconnected, Gap
-from ibkr_async.stream.core.settings import CoreSettings
+from ibkr_async.stream.settings import CoreSettings
 from stream.core_driver import READY, Driver, make_buffer, smd, wish
 from support.steps import steps
 

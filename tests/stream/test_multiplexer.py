@@ -27,10 +27,14 @@ from ibkr_async.stream.core.events import (
     StreamEvent,
     SubscriptionFailed,
 )
-from ibkr_async.stream.core.protocol import CoreSettings
-from ibkr_async.stream.core.reconnecting import ReconnectSettings
-from ibkr_async.stream.multiplexer import Multiplexer, StreamSettings
-from ibkr_async.stream.socket.connection import SocketConnection, SocketSettings
+from ibkr_async.stream.multiplexer import Multiplexer
+from ibkr_async.stream.settings import (
+    CoreSettings,
+    ReconnectSettings,
+    SocketSettings,
+    StreamSettings,
+)
+from ibkr_async.stream.socket.connection import SocketConnection
 from stream.core_driver import GREETING, Heard, make_buffer, smd, wish
 from stream.core_feeds import streams_of
 from stream.socket_servers import (

@@ -20,7 +20,8 @@ from ibkr_async.stream.core.events import (
     StreamEvent,
     SubscriptionFailed,
 )
-from ibkr_async.stream.core.protocol import CoreSettings, Phase
+from ibkr_async.stream.core.protocol import Phase
+from ibkr_async.stream.settings import CoreSettings
 from stream.core_driver import GREETING, READY, Driver, Heard, make_buffer, smd, wish
 from support.steps import steps
 

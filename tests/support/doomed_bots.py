@@ -19,6 +19,7 @@ from ibkr_async import Answers, Bracket, Client, Gateway, LimitOrder, Settings
 from ibkr_async.orders.fate import journal as journal_module
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.settings import PacingSettings
+from support.settings_with import AT_ONCE, settings_with
 
 APPLE = 265598
 QUESTION = Answers.allow("o163")
@@ -32,7 +33,7 @@ def unpaced(client: Client) -> Client:
 
 def settings(journal: str) -> Settings:
     """Look for lost orders as always, in less time."""
-    return Settings(journal=journal, order_probe_s=0.06, reconnect_spread_s=0.0)
+    return settings_with({"orders.journal": journal, "orders.probe_spread_s": 0.06}, AT_ONCE)
 
 
 class Reaper:

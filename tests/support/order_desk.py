@@ -10,7 +10,7 @@ from ibkr_async.orders.desk import OrderDesk
 from ibkr_async.orders.engine import OrderEngine
 from ibkr_async.orders.fate.journal import Journal
 from ibkr_async.orders.send.preparation import AccountFacts
-from ibkr_async.orders.settings import DeskSettings
+from ibkr_async.orders.settings import OrderSettings
 from ibkr_async.resources.base import SendRequest
 from ibkr_async.world import World
 from support.fake_time import fake_world
@@ -66,7 +66,7 @@ def make_desk(
         resolve=resolve,
         make_coid=make_coid or iter(f"made-{number}" for number in range(1, 99)).__next__,
         journal=journal,
-        settings=DeskSettings(**settings),
+        settings=OrderSettings(**settings),
         world=world or fake_world(),
     )
     return TestDesk(engine)

@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from ibkr_async.config import GuardSettings
 from ibkr_async.errors import (
     AuthError,
     ClosedError,
@@ -17,6 +16,7 @@ from ibkr_async.errors import (
     UnreadableResponseError,
     UsageError,
 )
+from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.thirdparty import (
     FixOrderStatus,
     FixOrderType,

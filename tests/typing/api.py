@@ -29,6 +29,7 @@ from ibkr_async import (
     TrailingStopOrder,
     is_retryable,
 )
+from ibkr_async.config import SessionSettings
 from ibkr_async.errors import IbkrError, OrderQuestionError, RateLimitedError, TransportError
 from ibkr_async.events import Event, Events, Gap, SessionReady
 from ibkr_async.feeds import Bars, Feed, FeedStats, Ladder, Marker, Quotes
@@ -57,7 +58,9 @@ async def ways_of_logging_in() -> None:
         assert_type(ib, Client)
     async with Client(Gateway("https://localhost:5000", ca="ca.pem"), account_id="DU1") as ib:
         assert_type(ib, Client)
-    async with Client(OAuth1a.from_files("~/keys"), settings=Settings(compete=True)) as ib:
+    async with Client(
+        OAuth1a.from_files("~/keys"), settings=Settings(session=SessionSettings(compete=True))
+    ) as ib:
         assert_type(ib.settings, Settings)
 
 

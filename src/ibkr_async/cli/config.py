@@ -62,7 +62,7 @@ def config(
     source = "IBKR_*" if toml is None else str(toml)
     for name, value in rows.items():
         mark = f"   from {source}" if value != value_of(defaults, name) else ""
-        print(f"{name:34} {_text(value)}{mark}")
+        print(f"{name:38} {_text(value)}{mark}")
     if not rows:
         print("everything is at its default")
     for line in _credentials(settings) if toml is None else ():
@@ -78,7 +78,7 @@ def _credentials(settings: Settings) -> list[str]:
     known = {name.replace(".", "__") for name in names_of(type(settings))}
     others = {name: value for name, value in read_env().items() if name not in known}
     return [
-        f"{ENV_PREFIX + name.upper():34} {value if name.endswith(_SHOWN_CREDENTIALS) else '***'}"
+        f"{ENV_PREFIX + name.upper():38} {value if name.endswith(_SHOWN_CREDENTIALS) else '***'}"
         for name, value in sorted(others.items())
     ]
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from ibkr_async.orders.send.exercise import CheckExercise
     from ibkr_async.stream.core.hours import MarketHours
-    from ibkr_async.stream.core.settings import CoreStats
+    from ibkr_async.stream.core.stats import CoreStats
     from ibkr_async.stream.core.topic_row import Policy
     from ibkr_async.stream.multiplexer import Multiplexer
     from ibkr_async.types import ContractLike

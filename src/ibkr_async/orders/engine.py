@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ibkr_async.orders.fate.journal import Journal
     from ibkr_async.orders.send.preparation import AccountFacts, Resolve
-    from ibkr_async.orders.settings import DeskSettings
+    from ibkr_async.orders.settings import OrderSettings
     from ibkr_async.resources.base import SendRequest
     from ibkr_async.world import World
 
@@ -49,7 +49,7 @@ class OrderEngine:
         # the desk
         make_coid: Callable[[], str],
         journal: Journal | None,
-        settings: DeskSettings,
+        settings: OrderSettings,
         world: World,
     ) -> None:
         """Build the parts. `feeds_ready` waits so many seconds for the order feeds to be open."""
@@ -58,7 +58,7 @@ class OrderEngine:
         self.world = world
         self.news = OrderNews()
         """What is known of orders, and who hears of it."""
-        self.endpoints = OrderEndpoints(send, timeout_s=settings.order_timeout_s)
+        self.endpoints = OrderEndpoints(send)
         self.permission = Permission(
             settings.guard,
             allow_live_orders=settings.allow_live_orders,

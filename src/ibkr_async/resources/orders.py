@@ -33,21 +33,16 @@ from ibkr_async.rest.request import RestRequest, Urgency
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibkr_async.resources.base import SendRequest
     from ibkr_async.rest.request import Permit
 
 _OK: Final = 200
 
 
 class OrderEndpoints(Resource):
-    """Low-level calls about orders. `timeout_s` is the time for one call that trades.
+    """Low-level calls about orders.
 
     What changes anything takes a `permit`, which is asked in the line before the bytes leave.
     """
-
-    def __init__(self, send: SendRequest, *, timeout_s: float = 30.0) -> None:
-        super().__init__(send)
-        self._timeout_s = timeout_s
 
     async def place(
         self, account_id: str, tickets: Sequence[Ticket], *, permit: Permit
@@ -66,7 +61,6 @@ class OrderEndpoints(Resource):
             body=OrdersBody(tuple(tickets)),
             urgency=Urgency.ORDER,
             permit=permit,
-            timeout_s=self._timeout_s,
             error_in_200=False,
         )
         return _rows(request, await self._send(request))
@@ -87,7 +81,6 @@ class OrderEndpoints(Resource):
             body=ticket,
             urgency=Urgency.ORDER,
             permit=permit,
-            timeout_s=self._timeout_s,
             error_in_200=False,
         )
         return _rows(request, await self._send(request))
@@ -105,7 +98,6 @@ class OrderEndpoints(Resource):
                 path_params={"account_id": account_id},
                 result=WhatIf,
                 body=OrdersBody(tuple(tickets)),
-                timeout_s=self._timeout_s,
             )
         )
 
@@ -125,7 +117,6 @@ class OrderEndpoints(Resource):
             body=ReplyBody(confirmed),
             urgency=Urgency.ORDER,
             permit=permit,
-            timeout_s=self._timeout_s,
             error_in_200=False,
         )
         return _rows(request, await self._send(request))
@@ -159,7 +150,6 @@ class OrderEndpoints(Resource):
             result=Any,
             urgency=Urgency.CANCEL,
             permit=permit,
-            timeout_s=self._timeout_s,
         )
         wire = await self._send(request)
         try:
@@ -186,7 +176,6 @@ class OrderEndpoints(Resource):
                 body=PromptAnswerBody(order_id=int(order_id), req_id=req_id, text=option),
                 urgency=Urgency.ORDER,
                 permit=permit,
-                timeout_s=self._timeout_s,
             )
         )
         return str(answer)

@@ -6,14 +6,14 @@ Every default stands here and nowhere else. Pure.
 from __future__ import annotations
 
 from ibkr_async.errors import ConfigError
-from ibkr_async.knobs import Knobs
+from ibkr_async.knobs import CONNECT_TIMEOUT_S, Knobs
 from ibkr_async.rest.retry import RetryPolicy
 
 
 class ConnectionSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How HTTP connections are opened, kept and bounded."""
 
-    connect_timeout_s: float = 10.0
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
     """Time to open a connection, its TLS handshake included; also to wait for a free one."""
     idle_s: float = 30.0
     """An idle connection is closed after this: one that the server has just dropped makes an order's

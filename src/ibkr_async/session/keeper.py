@@ -106,8 +106,6 @@ class SessionKeeper:
         may_initialise: bool,
         login_generation: Callable[[], int],
         # what the user wishes
-        compete: bool,
-        account_id: str | None,
         settings: SessionSettings,
         # who is told
         on_event: Callable[[SessionEvent], None],
@@ -123,8 +121,8 @@ class SessionKeeper:
         self._on_ready = on_ready
         self._clock = world.clock
         self._settings = settings
-        self._compete = compete
-        self._wanted_account_id = account_id
+        self._compete = settings.compete
+        self._wanted_account_id = settings.account_id
         self._facts = SessionFacts()
         self._accounts_loaded = False
         self._failures = 0

@@ -8,6 +8,11 @@ from ibkr_async.knobs import Knobs
 class SessionSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a session is brought up, held and watched."""
 
+    account_id: str | None = None
+    """Account that calls use when they name none. Without it that is the login's only account, if it
+    has just one."""
+    compete: bool = False
+    """Take the brokerage session over from another login of the same username."""
     ready_timeout_s: float = 60.0
     """Time that `ib.ready()` waits for the brokerage session."""
     tickle_interval_s: float = 60.0

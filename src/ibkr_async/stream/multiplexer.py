@@ -17,7 +17,6 @@ import ssl
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from ibkr_async.errors import (
     ClosedError,
@@ -38,33 +37,22 @@ from ibkr_async.stream.core.events import (
 )
 from ibkr_async.stream.core.hours import MarketHours
 from ibkr_async.stream.core.protocol import Phase, StreamCore
-from ibkr_async.stream.core.reconnecting import ReconnectDelays, ReconnectSettings
+from ibkr_async.stream.core.reconnecting import ReconnectDelays
 from ibkr_async.stream.core.seldom import Seldom
-from ibkr_async.stream.core.settings import CoreSettings, CoreStats
+from ibkr_async.stream.settings import StreamSettings
 from ibkr_async.stream.socket.close_codes import close_code
-from ibkr_async.stream.socket.connection import Loss, SocketConnection, SocketSettings, dial
+from ibkr_async.stream.socket.connection import Loss, SocketConnection, dial
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from ibkr_async.ports import SocketTarget
     from ibkr_async.stream.core.channel import Listener, Wish
+    from ibkr_async.stream.core.stats import CoreStats
     from ibkr_async.world import World
 
 _LOG = logging.getLogger("ibkr_async.stream")
 _CLOSED_BY_US = Loss(1000, "closed by this client")
-
-
-class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every time and limit of the stream, in seconds unless named otherwise."""
-
-    protocol: CoreSettings = CoreSettings()
-    socket: SocketSettings = SocketSettings()
-    reconnecting: ReconnectSettings = ReconnectSettings()
-    send_timeout_s: float = 5.0
-    """How long one frame may take to leave before the connection is given up."""
-    close_timeout_s: float = 2.0
-    """How long `aclose` may take."""
 
 
 class Multiplexer:

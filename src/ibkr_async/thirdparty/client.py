@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ibkr_async.auth.flow import THIRD_PARTY_URL
-from ibkr_async.config import GuardSettings
 from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, UsageError
 from ibkr_async.models.base import convert
 from ibkr_async.orders.send.permission import Permission
+from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.resources.base import check_conids, pairs
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.settings import RestSettings

@@ -15,7 +15,9 @@ from ibkr_async.cli.oauth.causes import explain
 from ibkr_async.cli.oauth.report import masked
 from ibkr_async.errors import IbkrError, StreamConnectError
 from ibkr_async.models.session import TickleReply
-from ibkr_async.stream.socket.connection import SocketSettings, dial
+from ibkr_async.session.settings import SessionSettings
+from ibkr_async.stream.settings import SocketSettings
+from ibkr_async.stream.socket.connection import dial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +34,7 @@ _GREETED: Final = (b'"system"', b'"success"')
 async def check_session(report: Report, auth: OAuth1a, world: World, *, compete: bool) -> None:
     """Open the brokerage session and a socket; the login is used as it is."""
     report.heading("Session")
-    settings = Settings(ready_timeout_s=_READY_S)
+    settings = Settings(session=SessionSettings(ready_timeout_s=_READY_S))
     try:
         async with Client(auth, settings=settings, world=world, compete=compete) as ib:
             info = ib.session.info

@@ -26,7 +26,6 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
-import msgspec
 
 from ibkr_async.errors import (
     BadRequestError,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from ibkr_async.models.orders import LiveOrders, OrderStatusReply, Trade
     from ibkr_async.models.streaming import LiveOrderUpdate, TradeUpdate
     from ibkr_async.orders.known.news import OrderNews
+    from ibkr_async.orders.settings import FollowerSettings
     from ibkr_async.world import World
 
 _LOG: Final = logging.getLogger("ibkr_async.orders")
@@ -56,21 +56,6 @@ _DAY_S: Final = 86_400.0
 _MOST_DAYS: Final = 7
 _KNOWS_NOTHING: Final = (BadRequestError, NotFoundError, RefusedError, ServerError)
 """How IBKR answers about an order that it does not know; 503 for one of an earlier day."""
-
-
-class FollowerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every time of the follower, in seconds."""
-
-    hint_s: float = 2.0
-    """How long news may settle a doubt before IBKR is asked."""
-    poll_s: float = 30.0
-    """Between two looks at the live orders while one is open."""
-    retry_s: float = 5.0
-    """After an answer that was an error."""
-    resubscribe_s: float = 30.0
-    """After a subscription that ended with an error."""
-    forget_after_s: float = 8 * _DAY_S
-    """Age of finished orders that are dropped; IBKR repeats fills for seven days."""
 
 
 class OrderFeeds(Protocol):
@@ -116,7 +101,7 @@ class OrderFollower:
         feeds: OrderFeeds,
         readings: OrderReadings,
         world: World,
-        settings: FollowerSettings = FollowerSettings(),  # noqa: B008 - frozen
+        settings: FollowerSettings,
     ) -> None:
         self._news = news
         self._tracker = news.tracker

@@ -25,8 +25,8 @@ from ibkr_async.errors import OrderGuardError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ibkr_async.config import GuardSettings
     from ibkr_async.orders.send.stake import Stake
+    from ibkr_async.orders.settings import GuardSettings
     from ibkr_async.world import World
 
 _MINUTE_S: Final = 60.0

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from ibkr_async.stream.core.channel import Channel, Listener, Room, Wish
     from ibkr_async.stream.core.output import Output
     from ibkr_async.stream.core.registry import Registry
-    from ibkr_async.stream.core.settings import CoreSettings, CoreStats
+    from ibkr_async.stream.core.stats import CoreStats
     from ibkr_async.stream.core.topic_row import Topic
+    from ibkr_async.stream.settings import CoreSettings
 
 
 class Lifecycle:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ibkr_async.stream.core.output import Output
-    from ibkr_async.stream.core.settings import CoreSettings
+    from ibkr_async.stream.settings import CoreSettings
 
 
 class Liveness:

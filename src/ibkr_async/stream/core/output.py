@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ibkr_async.stream.core.events import StreamEvent
-    from ibkr_async.stream.core.settings import CoreStats
+    from ibkr_async.stream.core.stats import CoreStats
 
 _MOST_REPORTS: Final = 1_000
 """More are counted only, so that a flood of bad frames is bounded."""

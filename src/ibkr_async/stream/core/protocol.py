@@ -75,15 +75,16 @@ from ibkr_async.stream.core.lifecycle import Lifecycle
 from ibkr_async.stream.core.liveness import Liveness
 from ibkr_async.stream.core.output import Output
 from ibkr_async.stream.core.registry import ENDING, Registry
-from ibkr_async.stream.core.settings import CoreSettings, CoreStats
+from ibkr_async.stream.core.stats import CoreStats
 from ibkr_async.stream.core.topics import TOPICS, Control, Topic
+from ibkr_async.stream.settings import CoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ibkr_async.stream.core.channel import Channel, Listener, Wish
 
-__all__ = ["CoreSettings", "CoreStats", "Phase", "StreamCore"]
+__all__ = ["CoreStats", "Phase", "StreamCore"]
 
 _TOPIC_KEY: Final = b'"topic":"'
 _SKIP: Final = len(_TOPIC_KEY)

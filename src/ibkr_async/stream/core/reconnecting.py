@@ -6,20 +6,12 @@ Responsible for the delays alone; whether another attempt makes sense at all is 
 
 from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING
 
 from ibkr_async.backoff import capped
 
-
-class ReconnectSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Patience between attempts to open the socket, in seconds."""
-
-    first_retry_s: float = 1.0
-    """The first retry after a loss is spread over this time."""
-    retry_cap_s: float = 60.0
-    """No retry waits longer, except where a close code asks for it."""
-    healthy_s: float = 60.0
-    """A connection that lived so long makes the delays start over."""
+if TYPE_CHECKING:
+    from ibkr_async.stream.settings import ReconnectSettings
 
 
 class ReconnectDelays:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ibkr_async.stream.core.channel import Channel
-    from ibkr_async.stream.core.settings import CoreSettings
+    from ibkr_async.stream.settings import CoreSettings
 
 _PERIODS: Final = 12
 """Periods in the silence that is suspicious, and in the memory of how busy a topic was."""

@@ -32,6 +32,7 @@ from ibkr_async.stream.socket.framing import FramedConnection, Sink
 
 if TYPE_CHECKING:
     from ibkr_async.ports import SocketTarget
+    from ibkr_async.stream.settings import SocketSettings
     from ibkr_async.world import Network
 
 _FRAMES_PER_TURN: Final = 500
@@ -45,23 +46,6 @@ _RETRYABLE_STATUS: Final = frozenset({408, 425, 429})
 # token, frame by frame.
 _WIRE_LOG: Final = logging.Logger("ibkr_async.stream.wire", logging.WARNING)  # noqa: LOG001 - see above
 _WIRE_LOG.parent = logging.getLogger("ibkr_async.stream")
-
-
-class SocketSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of the socket itself, in seconds unless named otherwise."""
-
-    connect_timeout_s: float = 10.0
-    """How long opening may take: TCP, TLS and the upgrade."""
-    ping_interval_s: float = 10.0
-    """Between pings of the WebSocket protocol."""
-    ping_timeout_s: float = 8.0
-    """How long the answer to a ping may take before the connection is given up."""
-    cut_after_s: float = 1.0
-    """How long a closing handshake may take before the connection is cut."""
-    max_frame_bytes: int = 8 << 20
-    """Largest frame that is taken; a longer one ends the connection."""
-    fast_framing: bool = True
-    """Take plain data frames past the library's parser, which costs five times as much."""
 
 
 class Loss(msgspec.Struct, frozen=True):
