@@ -171,8 +171,7 @@ HOMES = (
 
 HOMELESS_LEFT = words(
     """
-    AccountFacts Balances Bars Batches Closing CoreStats CurrencyLedger ExchangeBit Ladders LastTrade
-    MarketSide Quotes Stream Subscription SubscriptionStats
+    AccountFacts Balances Closing CoreStats CurrencyLedger ExchangeBit LastTrade MarketSide Streams
     """
 )
 """What a call gives and no home has yet."""

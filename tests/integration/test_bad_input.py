@@ -276,11 +276,11 @@ async def test_mistakes_about_symbols_and_fields_name_the_cure(sim: Simulator) -
 
 
 async def test_entering_twice_is_misuse(ib: Client) -> None:
-    """A subscription has one life, and the open one goes on."""
+    """A feed has one life, and the open one goes on."""
     async with ib.stream.market_data(AAPL) as ticks, ib.quotes("AAPL") as quotes:
         with pytest.raises(UsageError, match="second feed"):
             await ticks.__aenter__()
-        with pytest.raises(UsageError, match="make new ones"):
+        with pytest.raises(UsageError, match="second feed"):
             await quotes.__aenter__()
         assert (await anext(ticks)).conid == AAPL
         assert (await anext(quotes)).symbol == "AAPL"

@@ -445,7 +445,7 @@ class World:
 
     def _collect(self) -> None:
         """Take over everything that the desk has told of its orders in this life."""
-        self.history.lives.append(list(self.run.watch._queue))
+        self.history.lives.append(list(self.run.watch._buffer._queue))
 
 
 def _record(request: RestRequest[Any], fate: Fate, at: float) -> Request:
