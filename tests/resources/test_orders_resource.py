@@ -9,6 +9,7 @@ from ibkr_async.errors import RefusedError, UnreadableResponseError
 from ibkr_async.models.order_answers import OrderRefused
 from ibkr_async.models.orders import Ticket
 from ibkr_async.resources.orders import OrderEndpoints
+from ibkr_async.rest.pacing import Urgency
 from support.fake_send import FakeSend
 
 if TYPE_CHECKING:
@@ -111,3 +112,15 @@ async def test_refused_preview_raises() -> None:
     """IBKR says why with status 200."""
     with pytest.raises(RefusedError, match="No such contract"):
         await OrderEndpoints(FakeSend(b'{"error":"No such contract"}')).what_if("DU1", [TICKET])
+
+
+async def test_previews_and_lists_have_the_urgency_of_an_order() -> None:
+    """What a guard or a search for an order waits for does not queue behind reads."""
+    send = FakeSend(b"{}", "live_orders", "trades")
+    endpoints = OrderEndpoints(send)
+
+    await endpoints.what_if("DU1", [TICKET])
+    await endpoints.live()
+    await endpoints.trades()
+
+    assert [request.urgency for request in send.requests] == [Urgency.ORDER] * 3
