@@ -36,6 +36,8 @@ PURE = (
     "rest.settings",
     "rest.door",
     "session.state",
+    "session.settings",
+    "session.accounts",
     "session.events",
     "stream.core.topic_row",
     "stream.core.topics",

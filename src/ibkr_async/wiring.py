@@ -143,6 +143,7 @@ class Parts:
             open_target=self._open_target,
             ssl_context=self.auth.ssl_context,
             on_event=self._take_stream_event,
+            home=self.lifetime.home,
             settings=StreamSettings(
                 protocol=CoreSettings(
                     tic_interval_s=settings.tic_interval_s,
