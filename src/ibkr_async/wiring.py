@@ -223,6 +223,8 @@ class Parts:
         await self.session.ready()
 
     def _account_facts(self) -> AccountFacts:
+        # Here, so that a search of half a minute is refused before it begins.
+        self.lifetime.check_home()
         info = self.session.info
         # Of which kind the accounts are must be known of this very login.
         is_paper = info.is_paper if info.state is SessionState.READY else None
