@@ -39,6 +39,8 @@ PURE = (
     "orders.settings",
     "rest.door",
     "session.state",
+    "session.settings",
+    "session.accounts",
     "session.events",
     "stream.core.topic_row",
     "stream.core.topics",

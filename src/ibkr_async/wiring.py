@@ -130,6 +130,7 @@ class Parts:
             open_target=self._open_target,
             ssl_context=self.auth.ssl_context,
             on_event=self._take_stream_event,
+            home=self.lifetime.home,
             settings=self.settings.stream,
         )
 
@@ -185,6 +186,8 @@ class Parts:
         await self.session.ready()
 
     def _account_facts(self) -> AccountFacts:
+        # Here, so that a search of half a minute is refused before it begins.
+        self.lifetime.check_home()
         info = self.session.info
         # Of which kind the accounts are must be known of this very login.
         is_paper = info.is_paper if info.state is SessionState.READY else None

@@ -23,6 +23,7 @@ class Held:
         self.ib = ib
         self.orders = ib.orders
         self.session = ib.session
+        self.stream = ib.stream
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -77,11 +78,10 @@ VERBS: dict[str, Callable[[Held], Any]] = {
     "suppress": lambda held: held.orders.suppress(["o163"]),
     "reset_suppressed": lambda held: held.orders.reset_suppressed(),
     # stream
-    "market_data": lambda held: held.ib.stream.market_data(AAPL).__aenter__(),
-    "live_orders": lambda held: held.ib.stream.live_orders().__aenter__(),
-    "trade feed": lambda held: held.ib.stream.trades().__aenter__(),
-    "option_exercise": lambda held: held.ib.stream.option_exercise(AAPL).__aenter__(),
-    "stream.drain": lambda held: held.ib.stream.drain(),
+    "market_data": lambda held: held.stream.market_data(AAPL).__aenter__(),
+    "live_orders": lambda held: held.stream.live_orders().__aenter__(),
+    "trade feed": lambda held: held.stream.trades().__aenter__(),
+    "option_exercise": lambda held: held.stream.option_exercise(AAPL).__aenter__(),
 }
 
 

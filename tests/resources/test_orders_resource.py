@@ -9,6 +9,7 @@ from ibkr_async.errors import RefusedError, UnreadableResponseError
 from ibkr_async.models.order_answers import OrderRefused
 from ibkr_async.models.orders import Ticket
 from ibkr_async.resources.orders import OrderEndpoints
+from ibkr_async.rest.pacing import Urgency
 from support.fake_send import FakeSend
 
 if TYPE_CHECKING:
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 TICKET = Ticket(order_type="MKT", side="BUY", tif="DAY", conid=1, quantity=Decimal("1.50"))
 
 
+def allowed() -> None:
+    """Permit everything: what is forbidden is tested where it is decided."""
+
+
 async def place(send: FakeSend) -> tuple[PlaceAnswer, ...]:
     """Send one ticket."""
-    return await OrderEndpoints(send, timeout_s=9).place("U1/x", [TICKET])
+    return await OrderEndpoints(send, timeout_s=9).place("U1/x", [TICKET], permit=allowed)
 
 
 async def test_placing_wraps_the_tickets() -> None:
@@ -54,7 +59,7 @@ async def test_reply_carries_the_decision() -> None:
     """The id is in the path."""
     send = FakeSend("accepted")
 
-    await OrderEndpoints(send).reply("r 1", confirmed=False)
+    await OrderEndpoints(send).reply("r 1", confirmed=False, permit=allowed)
 
     assert send.labels == ["POST /iserver/reply/r%201 false"]
     assert send.body() == {"confirmed": False}
@@ -86,7 +91,7 @@ async def test_manual_cancel_says_who_and_when() -> None:
     send = FakeSend("cancelled")
 
     await OrderEndpoints(send).cancel(
-        "DU1", "7", manual_indicator=True, ext_operator="me", manual_cancel_time=5
+        "DU1", "7", manual_indicator=True, ext_operator="me", manual_cancel_time=5, permit=allowed
     )
 
     assert send.requests[0].query == (
@@ -100,7 +105,7 @@ async def test_modification_is_one_object() -> None:
     """The ticket itself, not a list."""
     send = FakeSend("accepted")
 
-    await OrderEndpoints(send, timeout_s=9).modify("DU1", "7", TICKET)
+    await OrderEndpoints(send, timeout_s=9).modify("DU1", "7", TICKET, permit=allowed)
 
     assert send.labels == ["POST /iserver/account/DU1/order/7"]
     assert send.body()["orderType"] == "MKT"
@@ -111,3 +116,15 @@ async def test_refused_preview_raises() -> None:
     """IBKR says why with status 200."""
     with pytest.raises(RefusedError, match="No such contract"):
         await OrderEndpoints(FakeSend(b'{"error":"No such contract"}')).what_if("DU1", [TICKET])
+
+
+async def test_previews_and_lists_have_the_urgency_of_an_order() -> None:
+    """What a guard or a search for an order waits for does not queue behind reads."""
+    send = FakeSend(b"{}", "live_orders", "trades")
+    endpoints = OrderEndpoints(send)
+
+    await endpoints.what_if("DU1", [TICKET])
+    await endpoints.live()
+    await endpoints.trades()
+
+    assert [request.urgency for request in send.requests] == [Urgency.ORDER] * 3

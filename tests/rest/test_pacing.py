@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ibkr_async.errors import ConfigError
 from ibkr_async.rest.pacing import PACING, PROBE_S, Booking, Pacer, Rule
 from ibkr_async.rest.request import Urgency
+from ibkr_async.rest.settings import PacingSettings
 
 CANCEL = "/iserver/account/{account_id}/order/{order_id}"
 ORDER = "/iserver/account/{account_id}/orders"
@@ -500,3 +502,28 @@ def test_limits_hold_through_429s(calls: list[Call], hits: set[int]) -> None:
 
     judge(sent)
     assert len(sent) == len(calls)
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"per_second": 4},
+        {"per_second": 9},
+        {"for_orders": 3, "per_second": 11},
+        {"for_cancels": 8},
+        {"per_second": 0},
+        {"max_wait_s": float("nan")},
+    ],
+)
+def test_shares_that_do_not_add_up_are_refused(shares: dict[str, float]) -> None:
+    """Reads must keep something, and what leaves in pairs must be even."""
+    with pytest.raises(ConfigError, match="setting "):
+        PacingSettings(**shares)  # type: ignore[arg-type]  # as a file may hold them
+
+
+def test_settings_decide_the_global_limit() -> None:
+    """Two a second are left for reads when orders and cancels keep two each of six."""
+    pacer = Pacer((), PacingSettings(per_second=6, for_orders=2, for_cancels=2))
+    slots = [pacer.reserve("/x", 0.0).at for _ in range(4)]
+
+    assert slots == [0.0, 0.0, pytest.approx(1.05), pytest.approx(1.05)]

@@ -315,7 +315,7 @@ async def test_orders_and_cancels_leave_while_every_read_hangs() -> None:
     """Twenty reads that get no answer hold their connections; an order and a cancel have others."""
     transport = HttpxTransport(
         ssl.create_default_context(),
-        ConnectionSettings(connect_timeout_s=0.2, max_read_connections=20),
+        ConnectionSettings(connect_timeout_s=2.0, max_read_connections=20),
     )
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import assert_type
+from typing import Any, assert_type
 
 from ibkr_async import (
     QUOTE,
@@ -36,6 +36,7 @@ from ibkr_async.feeds import Bars, Feed, FeedStats, Ladder, Marker, Quotes
 from ibkr_async.models.accounts import AccountsReply
 from ibkr_async.models.availability import Availability
 from ibkr_async.models.contracts import ResolvedContract
+from ibkr_async.models.portfolio import Position
 from ibkr_async.models.streaming import (
     LiveOrderUpdate,
     PriceBar,
@@ -68,6 +69,8 @@ async def session(ib: Client) -> None:
     """The session's state is a closed set of words; what is not known is None."""
     info = await ib.ready()
     assert_type(info, SessionInfo)
+    assert_type(ib.session.state, SessionState)
+    assert_type(await ib.session.ready(5), SessionInfo)
     assert_type(info.state, SessionState)
     assert_type(info.account_ids, tuple[str, ...])
     assert_type(info.is_paper, bool | None)
@@ -149,6 +152,11 @@ async def events(ib: Client) -> None:
 
 async def rest(ib: Client) -> None:
     """Calls return models, not dictionaries."""
+    assert_type(await ib.request("GET", "/fyi/unreadnumber"), Any)
+    assert_type(await ib.request("GET", "/iserver/accounts", result=AccountsReply), AccountsReply)
+    assert_type(await ib.contracts.conids("AAPL", 265598), tuple[Conid, ...])
+    assert_type(await ib.market_data.snapshot("AAPL"), dict[Conid, MarketDataUpdate])
+    assert_type(await ib.portfolio.positions(account_id="DU1"), list[Position])
     assert_type(await ib.accounts.list(), AccountsReply)
     assert_type(await ib.contracts.resolve("AAPL", 265598), list[ResolvedContract])
 

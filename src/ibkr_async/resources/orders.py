@@ -3,6 +3,10 @@
 Responsible for building the requests and reading the answers. It must never decide anything about
 an order: guards, the question dialogue and the naming of outcomes are in `orders.desk`, which is
 what users call. Nothing here is ever sent twice, except plain reads.
+
+Previews, the day's orders and the executions have the urgency of an order: guards and searches for an
+order wait for them, and must not wait behind reads. The lists cannot crowd orders out: each is read
+once in five seconds at most. The status of an order has no such limit, so it is a plain read.
 """
 
 from __future__ import annotations
@@ -97,6 +101,7 @@ class OrderEndpoints(Resource):
                 path="/iserver/account/{account_id}/orders/whatif",
                 path_params={"account_id": account_id},
                 result=WhatIf,
+                urgency=Urgency.ORDER,
                 body=OrdersBody(tuple(tickets)),
             )
         )
@@ -200,6 +205,7 @@ class OrderEndpoints(Resource):
                 path="/iserver/account/orders",
                 query=pairs(filters=",".join(filters) or None, force=force, accountId=account_id),
                 result=LiveOrders,
+                urgency=Urgency.ORDER,
                 replayable=True,
             )
         )
@@ -232,6 +238,7 @@ class OrderEndpoints(Resource):
                 path="/iserver/account/trades",
                 query=pairs(days=days),
                 result=tuple[Trade, ...],
+                urgency=Urgency.ORDER,
                 replayable=True,
             )
         )

@@ -7,8 +7,9 @@ cancels an order or exercises an option: that has guards of its own. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args
 from urllib.parse import unquote
 
 from ibkr_async.errors import UsageError
@@ -17,14 +18,11 @@ from ibkr_async.rest.request import RestRequest
 from ibkr_async.types import DecimalLike, to_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from decimal import Decimal
-
     from ibkr_async.ports import Pairs
     from ibkr_async.rest.request import T
 
-QueryValue: TypeAlias = "str | int | float | Decimal | bool | None"
-Query: TypeAlias = "Mapping[str, QueryValue] | Iterable[tuple[str, QueryValue]]"
+QueryValue: TypeAlias = str | int | float | Decimal | bool | None
+Query: TypeAlias = Mapping[str, QueryValue] | Iterable[tuple[str, QueryValue]]
 """Parameters by name, or pairs where a name comes twice. None leaves a parameter out."""
 
 _SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
@@ -107,7 +105,11 @@ def _is_odd(segment: str) -> bool:
 
 def _pairs(query: Query) -> Pairs:
     """Return the parameters as text: booleans as `true` and `false`, numbers without an exponent."""
-    named = query.items() if isinstance(query, Mapping) else query
+    named = cast(
+        # A mapping is never meant as an iterable of pairs, which its keys might be.
+        "Iterable[tuple[str, QueryValue]]",
+        query.items() if isinstance(query, Mapping) else query,
+    )
     return tuple((name, _text(name, value)) for name, value in named if value is not None)
 
 

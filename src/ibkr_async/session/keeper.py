@@ -9,7 +9,7 @@ keeper must never place an order, and never fight another login unless the user 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -25,8 +25,8 @@ from ibkr_async.errors import (
     NotReadyError,
     SessionTimeoutError,
     TlsError,
-    UsageError,
 )
+from ibkr_async.session.accounts import choose, tradable
 from ibkr_async.session.events import (
     LoginRenewed,
     SessionCompeting,
@@ -40,7 +40,7 @@ from ibkr_async.session.events import (
 from ibkr_async.session.state import SessionFacts, SessionState, Step, next_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from ibkr_async.models.accounts import AccountsReply
     from ibkr_async.models.session import AuthStatusReply
@@ -52,9 +52,6 @@ logger = logging.getLogger("ibkr_async.session")
 
 _STARTING_FAILURES = (AuthError, ConfigError, TlsError, ConnectFailedError)
 """Failures that end the *first* attempt: they are mistakes far more often than weather."""
-
-_ALL_ACCOUNTS = "All"
-"""How IBKR lists all accounts of an advisor together."""
 
 _AT_REST = frozenset({Step.TICKLE, Step.STAND_BACK})
 
@@ -181,16 +178,7 @@ class SessionKeeper:
 
         Errors: `UsageError` that lists the accounts when there is no default.
         """
-        meant = named or self.info.account_id
-        if not meant:
-            listed = ", ".join(self.info.account_ids)
-            raise UsageError(
-                f"this login has the accounts {listed}: name one, as in "
-                f"account_id={self.info.account_ids[0]!r}"
-                if listed
-                else "the accounts are not known yet: await ib.ready(), or name one with account_id="
-            )
-        return meant
+        return choose(named, self.info.account_id, self.info.account_ids)
 
     @property
     def tickle_age_s(self) -> float | None:
@@ -430,15 +418,11 @@ class SessionKeeper:
         self._publish()
 
     def _note_accounts(self, reply: AccountsReply) -> None:
-        """Take in the accounts, of which only a single one is a default.
-
-        Whatever stands for several accounts is none: an order to it could trade for everybody.
-        """
+        """Take in the accounts, of which only a single one is a default."""
         if not reply.accounts:
             # So it answers while it loads them.
             raise NotReadyError("GET /iserver/accounts", 200, "no account is listed yet")
-        several = {_ALL_ACCOUNTS, *_names(reply.groups), *_names(reply.profiles)}
-        account_ids = tuple(one for one in reply.accounts if one not in several)
+        account_ids = tradable(reply)
         wanted = self._wanted_account_id
         if wanted and wanted not in account_ids:
             listed = ", ".join(account_ids) or "none"
@@ -509,9 +493,3 @@ class SessionKeeper:
 async def _cancel_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-def _names(entries: Iterable[Any] | None) -> set[str]:
-    """Return the names of groups or profiles, which come as texts or as objects with a name."""
-    texts = (one.get("name") if isinstance(one, dict) else one for one in entries or ())
-    return {text for text in texts if isinstance(text, str)}

@@ -27,6 +27,7 @@ from ibkr_async.errors import (
     UsageError,
     is_retryable,
 )
+from ibkr_async.home import Home
 from ibkr_async.stream.core.events import (
     Connected,
     ConnectFailed,
@@ -71,7 +72,9 @@ class Multiplexer:
         ssl_context: Callable[[], ssl.SSLContext],
         on_event: Callable[[StreamEvent], None],
         settings: StreamSettings | None = None,
+        home: Home | None = None,
     ) -> None:
+        self._home = home or Home()
         self.settings = settings or StreamSettings()
         self._world = world
         self._open_target = open_target
@@ -139,6 +142,7 @@ class Multiplexer:
 
         Errors: `UsageError`, `SubscriptionError`, `ClosedError`; nothing has changed then.
         """
+        self._home.check()
         if self._closing:
             raise ClosedError("stream", "open a new client")
         # Also when it fails: what was taken back in the middle must be sent too.
