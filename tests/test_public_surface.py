@@ -225,7 +225,9 @@ def named_in(hint: Any) -> Iterator[Any]:
 
 
 def _returned(function: Any) -> Iterator[Any]:
-    yield from named_in(get_type_hints(function, names_in(function.__module__)).get("return"))
+    # Only what comes back: the arguments may name what cannot be evaluated, such as `"Any" | None`.
+    hint = function.__annotations__.get("return")
+    yield from named_in(eval(hint, names_in(function.__module__)) if hint else None)  # noqa: S307 - ours
 
 
 def handed_out(kind: Any) -> Iterator[Any]:
