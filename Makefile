@@ -40,8 +40,8 @@ types: $(STAMP)  ## mypy strict on src and examples, pyright on the public surfa
 	$(BIN)/mypy
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
-layers: $(STAMP) ## the import rules of the architecture
-	$(BIN)/python -m pytest -q tests/test_layers.py
+layers: $(STAMP) ## the rules of the architecture that a machine can hold
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_structure.py tests/test_public_surface.py
 
 bench: $(STAMP)  ## side-by-side ratios against other clients (ARGS="--quick")
 	$(BIN)/python -m benchmarks $(ARGS)

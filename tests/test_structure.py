@@ -116,7 +116,7 @@ LARGE_FOLDERS: dict[str, str] = {
     "models": "one file for each kind of answer, as IBKR's reference has them",
     "simulator/broker": "one file for each thing that a broker keeps",
 }
-FOLDERS_LEFT: set[str] = {"feeds", "stream/core", "thirdparty"}
+FOLDERS_LEFT: set[str] = {"stream/core", "thirdparty"}
 """Folders that are still to be split."""
 LARGE = 12
 
@@ -146,10 +146,8 @@ DOUBLED_LEFT: set[str] = {
     "Bar",
     "Execution",
     "ExerciseDialogue",
-    "Feeds",
     "Finding",
     "Leg",
-    "Listener",
     "Parts",
     "Ticket",
     "Topic",
@@ -236,12 +234,6 @@ WITHOUT_TESTS: dict[str, str] = {
 TESTS_LEFT: set[str] = {
     "feeds._backfill",
     "feeds._bar_builder",
-    "orders.fate.outcomes",
-    "orders.fate.reads",
-    "orders.fate.unknown",
-    "orders.known.legs",
-    "orders.known.observations",
-    "orders.known.record",
     "orders.send.dispatch",
     "orders.send.gate",
     "orders.send.preparation",
@@ -249,7 +241,6 @@ TESTS_LEFT: set[str] = {
     "orders.write.groups",
     "orders.write.order_types",
     "stream.core.addressing",
-    "stream.core.agenda",
     "stream.core.channel_state",
     "stream.core.hours",
     "stream.core.lifecycle",

@@ -50,28 +50,30 @@ def facts() -> list[type[Any]]:
     return sorted(set(ours) - {Quote, MarketDataUpdate}, key=lambda kind: kind.__qualname__)
 
 
-def filled(kind: Any) -> Any:  # noqa: PLR0911 - one for each kind of annotation
+def filled(kind: Any, inside: tuple[Any, ...] = ()) -> Any:  # noqa: C901, PLR0911 - a branch for each kind of annotation
     """Make a value of a type with something in every field that is not private, and in `extra`."""
     if isinstance(kind, NewType):
-        return filled(kind.__supertype__)
+        return filled(kind.__supertype__, inside)
     if kind in SCALARS:
         return SCALARS[kind]
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in {Union, types.UnionType}:
-        return filled(next(one for one in arguments if one is not type(None)))
+        return filled(next(one for one in arguments if one is not type(None)), inside)
     if origin is Literal:
         return arguments[0]
     if origin is tuple and arguments[-1] is not ...:
-        return tuple(filled(one) for one in arguments)
+        return tuple(filled(one, inside) for one in arguments)
     if origin in {tuple, list, frozenset}:
-        return origin([filled(arguments[0])])
+        return origin([filled(arguments[0], inside)])
     if origin in {dict, Mapping}:
-        return {filled(arguments[0]): filled(arguments[1])}
+        return {filled(arguments[0], inside): filled(arguments[1], inside)}
     if issubclass(kind, Enum):
         return next(iter(kind))
     hints = get_type_hints(kind)
-    names = [name for name in kind.__struct_fields__ if name not in kind.PRIVATE]
-    value = kind(**{name: filled(hints[name]) for name in names})
+    names = set(kind.__struct_fields__) - kind.PRIVATE
+    if kind in inside:  # an order knows other orders: once is enough
+        names -= set(kind.__struct_fields__[-len(kind.__struct_defaults__) :])
+    value = kind(**{name: filled(hints[name], (*inside, kind)) for name in names})
     if issubclass(kind, Model) and not kind.PRIVATE:
         vars(value)["_extra"] = {"newKey": [PRICE]}
     return value

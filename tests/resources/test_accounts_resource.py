@@ -7,7 +7,6 @@ from ibkr_async.resources.accounts import Accounts
 
 if TYPE_CHECKING:
     from conftest import FakeSend
-
     from ibkr_async.resources.base import ChooseAccount
 
 

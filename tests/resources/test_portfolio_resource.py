@@ -13,7 +13,6 @@ from ibkr_async.resources.portfolio import Portfolio
 
 if TYPE_CHECKING:
     from conftest import FakeSend
-
     from ibkr_async.resources.base import ChooseAccount
 
 PAGE = "/portfolio/{account_id}/positions/{page}"

@@ -30,19 +30,32 @@ from ibkr_async.thirdparty.fix import (
     Temporality,
 )
 from ibkr_async.thirdparty.market import (
+    Closing,
+    ExchangeBit,
     ExchangeComponents,
+    LastTrade,
+    MarketSide,
     QuoteSide,
     Snapshot,
     ThirdPartyQuote,
 )
 from ibkr_async.thirdparty.requests import OrderChange, ThirdPartyOrder
-from ibkr_async.thirdparty.summary import ThirdPartyAccountSummary
+from ibkr_async.thirdparty.summary import (
+    Balances,
+    CurrencyLedger,
+    ThirdPartyAccount,
+    ThirdPartyAccountSummary,
+)
 
 __all__ = [
     "EXCHANGES",
     "THIRD_PARTY_URL",
+    "Balances",
     "CancelAnswer",
+    "Closing",
+    "CurrencyLedger",
     "Exchange",
+    "ExchangeBit",
     "ExchangeComponents",
     "FixExecutionType",
     "FixOrderStatus",
@@ -50,6 +63,8 @@ __all__ = [
     "FixSide",
     "FixTif",
     "InstrumentType",
+    "LastTrade",
+    "MarketSide",
     "ModifyAnswer",
     "OrderChange",
     "OrderImpact",
@@ -57,6 +72,7 @@ __all__ = [
     "QuoteSide",
     "Snapshot",
     "Temporality",
+    "ThirdPartyAccount",
     "ThirdPartyAccountSummary",
     "ThirdPartyClient",
     "ThirdPartyOrder",
