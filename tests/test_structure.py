@@ -228,7 +228,7 @@ TRADES_OR_FOLDS = (
 WITHOUT_TESTS: dict[str, str] = {
     "orders.results": "values without behaviour",
     "orders.settings": "values without behaviour",
-    "stream.core.settings": "values without behaviour",
+    "stream.core.stats": "values without behaviour",
     "stream.core.topic_row": "the shape of a row; the rows are tested in `test_topics.py`",
 }
 TESTS_LEFT: set[str] = {
