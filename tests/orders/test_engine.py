@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,25 @@ async def test_first_order_leaves_when_the_feeds_are_open_or_time_is_up(
     assert waited == [(3.0, 0)]
     assert len(send.requests) == 3
     assert ("the order feeds did not open within 3 s" in caplog.text) is not opens
+
+
+async def test_an_order_that_comes_second_waits_for_the_feeds_too() -> None:
+    """Two orders at the start of a session: neither may leave before its fill can be heard of."""
+    send, are_open = FakeSend("accepted", "accepted"), asyncio.Event()
+
+    async def feeds_ready(_timeout_s: float) -> bool:
+        await are_open.wait()
+        return True
+
+    desk = make_desk(send, feeds_ready=feeds_ready)
+    orders = [asyncio.create_task(desk.place(MarketOrder(1, "BUY", 1))) for _ in range(2)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert send.requests == []
+    are_open.set()
+    await asyncio.gather(*orders)
+
+    assert len(send.requests) == 2
 
 
 async def test_exercise_counts_as_an_order() -> None:

@@ -360,11 +360,11 @@ class Fold(Generic[T]):
         self._take_item = buffer.take
         self._shown_next: T | None = None
 
-    def fold(self, item: Any) -> T | None:
+    def fold(self, item: Any, /) -> T | None:
         """Fold one item in; return the state to show, if any."""
         raise NotImplementedError
 
-    def reset(self, topic: str) -> T | None:
+    def reset(self, topic: str, /) -> T | None:
         """Forget what is known from a topic; return the state to show, None when nothing was known."""
         raise NotImplementedError
 

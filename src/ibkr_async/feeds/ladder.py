@@ -53,12 +53,12 @@ class _Rows(Fold[PriceLadder]):
         super().__init__(buffer)
         self.latest = PriceLadder()
 
-    def fold(self, row: LadderRow) -> PriceLadder | None:
+    def fold(self, row: LadderRow, /) -> PriceLadder | None:
         """Put a row in its place; show the ladder once the frame, and what came since, is in it."""
         self.latest = self.latest.apply(row)
         return None if self._buffer.data_is_next else self.latest
 
-    def reset(self, _topic: str) -> PriceLadder | None:
+    def reset(self, _topic: str, /) -> PriceLadder | None:
         """Forget every row."""
         if not self.latest.rows:
             return None

@@ -89,7 +89,7 @@ class _Pictures(Fold[Quote]):
         self.quotes: dict[int, Quote] = {}
         self.conids: dict[int | str, int] = {}
 
-    def fold(self, update: MarketDataUpdate) -> Quote | None:
+    def fold(self, update: MarketDataUpdate, /) -> Quote | None:
         """Merge an update into the quote of its contract."""
         conid = _conid_of(update.topic or "") if update.conid is None else update.conid
         quote = self.quotes.get(conid)
@@ -99,7 +99,7 @@ class _Pictures(Fold[Quote]):
         quote = self.quotes[conid] = quote.apply(update, received_at=self._now())
         return quote
 
-    def reset(self, topic: str) -> Quote | None:
+    def reset(self, topic: str, /) -> Quote | None:
         """Forget what was sent of a contract."""
         quote = self.quotes.get(_conid_of(topic))
         if quote is None or not quote.wire:

@@ -10,6 +10,8 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+import anyio
+
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.fate.probe import OutcomeProbe
 from ibkr_async.orders.fate.reads import OrderReads
@@ -97,6 +99,7 @@ class OrderEngine:
 
         self._feeds_ready = feeds_ready
         self._has_waited = False
+        self._waiting = anyio.Lock()
 
     async def start(self) -> None:
         """Open the journal and take up what an earlier run had left open.
@@ -120,20 +123,21 @@ class OrderEngine:
     async def open_feeds(self) -> None:
         """Have the order feeds open before an order leaves, so that its first fill is heard of.
 
-        Only the first order waits for them, and not for ever: without a socket it goes out all the
-        same, followed by what REST says of it, and that is logged.
+        Orders wait until one of them has waited, and not for ever: without a socket they go out all
+        the same, followed by what REST says of them, and that is logged.
         """
         self.news.need()
-        if self._has_waited:
-            return
-        self._has_waited = True
-        limit_s = self.settings.feeds_timeout_s
-        if not await self._feeds_ready(limit_s):
-            _log.warning(
-                "the order feeds did not open within %g s: the first order leaves without them, and "
-                "its fills are heard of later, over REST",
-                limit_s,
-            )
+        async with self._waiting:  # whoever comes second waits as long as the first
+            if self._has_waited:
+                return
+            limit_s = self.settings.feeds_timeout_s
+            if not await self._feeds_ready(limit_s):
+                _log.warning(
+                    "the order feeds did not open within %g s: the first order leaves without them, "
+                    "and its fills are heard of later, over REST",
+                    limit_s,
+                )
+            self._has_waited = True
 
     def check_exercise(self, conid: int, contracts: int | None, *, is_new: bool) -> None:
         """Raise unless an option may be exercised now; see `ExerciseDialogue`.

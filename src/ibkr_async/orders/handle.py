@@ -67,7 +67,7 @@ class Leg:
     ) -> None:
         self.order_id = record.order_id
         """IBKR's number of the order."""
-        self.role = role
+        self.role: Role = role
         """`order` when it is the only one; `leg` when IBKR has not told entry from exit."""
         self.coid = coid
         """Client order id, where IBKR names it or there is only one; exits have none."""

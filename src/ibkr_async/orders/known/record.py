@@ -125,7 +125,7 @@ class OrderRecord:
         """
         word, before = seen.status, self._last_told
         self._last_told = word or before
-        if word in TERMINAL_STATUSES:
+        if word is not None and word in TERMINAL_STATUSES:
             if self._is_beyond(word, self._claim):
                 self._claim = word
         else:

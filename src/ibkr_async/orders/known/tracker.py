@@ -521,7 +521,7 @@ class OrderTracker:
 
     def _doubt(self, order_id: OrderId, why: Doubt) -> None:
         known = self.doubt(order_id)
-        if known in _ONLY_ANSWERS_SETTLE and why is not Doubt.ENDED:
+        if known is not None and known in _ONLY_ANSWERS_SETTLE and why is not Doubt.ENDED:
             why = known
         self._doubts[order_id] = (why, self.version)
         self._new_doubts[order_id] = None
