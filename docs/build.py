@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from ibkr_async import errors
+from ibkr_async.config import Settings
 from ibkr_async.models.fields import FIELDS, QUOTE
 from ibkr_async.orders.write.questions import KNOWN_QUESTIONS
 from ibkr_async.rest.pacing import PACING
@@ -182,6 +183,47 @@ def limits() -> str:
     )
 
 
+def settings() -> str:
+    """List every setting, group by group."""
+    return (
+        "# Settings\n\n"
+        "A client takes them as `Client(auth, settings=Settings(session=SessionSettings(compete=True)))`; the\n"
+        "most used ones also as keywords of `Client`: `account_id`, `compete`, `allow_live_orders`,\n"
+        "`dry_run`, `guard`, `journal`. `Settings.from_toml(path)` reads the table `[settings]`, with a\n"
+        "table for each group such as `[settings.session]`; `Settings.from_env()` reads variables such as\n"
+        "`IBKR_SESSION__COMPETE=true`. `ibkr-async config` shows what they come to. The groups are\n"
+        "imported from `ibkr_async.config`. A misspelt name is refused.\n"
+        + _group(Settings(), "", "")
+    )
+
+
+def _group(group: msgspec.Struct, path: str, what: str) -> str:
+    meanings = _meanings(type(group))
+    inner = {
+        name: value
+        for name in group.__struct_fields__
+        if isinstance(value := getattr(group, name), msgspec.Struct)
+    }
+    rows = [
+        (
+            f"`{name}`",
+            "-" if (value := getattr(group, name)) is None else f"`{value}`",
+            meanings[name],
+        )
+        for name in group.__struct_fields__
+        if name not in inner
+    ]
+    head = f"\n## `{path}`: `{type(group).__name__}`\n\n{what}\n\n" if path else ""
+    return (
+        head
+        + (table(("setting", "default", "meaning"), rows) if rows else "")
+        + "".join(
+            _group(value, f"{path}.{name}".lstrip("."), meanings[name])
+            for name, value in inner.items()
+        )
+    )
+
+
 def _duration(seconds: float) -> str:
     if seconds < 60:  # noqa: PLR2004 - seconds in a minute
         return f"{seconds:g} s"
@@ -205,6 +247,7 @@ def exceptions() -> str:
 
 
 PAGES = {
+    "settings.md": settings,
     "market-data-fields.md": market_data_fields,
     "channels.md": channels,
     "limits.md": limits,

@@ -75,8 +75,11 @@ class StreamSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Every time and limit of the stream, in seconds unless named otherwise."""
 
     protocol: CoreSettings = CoreSettings()
+    """What is said on the socket, and when silence means something."""
     socket: SocketSettings = SocketSettings()
+    """Limits of the socket itself."""
     reconnecting: ReconnectSettings = ReconnectSettings()
+    """Patience between attempts to open the socket."""
     send_timeout_s: float = 5.0
     """How long one frame may take to leave before the connection is given up."""
     close_timeout_s: float = 2.0
