@@ -24,7 +24,7 @@ def allowed() -> None:
 
 async def place(send: FakeSend) -> tuple[PlaceAnswer, ...]:
     """Send one ticket."""
-    return await OrderEndpoints(send, timeout_s=9).place("U1/x", [TICKET], permit=allowed)
+    return await OrderEndpoints(send).place("U1/x", [TICKET], permit=allowed)
 
 
 async def test_placing_wraps_the_tickets() -> None:
@@ -37,7 +37,7 @@ async def test_placing_wraps_the_tickets() -> None:
     assert send.body() == {
         "orders": [{"orderType": "MKT", "side": "BUY", "tif": "DAY", "conid": 1, "quantity": 1.5}]
     }
-    assert send.requests[0].timeout_s == 9
+    assert send.requests[0].timeout_s is None  # so the pipeline's, for what changes something
     assert not send.requests[0].replayable
 
 
@@ -105,11 +105,11 @@ async def test_modification_is_one_object() -> None:
     """The ticket itself, not a list."""
     send = FakeSend("accepted")
 
-    await OrderEndpoints(send, timeout_s=9).modify("DU1", "7", TICKET, permit=allowed)
+    await OrderEndpoints(send).modify("DU1", "7", TICKET, permit=allowed)
 
     assert send.labels == ["POST /iserver/account/DU1/order/7"]
     assert send.body()["orderType"] == "MKT"
-    assert (send.requests[0].replayable, send.requests[0].timeout_s) == (False, 9)
+    assert (send.requests[0].replayable, send.requests[0].timeout_s) == (False, None)
 
 
 async def test_refused_preview_raises() -> None:

@@ -109,9 +109,9 @@ class Harness:
             login_generation=lambda: self.generation,
             on_event=self.events.append,
             on_ready=self.ready_calls.append,
-            compete=options.pop("compete", False),
-            account_id=options.pop("account_id", None),
-            settings=SessionSettings(),
+            settings=SessionSettings(
+                compete=options.pop("compete", False), account_id=options.pop("account_id", None)
+            ),
             world=options.pop("world", None) or fake_world(self.time, FakeRandom(uniform=1.0)),
         )
 
