@@ -164,7 +164,7 @@ async def test_lost_answer_without_a_trace_is_unknown_and_never_sent_again(
     sim.fail_next(PLACE, 503, {"error": "Service Unavailable"})
     order = LimitOrder(AAPL, Side.BUY, 1, "185.00", coid="mine-1")
     submitted = asyncio.create_task(gateway_ib.orders.submit(order))
-    await until(lambda: any(r.path == "/iserver/account/orders" for r in sim.requests))
+    await until(lambda: "mine-1" in gateway_ib.orders.unknown)
     submitted.cancel()
     with pytest.raises(asyncio.CancelledError):
         await submitted

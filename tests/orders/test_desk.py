@@ -81,13 +81,13 @@ async def test_submit_returns_the_acknowledged_order() -> None:
 
 
 async def test_nothing_that_trades_is_replayable() -> None:
-    """The pipeline may not repeat an order or a reply; they have a time limit and a pace of their own."""
+    """The pipeline may not repeat an order or a reply, and gives them its time limit for actions."""
     send = FakeSend("question", "accepted")
 
-    await make_desk(send, order_timeout_s=12).submit(ORDER, answers=Answers.allow("o163"))
+    await make_desk(send).submit(ORDER, answers=Answers.allow("o163"))
 
     assert [request.replayable for request in send.requests] == [False, False]
-    assert [request.timeout_s for request in send.requests] == [12, 12]
+    assert [request.timeout_s for request in send.requests] == [None, None]
     assert [request.urgency for request in send.requests] == [Urgency.ORDER] * 2
 
 
@@ -226,9 +226,9 @@ async def test_looks_take_a_bounded_time() -> None:
     send = FakeSend(TIMEOUT, *[Answer(hold=True) for _ in range(3)])
 
     with pytest.raises(OrderUnknownError) as caught:
-        await make_desk(send, look_timeout_s=0).submit(ORDER)
+        await make_desk(send, look_timeout_s=0.001).submit(ORDER)
 
-    assert caught.value.looked_at == ("(no answer within 0 s)",)
+    assert caught.value.looked_at == ("(no answer within 0.001 s)",)
 
 
 async def test_stale_reply_is_unknown() -> None:
@@ -442,7 +442,7 @@ async def failing(_question: Question) -> bool:
     [
         (truthy, 20, "did not return True"),
         (failing, 20, "raised ValueError"),
-        (never, 0, "did not decide within 0 s"),
+        (never, 0.001, "did not decide within 0.001 s"),
     ],
 )
 async def test_anything_but_true_is_a_no(

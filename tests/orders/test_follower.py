@@ -614,7 +614,7 @@ async def test_doubt_does_not_wait_for_the_lists() -> None:
 
 async def test_open_orders_are_looked_at_every_half_minute() -> None:
     """In case that `sor` is dead, or thin. Once none is open, that ends."""
-    async with running(Bench(poll_s=0.0)) as bench:
+    async with running(Bench(poll_s=1e-300)) as bench:
         bench.stream.sor.put(rows.full("Submitted"))
         await until(lambda: bench.ibkr.asked)
         assert set(bench.ibkr.asked) == {"live"}

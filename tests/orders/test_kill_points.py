@@ -61,7 +61,7 @@ POINTS = [
     ("bracket", "answer to orders"),
     ("bracket", "before accepted is written"),
     ("lost", "before find_out"),
-    ("lost", "before live"),
+    ("dropped", "before live"),
     ("lost", "after find_out"),
     ("dropped", "after live"),
     ("modify", "before modify"),

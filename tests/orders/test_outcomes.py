@@ -45,7 +45,9 @@ class Bench:
             publish=self.events.append, on_doubt=lambda: None, on_settled=lambda _: None
         )
         self.path = None if directory is None else directory / "j"
-        self.journal = None if self.path is None else Journal(self.path, now_ms=lambda: 1)
+        self.journal = (
+            None if self.path is None else Journal(self.path, world=fake_world(FakeTime(AT)))
+        )
         self.outcomes = Outcomes(self.tracker, self.journal, fake_world(FakeTime(AT)))
 
     async def entries(self) -> list[Entry]:

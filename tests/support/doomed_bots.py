@@ -56,7 +56,7 @@ class Reaper:
             (engine.endpoints, "reply"),
             (engine.endpoints, "modify"),
             (engine.recovery, "find_out"),
-            (engine.endpoints, "live"),
+            (engine.recovery._probe._reads, "live"),  # not that of the order feeds
             (client.orders, "submit"),
         ):
             setattr(owner, name, self._around(name, getattr(owner, name)))
