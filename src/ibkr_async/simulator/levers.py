@@ -25,7 +25,7 @@ _MESSAGE_ID = "p12"
 _BULLETIN_ID = 1_789_618_148
 
 
-class Parts(Protocol):
+class LeverParts(Protocol):
     """What the levers move."""
 
     floor: Floor
@@ -38,7 +38,7 @@ class StreamLevers(ABC):
 
     @property
     @abstractmethod
-    def _running(self) -> Parts:
+    def _running(self) -> LeverParts:
         """The parts of the running simulator. Errors: `RuntimeError` when it is not running."""
 
     # what there is

@@ -44,7 +44,7 @@ _SIGNS = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class CheckFinding:
     """One line."""
 
     what: str
@@ -59,7 +59,7 @@ class Report:
     """Collects findings and shows each as it comes."""
 
     plain: bool
-    findings: list[Finding] = field(default_factory=list[Finding])
+    findings: list[CheckFinding] = field(default_factory=list[CheckFinding])
     _hidden: list[str] = field(default_factory=list[str], repr=False)
     _console: Console = field(default_factory=lambda: Console(highlight=False))
 
@@ -76,19 +76,23 @@ class Report:
 
     def ok(self, what: str, detail: str = "") -> None:
         """Note that something is right."""
-        self._add(Finding(what=what, state=State.OK, detail=detail))
+        self._add(CheckFinding(what=what, state=State.OK, detail=detail))
 
     def skip(self, what: str, why: str) -> None:
         """Note that something was not looked at."""
-        self._add(Finding(what=what, state=State.SKIPPED, detail=why))
+        self._add(CheckFinding(what=what, state=State.SKIPPED, detail=why))
 
     def warn(self, what: str, detail: str, *, cause: str = "", cure: str = "") -> None:
         """Note that something is odd, but may work."""
-        self._add(Finding(what=what, state=State.WARNING, detail=detail, cause=cause, cure=cure))
+        self._add(
+            CheckFinding(what=what, state=State.WARNING, detail=detail, cause=cause, cure=cure)
+        )
 
     def fail(self, what: str, detail: str, *, cause: str = "", cure: str = "") -> None:
         """Note that something is wrong."""
-        self._add(Finding(what=what, state=State.FAILED, detail=detail, cause=cause, cure=cure))
+        self._add(
+            CheckFinding(what=what, state=State.FAILED, detail=detail, cause=cause, cure=cure)
+        )
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
@@ -134,7 +138,7 @@ class Report:
             )
         )
 
-    def _add(self, finding: Finding) -> None:
+    def _add(self, finding: CheckFinding) -> None:
         self.findings.append(finding)
         lines = [("cause", finding.cause), ("cure", finding.cure)]
         detail = self._masked(finding.detail)

@@ -33,7 +33,7 @@ _AMPLITUDE = 0.3
 _YEAR_S = 252 * _TRADED_S
 
 
-class Bar(NamedTuple):
+class PastBar(NamedTuple):
     """One bar. `time` is the Unix time of its start, `volume` is in shares."""
 
     time: int
@@ -58,7 +58,7 @@ class History:
             for conid, minutes in board.minutes.items()
         }
 
-    def bars(self, conid: int, *, end: float, length: int, count: int) -> list[Bar]:
+    def bars(self, conid: int, *, end: float, length: int, count: int) -> list[PastBar]:
         """Return up to `count` bars of `length` seconds, oldest first, the last one forming.
 
         A stretch in which the simulator did not look at the market has no bars.
@@ -68,14 +68,14 @@ class History:
         found = (self._bar(conid, start, length, end) for start in starts)
         return [bar for bar in found if bar is not None]
 
-    def _bar(self, conid: int, start: int, length: int, end: float) -> Bar | None:
+    def _bar(self, conid: int, start: int, length: int, end: float) -> PastBar | None:
         past = None
         if start < self._live_from:
             past = self._past_bar(conid, start, min(length, self._live_from - start))
         minutes = list(self._minutes(conid, start, min(start + length, int(end) + 1)))
         if not minutes:
             return past
-        live = Bar(
+        live = PastBar(
             time=start,
             open=float(minutes[0].open),
             high=float(max(minute.high for minute in minutes)),
@@ -85,7 +85,7 @@ class History:
         )
         if past is None:
             return live
-        return Bar(
+        return PastBar(
             time=start,
             open=past.open,
             high=max(past.high, live.high),
@@ -102,7 +102,7 @@ class History:
             if minute is not None:
                 yield minute
 
-    def _past_bar(self, conid: int, start: int, length: int) -> Bar:
+    def _past_bar(self, conid: int, start: int, length: int) -> PastBar:
         prices = [
             self._past_price(conid, start + length * part / _SAMPLES)
             for part in range(_SAMPLES + 1)
@@ -112,7 +112,7 @@ class History:
         grid = [float(instrument.rounded(price)) for price in prices]
         days = max(min(1.0, length / _TRADED_S), length / _DAY_S)
         volume = instrument.day_volume * days * noise.uniform(0.6, 1.6)
-        return Bar(start, grid[0], max(grid), min(grid), grid[-1], float(round(volume)))
+        return PastBar(start, grid[0], max(grid), min(grid), grid[-1], float(round(volume)))
 
     def _past_price(self, conid: int, moment: float) -> float:
         level = self._level(conid, moment) - self._level(conid, self._live_from)

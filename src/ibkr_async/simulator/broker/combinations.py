@@ -19,7 +19,7 @@ _LAST, _BID, _ASK, _AVAILABILITY = "31", "84", "86", "6509"
 _PRICES = (_LAST, _BID, _ASK)
 
 
-class Leg(NamedTuple):
+class ComboLeg(NamedTuple):
     """One contract of a combination."""
 
     conid: int
@@ -30,7 +30,7 @@ class Leg(NamedTuple):
 class Combination(NamedTuple):
     """Contracts that are quoted as one."""
 
-    legs: tuple[Leg, ...]
+    legs: tuple[ComboLeg, ...]
 
     def moved(self, conids: AbstractSet[int]) -> bool:
         """Tell whether the price of a leg has changed."""
@@ -50,7 +50,7 @@ class Combination(NamedTuple):
         return values
 
 
-def _worth(leg: Leg, fields: Mapping[str, Any], tag: str) -> Decimal:
+def _worth(leg: ComboLeg, fields: Mapping[str, Any], tag: str) -> Decimal:
     side = {_BID: _ASK, _ASK: _BID, _LAST: _LAST}[tag] if leg.ratio < 0 else tag
     return leg.ratio * Decimal(fields[side].lstrip("CH"))
 
@@ -61,5 +61,5 @@ def read_combination(conid_ex: str, known: Mapping[int, Any]) -> Combination | N
     if match is None:
         return None
     pairs = [pair.split("/") for pair in match[1].split(",")]
-    legs = tuple(Leg(int(conid), int(ratio)) for conid, ratio in pairs)
+    legs = tuple(ComboLeg(int(conid), int(ratio)) for conid, ratio in pairs)
     return Combination(legs) if all(leg.conid in known for leg in legs) else None

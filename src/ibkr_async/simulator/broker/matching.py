@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ibkr_async.simulator.broker.prices import Market
-    from ibkr_async.simulator.broker.tickets import Ticket
+    from ibkr_async.simulator.broker.tickets import IncomingTicket
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Trigger:
     """Present stop of a trailing order."""
 
 
-def elect(ticket: Ticket, trigger: Trigger, market: Market) -> bool:
+def elect(ticket: IncomingTicket, trigger: Trigger, market: Market) -> bool:
     """Tell whether the order is free to trade; move a trailing stop along.
 
     A stop is elected by the last price; a trailing stop follows it and never goes back.
@@ -42,7 +42,7 @@ def elect(ticket: Ticket, trigger: Trigger, market: Market) -> bool:
     return trigger.elected
 
 
-def trade_price(ticket: Ticket, trigger: Trigger, market: Market) -> Decimal | None:
+def trade_price(ticket: IncomingTicket, trigger: Trigger, market: Market) -> Decimal | None:
     """Return the price at which an elected order trades now; None when it has to wait.
 
     Orders trade against the other side of the market, so a limit can get a better price.
@@ -57,7 +57,7 @@ def trade_price(ticket: Ticket, trigger: Trigger, market: Market) -> Decimal | N
     return offered if tradable else None
 
 
-def limit_price(ticket: Ticket, trigger: Trigger, market: Market) -> Decimal | None:
+def limit_price(ticket: IncomingTicket, trigger: Trigger, market: Market) -> Decimal | None:
     """Return the limit that holds now; None for orders without one."""
     if ticket.kind.limit == "mid":
         middle = market.instrument.rounded((market.bid + market.ask) / 2)
@@ -70,7 +70,7 @@ def limit_price(ticket: Ticket, trigger: Trigger, market: Market) -> Decimal | N
     return ticket.limit_price
 
 
-def _trailed(ticket: Ticket, stop: Decimal | None, market: Market) -> Decimal:
+def _trailed(ticket: IncomingTicket, stop: Decimal | None, market: Market) -> Decimal:
     amount = _required(ticket.trailing_amount)
     distance = market.last * amount / 100 if ticket.trailing_percent else amount
     raw = market.last + distance if ticket.is_buy else market.last - distance

@@ -15,7 +15,7 @@ from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
     from ibkr_async.simulator.broker.instruments import Instrument
-    from ibkr_async.simulator.broker.tickets import Ticket
+    from ibkr_async.simulator.broker.tickets import IncomingTicket
 
 _DONE = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED})
 
@@ -26,7 +26,7 @@ class Order:
 
     order_id: int
     account_id: str
-    ticket: Ticket
+    ticket: IncomingTicket
     instrument: Instrument
     created: float
     status: OrderStatus = OrderStatus.INACTIVE
@@ -58,7 +58,7 @@ class Order:
 
 
 @dataclass(slots=True)
-class Execution:
+class BookedExecution:
     """One fill of an order."""
 
     execution_id: str

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ibkr_async.simulator.broker import spelling
 from ibkr_async.simulator.broker.positions import required_margin, usd_per_unit
-from ibkr_async.simulator.broker.tickets import Ticket, TicketError
+from ibkr_async.simulator.broker.tickets import IncomingTicket, TicketError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class OrderChecks:
     def __init__(self, state: BrokerState) -> None:
         self._state = state
 
-    def admissible(self, account_id: str, tickets: Sequence[Ticket], now: float) -> None:
+    def admissible(self, account_id: str, tickets: Sequence[IncomingTicket], now: float) -> None:
         """Check the tickets of one request together.
 
         Errors: `TicketError`: client order id in use, unknown parent, too little money.
@@ -49,7 +49,7 @@ class OrderChecks:
                 raise TicketError(f"Parent order {parent} does not exist")
         self._affordable(account_id, [ticket for ticket in tickets if not ticket.parent_coid])
 
-    def taken_coid(self, account_id: str, tickets: Sequence[Ticket], now: float) -> str:
+    def taken_coid(self, account_id: str, tickets: Sequence[IncomingTicket], now: float) -> str:
         """Return the refusal of a client order id that is in use; empty when all are free."""
         seen: set[str] = set()
         for ticket in tickets:
@@ -59,7 +59,7 @@ class OrderChecks:
             seen.add(coid)
         return ""
 
-    def replaceable(self, order: Order, ticket: Ticket) -> None:
+    def replaceable(self, order: Order, ticket: IncomingTicket) -> None:
         """Check new terms for an order.
 
         Errors: `TicketError`: another contract or side, or less than it has filled.
@@ -69,7 +69,7 @@ class OrderChecks:
         if ticket.quantity < order.filled:
             raise TicketError("Order size is below the filled quantity")
 
-    def questions(self, tickets: Sequence[Ticket]) -> list[str]:
+    def questions(self, tickets: Sequence[IncomingTicket]) -> list[str]:
         """Return the ids of the questions to ask, each once, in order."""
         settings = self._state.settings
         if settings.question_chain is not None:
@@ -86,7 +86,7 @@ class OrderChecks:
             if message_id not in self._state.memory.suppressed and self._chance()
         ]
 
-    def subject(self, tickets: Sequence[Ticket]) -> str:
+    def subject(self, tickets: Sequence[IncomingTicket]) -> str:
         """Write the first order as questions name it: `BUY 10 AAPL NASDAQ.NMS @ 150.00`."""
         ticket = tickets[0]
         instrument = self._state.instruments[ticket.conid]
@@ -98,7 +98,7 @@ class OrderChecks:
             return text
         return f"{text} @ {spelling.price_text(instrument, ticket.price)}"
 
-    def preview(self, account_id: str, ticket: Ticket) -> dict[str, Any]:
+    def preview(self, account_id: str, ticket: IncomingTicket) -> dict[str, Any]:
         """Return the what-if answer: texts with separators and units.
 
         Source: POST /iserver/account/{accountId}/orders/whatif, "Preview Order".
@@ -140,7 +140,7 @@ class OrderChecks:
             "error": None,
         }
 
-    def _affordable(self, account_id: str, tickets: Sequence[Ticket]) -> None:
+    def _affordable(self, account_id: str, tickets: Sequence[IncomingTicket]) -> None:
         """Refuse orders whose margin exceeds what is free; closing a position is always free."""
         state = self._state
         account = state.accounts[account_id]
@@ -159,13 +159,13 @@ class OrderChecks:
                 "required margin"
             )
 
-    def _expected_price(self, ticket: Ticket) -> Decimal:
+    def _expected_price(self, ticket: IncomingTicket) -> Decimal:
         market = self._state.board[ticket.conid]
         if ticket.price is not None:
             return ticket.price
         return market.ask if ticket.is_buy else market.bid
 
-    def _is_far(self, ticket: Ticket) -> bool:
+    def _is_far(self, ticket: IncomingTicket) -> bool:
         limit = ticket.limit_price
         if limit is None or ticket.parent_coid:
             # Children of a bracket are meant to be away from the market.

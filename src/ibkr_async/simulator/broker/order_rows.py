@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ibkr_async.simulator.broker.instruments import Instrument
-    from ibkr_async.simulator.broker.order import Execution, Order
+    from ibkr_async.simulator.broker.order import BookedExecution, Order
 
 Row: TypeAlias = dict[str, Any]
 
@@ -148,7 +148,7 @@ def final(order: Order) -> Row:
     }
 
 
-def execution(fill: Execution, *, with_commission: bool) -> Row:
+def execution(fill: BookedExecution, *, with_commission: bool) -> Row:
     """Return a fill as `str` and `/iserver/account/trades` show it."""
     order = fill.order
     ticket, instrument = order.ticket, order.instrument

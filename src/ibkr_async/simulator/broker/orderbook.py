@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ibkr_async.simulator.broker import order_rows
 from ibkr_async.simulator.broker.events import BrokerEvent, Executed, OrderChanged
 from ibkr_async.simulator.broker.matching import Trigger, elect, trade_price
-from ibkr_async.simulator.broker.order import Execution, Order
+from ibkr_async.simulator.broker.order import BookedExecution, Order
 from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ibkr_async.simulator.broker.positions import AccountBook
     from ibkr_async.simulator.broker.prices import PriceBoard
     from ibkr_async.simulator.broker.settings import BrokerSettings
-    from ibkr_async.simulator.broker.tickets import Ticket
+    from ibkr_async.simulator.broker.tickets import IncomingTicket
 
 _DAY_S = 86_400.0
 _PARTIAL_STEPS = 3
@@ -53,12 +53,12 @@ class OrderBook:
         self._settings = settings
         self._next_order_id = first_order_id
         self._execution_prefix = f"{first_order_id & 0xFFFFFFFF:08x}"
-        self._late_commissions: deque[Execution] = deque()
+        self._late_commissions: deque[BookedExecution] = deque()
         self._events: list[BrokerEvent] = []
         self._open: dict[int, Order] = {}
         self._by_coid: dict[tuple[str, str], Order] = {}
         self.orders: dict[int, Order] = {}
-        self.executions: list[Execution] = []
+        self.executions: list[BookedExecution] = []
 
     def coid_in_use(self, account_id: str, coid: str, now: float) -> bool:
         """Tell whether the account used this client order id in the last 24 hours."""
@@ -77,7 +77,7 @@ class OrderBook:
     def admit(
         self,
         account_id: str,
-        tickets: Sequence[Ticket],
+        tickets: Sequence[IncomingTicket],
         instruments: Mapping[int, Instrument],
         now: float,
         *,
@@ -115,7 +115,7 @@ class OrderBook:
         self._set_status(order, OrderStatus.PENDING_SUBMIT, now)
         self._set_status(order, OrderStatus.PRE_SUBMITTED, now)
 
-    def modify(self, order: Order, ticket: Ticket, now: float) -> None:
+    def modify(self, order: Order, ticket: IncomingTicket, now: float) -> None:
         """Replace the terms of an open order; what it has filled stays filled."""
         # The client order id and the links belong to the order, not to the new terms.
         order.ticket = replace(ticket, coid=order.ticket.coid, parent_coid=order.ticket.parent_coid)
@@ -212,7 +212,7 @@ class OrderBook:
         order.filled += quantity
         order.spent += quantity * price
         order.changed = now
-        execution = Execution(
+        execution = BookedExecution(
             execution_id=f"{self._execution_prefix}.{len(self.executions) + 1:08x}.01.01",
             order=order,
             quantity=quantity,

@@ -1,6 +1,6 @@
 """Order tickets as they arrive, checked and made exact.
 
-Responsible for turning the JSON of a ticket into a `Ticket` or a refusal in IBKR's manner. It
+Responsible for turning the JSON of a ticket into a `IncomingTicket` or a refusal in IBKR's manner. It
 must never look at orders that exist, at prices or at accounts.
 """
 
@@ -70,7 +70,7 @@ TIFS = frozenset({"DAY", "GTC", "IOC", "OPG", "OVT", "OND"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ticket:
+class IncomingTicket:
     """A well-formed order request."""
 
     conid: int
@@ -122,7 +122,7 @@ def tickets_of(body: Any) -> list[Mapping[str, Any]]:
     return orders
 
 
-def read_ticket(fields: Mapping[str, Any], instruments: Mapping[int, Instrument]) -> Ticket:
+def read_ticket(fields: Mapping[str, Any], instruments: Mapping[int, Instrument]) -> IncomingTicket:
     """Check one ticket.
 
     Errors: `TicketError` with the sentence that goes into the answer.
@@ -138,7 +138,7 @@ def read_ticket(fields: Mapping[str, Any], instruments: Mapping[int, Instrument]
     tif = str(fields.get("tif", "")).upper()
     if tif not in TIFS:
         raise TicketError(f"Invalid time in force: {fields.get('tif')}")
-    ticket = Ticket(
+    ticket = IncomingTicket(
         conid=instrument.conid,
         side=side,
         quantity=_quantity(fields, instrument),
@@ -200,7 +200,7 @@ def _quantity(fields: Mapping[str, Any], instrument: Instrument) -> Decimal:
     return quantity
 
 
-def _check_prices(ticket: Ticket, instrument: Instrument) -> None:
+def _check_prices(ticket: IncomingTicket, instrument: Instrument) -> None:
     for price in (ticket.price, ticket.aux_price):
         if price is not None and price % instrument.tick:
             raise TicketError(

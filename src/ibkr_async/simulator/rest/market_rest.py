@@ -21,7 +21,7 @@ from ibkr_async.simulator.answers import (
 from ibkr_async.simulator.broker import market_payloads, spelling
 
 if TYPE_CHECKING:
-    from ibkr_async.simulator.broker.bars import Bar, History
+    from ibkr_async.simulator.broker.bars import History, PastBar
     from ibkr_async.simulator.broker.state import BrokerState
 
 _MOST_CONIDS = 100
@@ -129,7 +129,7 @@ class MarketRest:
         return ok(self._payload(int(conid), bars, window, outside_rth=outside))
 
     def _payload(
-        self, conid: int, bars: list[Bar], window: _Window, *, outside_rth: bool
+        self, conid: int, bars: list[PastBar], window: _Window, *, outside_rth: bool
     ) -> dict[str, Any]:
         instrument = self._state.instruments[conid]
         factor = self._state.settings.volume_factor
@@ -216,7 +216,7 @@ def _end(call: Call) -> float | None:
     return None if moment is None else min(call.now, moment)
 
 
-def _extreme(price: float, bar: Bar, start: int, factor: int) -> str:
+def _extreme(price: float, bar: PastBar, start: int, factor: int) -> str:
     """Write a window's high or low as scaled price, volume and minutes from its start."""
     minutes = (bar.time - start) // 60
     volume = f"{bar.volume / factor:.3f}".rstrip("0").rstrip(".")

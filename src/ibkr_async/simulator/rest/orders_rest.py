@@ -23,7 +23,7 @@ from ibkr_async.simulator.answers import (
 from ibkr_async.simulator.broker import order_rows
 from ibkr_async.simulator.broker.order_checks import OrderChecks
 from ibkr_async.simulator.broker.questions import Dialogue
-from ibkr_async.simulator.broker.tickets import Ticket, TicketError, read_ticket, tickets_of
+from ibkr_async.simulator.broker.tickets import IncomingTicket, TicketError, read_ticket, tickets_of
 from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class OrdersRest:
 
         return self._ask(account_id, tickets, accept_at=call.now, accept=accept)
 
-    def _accepted(self, account_id: str, tickets: list[Ticket], now: float) -> Answer:
+    def _accepted(self, account_id: str, tickets: list[IncomingTicket], now: float) -> Answer:
         # While a question was open the client order id may have been taken.
         taken = self._checks.taken_coid(account_id, tickets, now)
         if taken:
@@ -118,7 +118,7 @@ class OrdersRest:
         orders = self._state.book.admit(account_id, in_order, self._state.instruments, now)
         return ok(self._placed_rows(orders))
 
-    def _prompted(self, account_id: str, tickets: list[Ticket], now: float) -> Answer:
+    def _prompted(self, account_id: str, tickets: list[IncomingTicket], now: float) -> Answer:
         """Take an order, and let it wait for the choice of an option."""
         instruments = self._state.instruments
         (order,) = self._state.book.admit(account_id, tickets, instruments, now, working=False)
@@ -156,7 +156,7 @@ class OrdersRest:
         return [row for _, row in rows]
 
     def _bracket_with_a_failed_child(
-        self, account_id: str, tickets: list[Ticket], failed: Ticket, now: float
+        self, account_id: str, tickets: list[IncomingTicket], failed: IncomingTicket, now: float
     ) -> Answer:
         rest = [ticket for ticket in tickets if ticket is not failed]
         rest.sort(key=lambda ticket: bool(ticket.parent_coid))
@@ -331,7 +331,7 @@ class OrdersRest:
     def _ask(
         self,
         account_id: str,
-        tickets: list[Ticket],
+        tickets: list[IncomingTicket],
         *,
         accept_at: float,
         accept: Callable[[float], Answer],

@@ -13,7 +13,7 @@ from ibkr_async.simulator.login.sessions import SERVER_NAME, SERVER_VERSION, USE
 from ibkr_async.simulator.sockets.outlet import Outlet
 from ibkr_async.simulator.sockets.topic_account import PnlStream, ReportStreams
 from ibkr_async.simulator.sockets.topic_bars import BarStreams
-from ibkr_async.simulator.sockets.topic_exercise import ExerciseDialogue
+from ibkr_async.simulator.sockets.topic_exercise import ExerciseStream
 from ibkr_async.simulator.sockets.topic_ladder import LadderStreams
 from ibkr_async.simulator.sockets.topic_orders import OrderStreams
 from ibkr_async.simulator.sockets.topic_quotes import QuoteStreams
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _UNKNOWN_TOPIC_CODE = 1
 
 
-class Topic(Protocol):
+class TopicStreams(Protocol):
     """All streams of one topic, or of two that belong together, on one socket."""
 
     @property
@@ -76,14 +76,14 @@ class Feeds:
         self.bars = BarStreams(floor, self.outlet, identity)
         self.ladders = LadderStreams(floor, self.outlet, identity)
         self.orders = OrderStreams(floor, self.outlet)
-        self._topics: tuple[Topic, ...] = (
+        self._topics: tuple[TopicStreams, ...] = (
             PnlStream(floor, self.outlet),
             ReportStreams(floor, self.outlet),
             self.orders,
             self.quotes,
             self.bars,
             self.ladders,
-            ExerciseDialogue(floor, self.outlet),
+            ExerciseStream(floor, self.outlet),
         )
         self._commands: dict[str, Callable[[Command, float], None]] = {"tic": self._tic}
         for topic in self._topics:

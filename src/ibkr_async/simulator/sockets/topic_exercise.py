@@ -28,7 +28,7 @@ _FIRST_ORDER_ID = 827_785_001
 _WARNING = "An exercise is final: once it has been sent, the positions change and nothing can be taken back."
 
 
-class ExerciseDialogue:
+class ExerciseStream:
     """The exercise dialogue of one socket; a new start replaces the one before."""
 
     needs_brokerage = True

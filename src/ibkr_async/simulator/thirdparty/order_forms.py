@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ibkr_async.simulator.broker.tickets import Ticket, TicketError, read_ticket
+from ibkr_async.simulator.broker.tickets import IncomingTicket, TicketError, read_ticket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ class NewOrder(NamedTuple):
     """An order that is well formed."""
 
     customer_order_id: str
-    ticket: Ticket
+    ticket: IncomingTicket
 
 
 def read_fields(body: Any, allowed: frozenset[str]) -> dict[str, str]:
@@ -207,27 +207,27 @@ def exchange_code(instrument: Instrument) -> str:
     return EXCHANGE_CODES.get(instrument.exchange, instrument.exchange)
 
 
-def type_code(ticket: Ticket) -> str:
+def type_code(ticket: IncomingTicket) -> str:
     """Return the FIX order type; `P` for types that only the newer API has."""
     return next((code for code, name in TYPE_NAMES.items() if name == ticket.kind.name), "P")
 
 
-def tif_code(ticket: Ticket) -> str:
+def tif_code(ticket: IncomingTicket) -> str:
     """Return the FIX time in force; day for those that only the newer API has."""
     return next((code for code, name in TIF_NAMES.items() if name == ticket.tif), "0")
 
 
-def side_code(ticket: Ticket) -> str:
+def side_code(ticket: IncomingTicket) -> str:
     """Return the FIX side."""
     return "1" if ticket.is_buy else "2"
 
 
-def limit_price(ticket: Ticket) -> Decimal | None:
+def limit_price(ticket: IncomingTicket) -> Decimal | None:
     """Return what this API calls `Price`."""
     return _prices(ticket)[0]
 
 
-def _prices(ticket: Ticket) -> tuple[Decimal | None, Decimal | None]:
+def _prices(ticket: IncomingTicket) -> tuple[Decimal | None, Decimal | None]:
     """Return `Price` and `Aux Price`. The broker keeps a plain stop's trigger as its price."""
     if ticket.kind.name == TYPE_NAMES[STOP]:
         return None, ticket.price
@@ -242,7 +242,7 @@ def _ticket(
     price: str | Decimal | None,
     aux_price: str | Decimal | None,
     tif: str,
-) -> Ticket:
+) -> IncomingTicket:
     if order_type == MARKET:
         price = aux_price = None
     elif order_type == STOP:

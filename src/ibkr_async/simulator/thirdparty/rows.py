@@ -22,11 +22,11 @@ from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
     from ibkr_async.simulator.broker.instruments import Instrument
-    from ibkr_async.simulator.broker.order import Execution, Order
+    from ibkr_async.simulator.broker.order import BookedExecution, Order
     from ibkr_async.simulator.broker.positions import AccountBook, Valuation
     from ibkr_async.simulator.broker.prices import Market
     from ibkr_async.simulator.broker.state import BrokerState
-    from ibkr_async.simulator.broker.tickets import Ticket
+    from ibkr_async.simulator.broker.tickets import IncomingTicket
 
 REJECTED, REPLACED, _PARTIALLY_FILLED = "8", "5", "1"
 _STATUS_CODES = {
@@ -55,7 +55,7 @@ def order_row(order: Order, customer_order_id: str) -> dict[str, Any]:
 
 
 def new_order_row(
-    ticket: Ticket, instrument: Instrument, customer_order_id: str, now: float
+    ticket: IncomingTicket, instrument: Instrument, customer_order_id: str, now: float
 ) -> dict[str, Any]:
     """Return the row of an order that was never worked; its status is for the caller to set."""
     row: dict[str, Any] = {
@@ -99,7 +99,7 @@ def cancelled_row(order: Order, customer_order_id: str) -> dict[str, Any]:
     return row if price is None else row | {"Price": price}
 
 
-def trade_row(fill: Execution, customer_order_id: str) -> dict[str, Any]:
+def trade_row(fill: BookedExecution, customer_order_id: str) -> dict[str, Any]:
     """Return a fill. Its commission is there once it has become known."""
     order, instrument = fill.order, fill.order.instrument
     row: dict[str, Any] = {
