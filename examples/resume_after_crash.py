@@ -18,6 +18,7 @@ AAPL = 265598
 async def first_life(sim: Simulator, journal: Path) -> None:
     """Send an order whose answer is lost, and end before anybody could look for it."""
     sim.drop_next("/iserver/account/*/orders", after=True)
+    sim.mute("sor")  # or the news would tell of the order
     async with Client(sim.auth(), journal=journal) as ib:
         try:
             async with asyncio.timeout(1.0):
@@ -28,6 +29,7 @@ async def first_life(sim: Simulator, journal: Path) -> None:
 
 async def second_life(sim: Simulator, journal: Path) -> None:
     """Adopt what the journal has open; nothing is sent again."""
+    sim.unmute("sor")
     async with Client(sim.auth(), journal=journal) as ib:
         for found in await ib.orders.recovered():
             if found.handle is None:

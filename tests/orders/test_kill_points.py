@@ -129,6 +129,7 @@ async def test_killed_bot_leaves_no_duplicate_and_nothing_forgotten(
     journal = tmp_path / "orders.journal"
     if scenario in {"lost", "dropped"}:
         sim.fail_next("/iserver/account/*/orders", 503, "gone", after=scenario == "lost")
+        sim.mute("sor")  # the news would end the look before it has begun
 
     death = await graveyard.run(
         base_url=sim.base_url,
@@ -139,6 +140,7 @@ async def test_killed_bot_leaves_no_duplicate_and_nothing_forgotten(
         coid=coid,
         price="100.00" if scenario == "question" else "189.00",
     )
+    sim.unmute("sor")
     assert death["signal"] == signal.SIGKILL, death
     # Its last words may still be on their way to the broker.
     await until(lambda: not sim.open_connections)

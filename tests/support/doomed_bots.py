@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -139,6 +140,8 @@ def main() -> None:
             try:
                 asyncio.run(run_bot(**json.loads(line)))
                 code = 0
+            except Exception:  # noqa: BLE001 - said here, because the process ends without a word
+                traceback.print_exc()
             finally:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
