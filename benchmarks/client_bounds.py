@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from benchmarks import corpus
-from benchmarks.client_ours import make_engine, streams_of
+from benchmarks.client_ours import make_streams
 from benchmarks.machine import pin_client
 from ibkr_async.errors import SlowConsumerError
 
@@ -29,7 +29,7 @@ _IDLE = 2_000
 
 async def idle() -> dict[str, float]:
     """Weigh subscriptions before and after they are entered."""
-    stream = streams_of(make_engine("ws://127.0.0.1:1/"))
+    stream = make_streams("ws://127.0.0.1:1/").face
     warm = stream.market_data(1)
     gc.collect()
     tracemalloc.start()
@@ -54,10 +54,9 @@ async def burst(port: int, count: int, policy: str) -> dict[str, float]:
     """Let a burst meet a consumer that is busy with something else."""
     frames = corpus.load("mixed")
     wanted = corpus.market_data_in(frames, count)
-    engine = make_engine(
+    engine, _, stream = make_streams(
         f"ws://127.0.0.1:{port}/?corpus=mixed&count={count}&greet=1&after={len(corpus.CONIDS)}"
     )
-    stream = streams_of(engine)
     options: Any = {"policy": policy}
     running = asyncio.create_task(engine.run())
     async with stream.market_data(*corpus.CONIDS, **options) as ticks:
@@ -95,10 +94,9 @@ async def burst(port: int, count: int, policy: str) -> dict[str, float]:
 async def connect(port: int, contracts: int) -> dict[str, float]:
     """Connect and ask for every contract, then do it again on the next connection."""
     sent = 10
-    engine = make_engine(
+    engine, _, stream = make_streams(
         f"ws://127.0.0.1:{port}/?corpus=contracts-{contracts}&count={sent}&greet=1&after={contracts}"
     )
-    stream = streams_of(engine)
     conids = sorted({json.loads(frame)["conid"] for frame in corpus.load(f"contracts-{contracts}")})
     began = time.process_time()
     running = asyncio.create_task(engine.run())

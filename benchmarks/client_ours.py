@@ -24,11 +24,9 @@ from benchmarks import corpus
 from benchmarks.machine import pin_client
 from benchmarks.stopwatch import Stopwatch
 from ibkr_async.feeds import Quotes
-from ibkr_async.feeds.catalogue import Streams
-from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.ports import SocketTarget
-from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.stream.settings import SocketSettings, StreamSettings
+from ibkr_async.wiring import StreamParts, build_streams
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
@@ -36,18 +34,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-def make_engine(url: str, *, fast_framing: bool = True) -> Multiplexer:
-    """Make an engine that connects to the sending process, as a client makes its own."""
+def make_streams(url: str, *, fast_framing: bool = True) -> StreamParts:
+    """Make a stream that connects to the sending process, as a client makes its own."""
 
     async def open_target() -> SocketTarget:
         return SocketTarget(url=url, headers={}, session="")
 
-    return Multiplexer(
-        world=World(),
+    return build_streams(
+        StreamSettings(socket=SocketSettings(fast_framing=fast_framing)),
+        World(),
         open_target=open_target,
         ssl_context=_no_tls,
         on_event=lambda _event: None,
-        settings=StreamSettings(socket=SocketSettings(fast_framing=fast_framing)),
+        resolve=_resolve,
+        account=nobody,
+        check_may_exercise=nobody,
     )
 
 
@@ -82,18 +83,9 @@ async def _resolve(*wanted: int) -> list[tuple[int, str]]:
     return [(conid, "MADE") for conid in wanted]
 
 
-async def _nobody(*_asked: object) -> Any:
+def nobody(*_asked: object, **_options: object) -> Any:
+    """Answer what no benchmark asks."""
     raise AssertionError
-
-
-def upstream_of(engine: Multiplexer) -> Upstream:
-    """Return where the feeds of an engine ask; no account is known here."""
-    return Upstream(engine, world=World(), resolve=_resolve, account=_nobody)
-
-
-def streams_of(engine: Multiplexer) -> Streams:
-    """Return the face of an engine."""
-    return Streams(engine, upstream_of(engine), check_may_trade=_nobody)
 
 
 async def run(style: str, port: int, count: int, name: str, rate: float) -> dict[str, float]:
@@ -105,8 +97,7 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
         f"ws://127.0.0.1:{port}/?corpus={name}&count={count}&rate={rate}&greet=1"
         f"&after={len(conids) + (3 if style == 'everything' else 0)}"
     )
-    engine = make_engine(url, fast_framing=style != "recv")
-    stream = streams_of(engine)
+    engine, upstream, stream = make_streams(url, fast_framing=style != "recv")
     running = asyncio.create_task(engine.run())
     tasks: list[asyncio.Task[None]] = []
     async with AsyncExitStack() as stack:
@@ -115,7 +106,7 @@ async def run(style: str, port: int, count: int, name: str, rate: float) -> dict
             entered = [await stack.enter_async_context(feed) for feed in feeds]
             tasks += [asyncio.create_task(_drain(feed)) for feed in entered]
         if style == "quotes":
-            quotes = Quotes(upstream_of(engine), conids, policy="fail")
+            quotes = Quotes(upstream, conids, policy="fail")
             readers = [_count(await stack.enter_async_context(quotes), tick)]
         elif style == "separate":
             ticks = [stream.market_data(conid, policy="fail") for conid in conids]

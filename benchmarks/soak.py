@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.client_ours import streams_of
+from benchmarks.client_ours import nobody
 from benchmarks.soak_server import CONID_STEP, FIRST_CONID, TICK_S, pin
 from ibkr_async.events import (
     ConnectionDead,
@@ -44,13 +44,13 @@ from ibkr_async.events import (
     StreamEvent,
 )
 from ibkr_async.ports import SocketTarget
-from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.stream.settings import (
     CoreSettings,
     ReconnectSettings,
     SocketSettings,
     StreamSettings,
 )
+from ibkr_async.wiring import build_streams
 from ibkr_async.world import RealRandom, World
 
 if TYPE_CHECKING:
@@ -226,16 +226,19 @@ async def soak(arguments: argparse.Namespace) -> list[str]:
                 url=f"ws://127.0.0.1:{port}/v1/api/ws", headers={}, session="0" * 32
             )
 
-        engine = Multiplexer(
-            world=World(random=_Jitter(arguments.seed)),
+        engine, _, stream = build_streams(
+            SETTINGS,
+            World(random=_Jitter(arguments.seed)),
             open_target=open_target,
             ssl_context=ssl.create_default_context,
             on_event=lambda event: events.update([type(event)]),
-            settings=SETTINGS,
+            resolve=nobody,
+            account=nobody,
+            check_may_exercise=nobody,
         )
         run = asyncio.create_task(engine.run(), name="soak stream")
         try:
-            return await _measure(arguments, streams_of(engine), process, events)
+            return await _measure(arguments, stream, process, events)
         finally:
             await engine.aclose()
             await run

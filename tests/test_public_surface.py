@@ -24,7 +24,7 @@ def words(text: str) -> set[str]:
     return set(text.split())
 
 
-# What a user may call, by what it is called on. Lists that end in LEFT may only become shorter.
+# What a user may call, by what it is called on.
 
 CLIENT = words(
     """
@@ -34,7 +34,7 @@ CLIENT = words(
 )
 STREAM = words(
     """
-    account_ledger account_summary account_updates auth_status bulletins connected errors
+    account_ledger account_summary account_updates auth_status bulletins connected errors hours
     keepalives live_orders market_data market_history notifications option_exercise
     price_ladder profit_and_loss stats system_messages trades
     """
@@ -54,12 +54,6 @@ HANDLE = words(
     """
 )
 
-ENGINE_VERBS_LEFT: dict[str, set[str]] = {
-    "stream": {"hours"},
-    "bars": {"bar"},
-}
-"""What is offered and should not be, until engines and faces are apart."""
-
 
 @cache
 def client() -> Client:
@@ -75,7 +69,7 @@ HELD: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "feed": (("stream", "market_data"), FEED),
     "quotes": (("quotes",), FEED | {"all", "latest", "strays"}),
     "ladder": (("ladder",), FEED | {"latest"}),
-    "bars": (("bars",), FEED | {"conid"}),
+    "bars": (("bars",), FEED | {"bar", "conid"}),
     "events": (("events",), FEED),
 }
 """How one comes to hold it, beginning with a client, and what may be called on it."""
@@ -115,7 +109,7 @@ def test_completion_shows_what_a_user_may_call_and_no_more(what: str) -> None:
     """Whoever explores with the tab key cannot break the engine."""
     path, may_call = HELD[what]
 
-    assert offered(kind_behind(path)) - may_call - ENGINE_VERBS_LEFT.get(what, set()) == set()
+    assert offered(kind_behind(path)) - may_call == set()
 
 
 def test_completion_on_a_handle_shows_what_a_user_may_call() -> None:
@@ -157,9 +151,6 @@ HOMES = (
     ),
 )
 """Where users import from."""
-
-HOMELESS_LEFT = {"CoreStats", "MarketHours", "Streams"}
-"""What a call gives and no home has yet."""
 
 
 @cache
@@ -259,7 +250,7 @@ def test_everything_that_a_call_gives_can_be_imported_from_a_home() -> None:
     homeless = {kind.__name__ for kind in held - faces if not has_home(kind)}
 
     assert len(held) > 150
-    assert homeless - HOMELESS_LEFT == set()
+    assert homeless == set()
 
 
 def test_homeless_class_is_found() -> None:

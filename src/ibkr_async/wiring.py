@@ -7,7 +7,7 @@ benchmarks that need a client of another kind build it here too, with other sett
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ibkr_async.errors import ClosedError, NoBridgeError, UnauthorizedError
 from ibkr_async.events import AuthStatusChanged, Event, EventHub, LoginRenewed, StreamEvent
@@ -33,9 +33,13 @@ from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable, Sequence
+
     from ibkr_async.config import Settings
     from ibkr_async.ports import Auth, SocketTarget, Transport
     from ibkr_async.rest.request import RestRequest
+    from ibkr_async.stream.settings import StreamSettings
     from ibkr_async.types import ContractLike
 
 T = TypeVar("T")
@@ -60,6 +64,46 @@ def build(
     return Parts(auth, settings, world or World(), transport)
 
 
+class StreamParts(NamedTuple):
+    """The socket and what it carries."""
+
+    engine: Multiplexer
+    """Keeps the socket; `run` it in a task."""
+    upstream: Upstream
+    """Where feeds look symbols and accounts up."""
+    face: Streams
+    """What users hold as `ib.stream`."""
+
+
+def build_streams(
+    settings: StreamSettings,
+    world: World,
+    *,
+    # of the engine
+    open_target: Callable[[], Awaitable[SocketTarget]],
+    ssl_context: Callable[[], ssl.SSLContext],
+    on_event: Callable[[StreamEvent], None],
+    home: Home | None = None,
+    # of the face
+    resolve: Callable[..., Awaitable[Sequence[tuple[int, str]]]],
+    account: Callable[[], Awaitable[str]],
+    check_may_exercise: Callable[..., None],
+) -> StreamParts:
+    """Build the stream alone, as a client has it and as a benchmark without REST needs it."""
+    engine = Multiplexer(
+        world=world,
+        open_target=open_target,
+        ssl_context=ssl_context,
+        on_event=on_event,
+        home=home,
+        settings=settings,
+    )
+    upstream = Upstream(engine, world=world, resolve=resolve, account=account)
+    return StreamParts(
+        engine, upstream, Streams(engine, upstream, check_may_exercise=check_may_exercise)
+    )
+
+
 class Parts:
     """What a client is made of. Nothing here runs by itself."""
 
@@ -76,13 +120,16 @@ class Parts:
         """Generation of the login under which the socket was bound."""
         self.pipeline = self._build_pipeline(transport)
         self.session = self._build_session()
-        self.engine = self._build_engine()
-        """The socket and what it carries; `stream` is its face."""
-        self.upstream = Upstream(
-            self.engine, world=world, resolve=self.resolve, account=self.default_account
-        )
-        self.stream = Streams(
-            self.engine, self.upstream, check_may_exercise=self._check_may_exercise
+        self.engine, self.upstream, self.stream = build_streams(
+            settings.stream,
+            world,
+            open_target=self._open_target,
+            ssl_context=auth.ssl_context,
+            on_event=self._take_stream_event,
+            home=self.lifetime.home,
+            resolve=self.resolve,
+            account=self.default_account,
+            check_may_exercise=self._check_may_exercise,
         )
         self.accounts = Accounts(self.send, account=self.session.account)
         self.contracts = Contracts(self.send)
@@ -122,16 +169,6 @@ class Parts:
             on_ready=self._take_session_change,
             settings=self.settings.session,
             world=self.world,
-        )
-
-    def _build_engine(self) -> Multiplexer:
-        return Multiplexer(
-            world=self.world,
-            open_target=self._open_target,
-            ssl_context=self.auth.ssl_context,
-            on_event=self._take_stream_event,
-            home=self.lifetime.home,
-            settings=self.settings.stream,
         )
 
     def _build_order_engine(self) -> OrderEngine:

@@ -19,8 +19,9 @@ from ibkr_async.ports import SocketTarget
 from ibkr_async.stream.core.reconnecting import ReconnectDelays
 from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.stream.settings import ReconnectSettings, StreamSettings
+from ibkr_async.wiring import StreamParts, build_streams
 from stream.core_driver import GREETING
-from stream.core_feeds import streams_of
+from stream.core_feeds import NOBODY
 from stream.socket_servers import raw_server, target_of, upgrade
 from support.fake_time import world_with
 
@@ -115,16 +116,17 @@ async def _running(stream: Multiplexer) -> AsyncIterator[None]:
         await task
 
 
-def _stream(port: int, seed: int, settings: StreamSettings) -> Multiplexer:
+def _stream(port: int, seed: int, settings: StreamSettings) -> StreamParts:
     async def open_target() -> SocketTarget:
         return target_of(port)
 
-    return Multiplexer(
-        world=world_with(Random(seed).random),  # noqa: S311 - jitter that can be repeated
+    return build_streams(
+        settings,
+        world_with(Random(seed).random),  # noqa: S311 - jitter that can be repeated
         open_target=open_target,
         ssl_context=lambda: pytest.fail("no TLS here"),
         on_event=lambda _event: None,
-        settings=settings,
+        **NOBODY,
     )
 
 
@@ -133,9 +135,9 @@ async def test_f23_streams_that_lost_one_server_spread_their_return(seed: int) -
     base = StreamSettings(reconnecting=ReconnectSettings(first_retry_s=0.5, retry_cap_s=5.0))
     async with _flapping_server(0.3) as (port, arrivals), AsyncExitStack() as stack:
         for number in range(30):
-            stream = _stream(port, seed * 1000 + number, base)
-            await stack.enter_async_context(_running(stream))
-            await stack.enter_async_context(streams_of(stream).market_data(AAPL))
+            engine, _, stream = _stream(port, seed * 1000 + number, base)
+            await stack.enter_async_context(_running(engine))
+            await stack.enter_async_context(stream.market_data(AAPL))
         async with asyncio.timeout(10):
             while len(arrivals) < 60:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)
@@ -151,8 +153,8 @@ async def test_f24_flapping_server_is_left_alone_more_and_more(seed: int) -> Non
     factor = 60.0
     settings = with_patience(scaled(StreamSettings(), factor))
     async with _flapping_server(1.0 / factor) as (port, arrivals):
-        stream = _stream(port, seed, settings)
-        async with _running(stream), streams_of(stream).market_data(AAPL):
+        engine, _, stream = _stream(port, seed, settings)
+        async with _running(engine), stream.market_data(AAPL):
             await asyncio.sleep(_MINUTES_5 / factor)
 
     pauses = [later - earlier for earlier, later in pairwise(arrivals)]

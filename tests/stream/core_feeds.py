@@ -9,7 +9,6 @@ from ibkr_async.errors import IbkrError, OrderGuardError, UnknownSymbolError
 from ibkr_async.feeds.catalogue import Streams
 from ibkr_async.feeds.subscription import Upstream
 from ibkr_async.stream.core.protocol import StreamCore
-from ibkr_async.world import World
 from stream.core_driver import GREETING
 from support.fake_time import world_with
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ibkr_async.stream.core.channel import Listener, Wish
-    from ibkr_async.stream.multiplexer import Multiplexer
     from ibkr_async.world import Clock
 
 BOOK = {"AAPL": 265598, "MSFT": 272093}
@@ -65,21 +63,21 @@ class CoreEngine:
         self.core.say(key, text)
 
 
-def streams_of(engine: Multiplexer) -> Streams:
-    """Return the face of an engine that has nobody to look symbols up, and may not trade."""
+async def _nobody(*_asked: object) -> Any:
+    raise AssertionError
 
-    async def nobody(*_asked: object) -> Any:
-        raise AssertionError
 
-    def refuse(conid: int, _contracts: int | None, *, is_new: bool) -> None:
-        what = f"(exercise of option {conid}, {is_new=})"
-        raise OrderGuardError(what, "this stream was not given the right to trade")
+def _refuse(conid: int, _contracts: int | None, *, is_new: bool) -> None:
+    what = f"(exercise of option {conid}, {is_new=})"
+    raise OrderGuardError(what, "this stream was not given the right to trade")
 
-    return Streams(
-        engine,
-        Upstream(engine, world=World(), resolve=nobody, account=nobody),
-        check_may_exercise=refuse,
-    )
+
+NOBODY: dict[str, Any] = {
+    "resolve": _nobody,
+    "account": _nobody,
+    "check_may_exercise": _refuse,
+}
+"""What `build_streams` takes where nobody looks symbols up, and nobody may trade."""
 
 
 class CoreFeeds(Streams):

@@ -27,7 +27,6 @@ from ibkr_async.stream.core.events import (
     StreamEvent,
     SubscriptionFailed,
 )
-from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.stream.settings import (
     CoreSettings,
     ReconnectSettings,
@@ -35,8 +34,9 @@ from ibkr_async.stream.settings import (
     StreamSettings,
 )
 from ibkr_async.stream.socket.connection import SocketConnection
+from ibkr_async.wiring import build_streams
 from stream.core_driver import GREETING, Heard, make_buffer, smd, wish
-from stream.core_feeds import streams_of
+from stream.core_feeds import NOBODY
 from stream.socket_servers import (
     make_certificate,
     raw_server,
@@ -79,14 +79,14 @@ class Running:
         self.scheme = "ws" if ssl_context is None else "wss"
         self.context = ssl_context
         self.changed = asyncio.Event()
-        self.engine = Multiplexer(
-            world=world_with(lambda: 0.5),
+        self.engine, _, self.stream = build_streams(
+            settings,
+            world_with(lambda: 0.5),
             open_target=self.open_target,
             ssl_context=self.ssl_context,
             on_event=self.on_event,
-            settings=settings,
+            **NOBODY,
         )
-        self.stream = streams_of(self.engine)
 
     async def open_target(self) -> SocketTarget:
         """Describe the socket, or fail as told."""
