@@ -204,8 +204,7 @@ class Feed(Generic[T]):
         `UsageError` before it is entered.
         Cancellation: safe. Concurrency: beside iteration, from any number of tasks.
         """
-        if self._state not in {_OPEN, _CLOSED}:
-            raise UsageError(_OPEN_FIRST)
+        self._check_opened()
         with anyio.move_on_after(timeout_s):
             while True:
                 if self._buffer.ended:
@@ -286,8 +285,10 @@ class Feed(Generic[T]):
     async def _next(self, take: Callable[[], S]) -> S:
         while True:
             if self._waiter is None:
-                with suppress(IndexError):
+                try:
                     return take()
+                except IndexError:
+                    pass
             await self._more()
 
     async def _more(self) -> None:
@@ -299,7 +300,11 @@ class Feed(Generic[T]):
     def _check_may_wait(self) -> None:
         if self._waiter is not None:
             raise UsageError(f"{self!r} is being read by another task; make one for each consumer")
-        if self._state not in {_OPEN, _CLOSED}:
+        self._check_opened()
+
+    def _check_opened(self) -> None:
+        # Not by a set: hashing members of an enum takes longer than all the rest of a wake-up.
+        if self._state is not _OPEN and self._state is not _CLOSED:
             raise UsageError(_OPEN_FIRST)
 
     async def _end(self) -> NoReturn:

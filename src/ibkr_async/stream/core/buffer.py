@@ -328,7 +328,12 @@ class Buffer(Generic[T]):
 
     def take_all(self) -> list[T]:
         """Remove everything that waits, oldest first; may be empty."""
-        return [entry for entry in self._pop_all() if not isinstance(entry, _Mark)]
+        has_markers = self.markers
+        entries = self._pop_all()
+        # Looking at each would cost 50 ns an item.
+        return (
+            [entry for entry in entries if not isinstance(entry, _Mark)] if has_markers else entries
+        )
 
     def take_all_marked(self) -> list[T | Marker]:
         """As `take_all`, with the markers between the items."""
