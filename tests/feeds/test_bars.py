@@ -25,7 +25,7 @@ from ibkr_async.feeds._backfill import length_s, next_page, period_of, read_page
 from ibkr_async.models.base import decode
 from ibkr_async.models.history import HistoryReply, check_period_and_bar, span_s
 from ibkr_async.models.streaming import PriceBar
-from ibkr_async.stream.core.events import Gap
+from ibkr_async.stream.delivery.events import Gap
 from stream.core_feeds import CoreFeeds
 
 MINUTE = 60_000

@@ -10,8 +10,8 @@ import pytest
 from ibkr_async.stream.core import channel_state as module
 from ibkr_async.stream.core.channel import Channel, Listener
 from ibkr_async.stream.core.channel_state import NEXT_STATES, ChannelState
-from ibkr_async.stream.core.topics import TOPICS
 from ibkr_async.stream.settings import CoreSettings
+from ibkr_async.stream.wire.topics import TOPICS
 from stream.core_driver import Driver, make_buffer, smd, wish
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import pytest
 
 from ibkr_async.models.base import decode
 from ibkr_async.models.contracts import TradingSchedule
-from ibkr_async.stream.core.events import Gap, Renewed, Resumed, Stale
-from ibkr_async.stream.core.hours import MarketHours
+from ibkr_async.stream.delivery.events import Gap, Renewed, Resumed, Stale
+from ibkr_async.stream.hours import MarketHours
 from stream.core_driver import Driver, smd
 
 SCHEDULE = decode(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from ibkr_async.errors import UsageError
 from ibkr_async.models.market_data import MarketDataUpdate
 from ibkr_async.models.streaming import ProfitAndLoss
-from ibkr_async.stream.core.sharing import narrow, unite, unite_arguments
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.wire.sharing import narrow, unite, unite_arguments
+from ibkr_async.stream.wire.topics import TOPICS
 
 
 @pytest.mark.parametrize(
