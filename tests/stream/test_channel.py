@@ -31,11 +31,6 @@ def quote(**tags: str) -> MarketDataUpdate:
     return msgspec.json.decode(smd(1, **tags), type=MarketDataUpdate)
 
 
-def taken(listener: Heard) -> list[Any]:
-    """Take everything that waits."""
-    return [listener.buffer.take() for _ in range(len(listener.buffer))]
-
-
 # --- listeners -----------------------------------------------------------------------------------
 
 
@@ -224,11 +219,11 @@ def test_each_listener_gets_its_own_fields() -> None:
     update = quote()
     channel.put(update)
 
-    (part,) = taken(one)
-    (whole,) = taken(everything)
+    (part,) = one.buffer.take_all()
+    (whole,) = everything.buffer.take_all()
     assert whole is update
     assert (part is update, part.last, part.bid) == (False, 189.60, None)
-    assert taken(ask) == []
+    assert ask.buffer.take_all() == []
     assert (ask.buffer.stats.filtered, one.buffer.stats.filtered) == (1, 0)
 
 
@@ -240,13 +235,17 @@ def test_each_listener_gets_its_own_rows() -> None:
     rows = [SummaryRow(key="Cash"), SummaryRow(key="Margin")]
     for row in rows:
         channel.put(row)
-    assert (taken(chosen), taken(both)) == (rows[:1], rows)
+    assert (chosen.buffer.take_all(), both.buffer.take_all()) == (rows[:1], rows)
     assert chosen.buffer.stats.filtered == 1
     everything = listening(channel)
     for row in rows:
         channel.put(row)
 
-    assert (taken(chosen), taken(both), taken(everything)) == (rows[:1], rows, rows)
+    assert (chosen.buffer.take_all(), both.buffer.take_all(), everything.buffer.take_all()) == (
+        rows[:1],
+        rows,
+        rows,
+    )
 
 
 def test_wish_for_another_target_is_the_same_wish() -> None:
