@@ -20,12 +20,12 @@ from ibkr_async.config import Settings
 from ibkr_async.models.fields import FIELDS, QUOTE
 from ibkr_async.orders.write.questions import KNOWN_QUESTIONS
 from ibkr_async.rest.pacing import PACING
-from ibkr_async.stream.core.topics import TOPICS, Target
+from ibkr_async.stream.wire.topics import TOPICS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ibkr_async.stream.core.topics import Topic
+    from ibkr_async.stream.wire.topics import Topic
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent / "tests" / "samples" / "ws"

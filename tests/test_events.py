@@ -144,7 +144,7 @@ def test_every_event_type_can_be_imported_from_here() -> None:
         kind.__name__
         for base in (events_module.SessionEvent, events_module.StreamEvent)
         for kind in base.__subclasses__()
-        if kind.__module__ in {"ibkr_async.session.events", "ibkr_async.stream.core.events"}
+        if kind.__module__ in {"ibkr_async.session.events", "ibkr_async.stream.delivery.events"}
         and kind.__name__ not in named
     ]
 

@@ -116,7 +116,7 @@ LARGE_FOLDERS: dict[str, str] = {
     "models": "one file for each kind of answer, as IBKR's reference has them",
     "simulator/broker": "one file for each thing that a broker keeps",
 }
-FOLDERS_LEFT: set[str] = {"stream/core", "thirdparty"}
+FOLDERS_LEFT: set[str] = {"thirdparty"}
 """Folders that are still to be split."""
 LARGE = 12
 
@@ -196,7 +196,7 @@ def test_power_is_found() -> None:
 
 TRADES_OR_FOLDS = (
     "orders.",
-    "stream.core.",
+    "stream.",
     "feeds._bar_builder",
     "feeds._backfill",
     "feeds.bars",
@@ -216,25 +216,16 @@ WITHOUT_TESTS: dict[str, str] = {
     "orders.results": "values without behaviour",
     "orders.settings": "values without behaviour",
     "stream.core.stats": "values without behaviour",
-    "stream.core.topic_row": "the shape of a row; the rows are tested in `test_topics.py`",
+    "stream.settings": "values without behaviour",
+    "stream.wire.topic_row": "the shape of a row; the rows are tested in `test_topics.py`",
 }
 TESTS_LEFT: set[str] = {
-    "feeds._backfill",
-    "feeds._bar_builder",
     "orders.send.dispatch",
     "orders.send.gate",
     "orders.send.preparation",
     "orders.write.combos",
     "orders.write.groups",
     "orders.write.order_types",
-    "stream.core.addressing",
-    "stream.core.channel_state",
-    "stream.core.hours",
-    "stream.core.lifecycle",
-    "stream.core.liveness",
-    "stream.core.output",
-    "stream.core.registry",
-    "stream.core.sharing",
     "thirdparty.changes",
     "thirdparty.requests",
     "thirdparty.sending",

@@ -21,8 +21,8 @@ from ibkr_async.session.events import (
     SessionTakenOver,
     SessionTrouble,
 )
-from ibkr_async.stream.core.buffer import Buffer
-from ibkr_async.stream.core.events import (
+from ibkr_async.stream.delivery.buffer import Buffer
+from ibkr_async.stream.delivery.events import (
     AuthStatusChanged,
     BadFrame,
     Confirmed,

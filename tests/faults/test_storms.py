@@ -16,9 +16,9 @@ import pytest
 from faults.raw import server_frame
 from faults.rig import AAPL, scaled, with_patience
 from ibkr_async.ports import SocketTarget
-from ibkr_async.stream.core.reconnecting import ReconnectDelays
 from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.stream.settings import ReconnectSettings, StreamSettings
+from ibkr_async.stream.socket.reconnecting import ReconnectDelays
 from ibkr_async.wiring import StreamParts, build_streams
 from stream.core_driver import GREETING
 from stream.core_feeds import NOBODY

@@ -21,11 +21,10 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.feeds import Bars
-from ibkr_async.feeds._backfill import length_s, next_page, period_of, read_page
 from ibkr_async.models.base import decode
 from ibkr_async.models.history import HistoryReply, check_period_and_bar, span_s
 from ibkr_async.models.streaming import PriceBar
-from ibkr_async.stream.core.events import Gap
+from ibkr_async.stream.delivery.events import Gap
 from stream.core_feeds import CoreFeeds
 
 MINUTE = 60_000
@@ -325,8 +324,6 @@ def test_a_start_that_is_none_is_told(options: dict[str, Any]) -> None:
 
 def test_bar_sizes_are_checked() -> None:
     """Weeks and months have no live bar here."""
-    with pytest.raises(UsageError, match="not one of"):
-        length_s("7min")
     with pytest.raises(UsageError, match="live=False"):
         Bars(CoreFeeds().upstream, Market().history, 1, bar="1w", since="1y")
 
@@ -438,27 +435,6 @@ async def test_cancelled_step_loses_no_bar() -> None:
     assert seen == [START + i * MINUTE for i in range(5)]
 
 
-# --- pages ---------------------------------------------------------------------------------------
-
-SIZES = "1min 2min 3min 5min 10min 15min 30min 1h 2h 3h 4h 8h 1d 1w 1m".split()  # noqa: SIM905 - IBKR's table
-
-
-@given(st.sampled_from(SIZES), st.integers(0, 10 * 365 * 86_400))
-def test_every_page_is_one_that_ibkr_offers_and_can_answer_whole(bar: str, age_s: int) -> None:
-    """Whatever the size and the past, periods are of IBKR's table and hold a thousand bars at most."""
-    now = START + age_s * 1000
-    page = next_page(bar, START, now)
-    check_period_and_bar(page.period, bar)
-    span = span_s(page.period)
-
-    assert span is not None
-    assert span <= 1000 * length_s(bar)
-    if page.until_ms is None:
-        assert bar in {"1w", "1m"} or now - span * 1000 <= START
-    else:
-        assert START < page.until_ms <= now
-
-
 @settings(max_examples=50)
 @given(
     missing=st.sets(st.integers(0, 1500), max_size=200),
@@ -476,21 +452,3 @@ def test_pages_give_every_bar_once_and_in_order(missing: set[int], minutes: int)
         return [bar.t async for bar in bars]
 
     assert asyncio.run(collect()) == sorted(market.bars)
-
-
-def test_periods_are_spelled_as_ibkr_does() -> None:
-    """Rounded up."""
-    assert [period_of(s) for s in (60, 61, 1800, 1801, 28_800, 28_801)] == [
-        "1min", "2min", "30min", "1h", "8h", "1d",
-    ]  # fmt: skip
-
-
-def test_bar_that_reaches_beyond_its_page_is_left_to_the_next() -> None:
-    """It may have been cut."""
-    page = next_page("1min", START, START + 10**9)
-    assert page.until_ms is not None
-    reply = decode(
-        HistoryReply, f'{{"data":[{{"c":1,"t":{page.until_ms - 1}}},{{"c":1}}]}}'.encode()
-    )
-
-    assert read_page(reply, page, conid=1, length_s=60, now_ms=0) == []

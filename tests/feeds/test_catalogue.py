@@ -11,7 +11,7 @@ from ibkr_async.errors import (
 )
 from ibkr_async.feeds.catalogue import Streams
 from ibkr_async.models.contracts import ResolvedContract
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.wire.topics import TOPICS
 from ibkr_async.types import Conid
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds

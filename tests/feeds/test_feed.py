@@ -10,7 +10,7 @@ import pytest
 from ibkr_async.errors import ClosedError, SlowConsumerError, SubscriptionError, UsageError
 from ibkr_async.feeds import Feed, Policy
 from ibkr_async.feeds.feed import Line
-from ibkr_async.stream.core.events import Gap, Resumed
+from ibkr_async.stream.delivery.events import Gap, Resumed
 from stream.core_driver import make_buffer
 
 GAP = Gap(at=1.0, topic="smd+1", reason="test")

@@ -5,7 +5,7 @@ import pytest
 from ibkr_async.errors import SubscriptionError, UsageError
 from ibkr_async.feeds import Ladder
 from ibkr_async.models.streaming import PriceLadder
-from ibkr_async.stream.core.events import Gap
+from ibkr_async.stream.delivery.events import Gap
 from stream.core_feeds import CoreFeeds
 
 

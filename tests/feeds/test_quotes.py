@@ -9,7 +9,7 @@ import pytest
 from ibkr_async.errors import UnknownFieldError, UnknownSymbolError, UsageError
 from ibkr_async.feeds import Quotes
 from ibkr_async.models.quotes import Quote
-from ibkr_async.stream.core.events import Gap, Resumed
+from ibkr_async.stream.delivery.events import Gap, Resumed
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
 from support.fake_time import FakeTime

@@ -25,7 +25,7 @@ from ibkr_async.models.quotes import Quote
 from ibkr_async.models.scalars import Bool, Dec, Float, Int, Str
 from ibkr_async.models.streaming import LadderRow, PriceLadder
 from ibkr_async.orders.known.events import Execution, Fill, OrderState, StatusChange
-from ibkr_async.stream.core.events import Gap
+from ibkr_async.stream.delivery.events import Gap
 from ibkr_async.types import OrderId
 
 PRICE = Decimal("189.500000000000000000001")

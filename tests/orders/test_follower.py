@@ -24,7 +24,7 @@ from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.orders.known.tracker import Doubt
 from ibkr_async.orders.settings import FollowerSettings
 from ibkr_async.resources.orders import OrderEndpoints
-from ibkr_async.stream.core.events import Confirmed, Connected, Gap, Resumed, Stale
+from ibkr_async.stream.delivery.events import Confirmed, Connected, Gap, Resumed, Stale
 from ibkr_async.world import World
 from support import order_rows as rows
 from support.order_rows import ORDER_ID

@@ -10,7 +10,7 @@ from ibkr_async.errors import SlowConsumerError, UsageError
 from ibkr_async.orders.known import news as news_module
 from ibkr_async.orders.known.events import AnyOrderEvent
 from ibkr_async.orders.known.news import OrderEvents, OrderNews
-from ibkr_async.stream.core.buffer import Buffer
+from ibkr_async.stream.delivery.buffer import Buffer
 from ibkr_async.types import OrderId
 from support import order_rows as rows
 from support.order_rows import ORDER_ID

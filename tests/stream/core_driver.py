@@ -5,18 +5,18 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.channel import NEVER, Listener, Wish
 from ibkr_async.stream.core.protocol import StreamCore
-from ibkr_async.stream.core.sharing import unite
-from ibkr_async.stream.core.topic_row import Policy
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.delivery.buffer import Buffer
 from ibkr_async.stream.settings import CoreSettings
+from ibkr_async.stream.wire.sharing import unite
+from ibkr_async.stream.wire.topic_row import Policy
+from ibkr_async.stream.wire.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ibkr_async.stream.core.events import StreamEvent
+    from ibkr_async.stream.delivery.events import StreamEvent
 
 GREETING = '{"topic":"system","success":"user1","isFT":false,"isPaper":true}'
 READY = '{"topic":"sts","args":{"connected":true,"authenticated":true,"established":true,"competing":false}}'

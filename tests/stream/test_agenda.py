@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ibkr_async.stream.core.agenda import Agenda
 from ibkr_async.stream.core.channel import NEVER, Channel
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.wire.topics import TOPICS
 
 times = st.sampled_from([NEVER, *map(float, range(8))])
 changes = st.lists(st.tuples(st.integers(0, 5), st.sampled_from("note drop take".split()), times))  # noqa: SIM905 - as it reads

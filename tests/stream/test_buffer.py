@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from ibkr_async.errors import SlowConsumerError, SubscriptionError
 from ibkr_async.feeds.subscription import make_buffer
 from ibkr_async.models.streaming import LadderRow
-from ibkr_async.stream.core.buffer import Buffer
-from ibkr_async.stream.core.events import Gap, Resumed, Stale
-from ibkr_async.stream.core.topic_row import Policy
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.delivery.buffer import Buffer
+from ibkr_async.stream.delivery.events import Gap, Resumed, Stale
+from ibkr_async.stream.wire.topic_row import Policy
+from ibkr_async.stream.wire.topics import TOPICS
 
 GAP = Gap(at=0.0, topic="smd+1", reason="test")
 Update = dict[str, Any]

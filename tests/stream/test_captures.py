@@ -12,7 +12,7 @@ from ibkr_async.models.market_data import Availability
 from ibkr_async.models.quotes import Quote
 from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.core.protocol import Phase
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.wire.topics import TOPICS
 from stream.core_driver import Driver, Heard, make_buffer
 from support.captures import read_captures
 from support.lossless import differences

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkr_async.stream.core.events import ErrorReceived
+from ibkr_async.stream.delivery.events import ErrorReceived
 from ibkr_async.stream.settings import SocketSettings
 from ibkr_async.stream.socket.connection import dial
 from ibkr_async.world import RealNetwork

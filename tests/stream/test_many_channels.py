@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from ibkr_async.stream.core.channel import Listener
-from ibkr_async.stream.core.events import Disconnected, Gap
+from ibkr_async.stream.delivery.events import Disconnected, Gap
 from ibkr_async.stream.settings import CoreSettings
 from stream.core_driver import READY, Driver, make_buffer, smd, wish
 from support.steps import steps

@@ -17,7 +17,7 @@ from ibkr_async.errors import (
     SubscriptionError,
     UsageError,
 )
-from ibkr_async.stream.core.events import (
+from ibkr_async.stream.delivery.events import (
     Confirmed,
     Connected,
     ConnectFailed,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
 from ibkr_async.models.streaming import LiveOrderUpdate, Notification, Prompt
-from ibkr_async.stream.core.events import (
+from ibkr_async.stream.core.protocol import Phase
+from ibkr_async.stream.delivery.events import (
     BadFrame,
     ConnectFailed,
     Gap,
@@ -20,7 +21,6 @@ from ibkr_async.stream.core.events import (
     StreamEvent,
     SubscriptionFailed,
 )
-from ibkr_async.stream.core.protocol import Phase
 from ibkr_async.stream.settings import CoreSettings
 from stream.core_driver import GREETING, READY, Driver, Heard, make_buffer, smd, wish
 from support.steps import steps

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ibkr_async.stream.core.reconnecting import ReconnectDelays
 from ibkr_async.stream.settings import ReconnectSettings
+from ibkr_async.stream.socket.reconnecting import ReconnectDelays
 
 fractions = st.floats(min_value=0, max_value=1, exclude_max=True)
 

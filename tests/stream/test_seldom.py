@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ibkr_async.stream.core.seldom import Seldom
+from ibkr_async.stream.seldom import Seldom
 
 
 def test_one_in_each_second_comes_through_with_the_number_of_the_others() -> None:

@@ -2,20 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ibkr_async.models.base import decode
-from ibkr_async.models.contracts import TradingSchedule
-from ibkr_async.stream.core.events import Gap, Renewed, Resumed, Stale
-from ibkr_async.stream.core.hours import MarketHours
+from ibkr_async.stream.delivery.events import Gap, Renewed, Resumed, Stale
 from stream.core_driver import Driver, smd
-
-SCHEDULE = decode(
-    TradingSchedule,
-    b'{"exchange_time_zone":"US/Eastern","schedules":{'
-    b'"20260922":{"liquid_hours":[{"opening":1000,"closing":2000}],'
-    b'"extended_hours":[{"opening":900,"closing":2100}]},'
-    b'"20260923":{"liquid_hours":[{"opening":3000,"closing":4000}]},'
-    b'"20260924":{}}}',
-)
 
 
 def busy(driver: Driver, conid: int, until: float, every_s: float = 1.0) -> None:
@@ -112,29 +100,3 @@ def test_loop_lag_is_no_silence() -> None:
     driver.advance_to(230, heartbeats=True)
 
     assert stales(driver) == []
-
-
-@pytest.mark.parametrize(
-    ("now", "expected"),
-    [(800, False), (950, True), (2050, True), (2100, False), (3500, True), (4000, None)],
-)
-def test_hours_are_read_from_the_schedule(now: float, expected: bool | None) -> None:
-    """Extended hours where there are some; beyond the last day nothing is known."""
-    hours = MarketHours(lambda: now)
-    hours[265598] = SCHEDULE
-
-    assert hours.is_open("265598") is expected
-    assert hours.is_open("265598@ARCA") is expected
-
-
-def test_contracts_without_hours_are_not_judged() -> None:
-    """Unknown, forgotten, a combination, an empty schedule."""
-    hours = MarketHours(lambda: 0.0)
-    hours[1] = SCHEDULE
-    hours[2] = decode(TradingSchedule, b"{}")
-    assert 1 in hours
-    del hours[1]
-
-    assert [hours.is_open(target) for target in ("1", "2", "9", "28812380;;;1/1,2/-1")] == [
-        None, None, None, None,
-    ]  # fmt: skip

@@ -7,11 +7,11 @@ from ibkr_async.feeds.catalogue import Streams
 from ibkr_async.feeds.feed import Feed, Folded, Steps
 from ibkr_async.feeds.ladder import Ladder
 from ibkr_async.feeds.quotes import Quotes
-from ibkr_async.stream.core.buffer import FeedStats
-from ibkr_async.stream.core.events import Marker
-from ibkr_async.stream.core.hours import MarketHours
 from ibkr_async.stream.core.stats import CoreStats
-from ibkr_async.stream.core.topic_row import Policy
+from ibkr_async.stream.delivery.buffer import FeedStats
+from ibkr_async.stream.delivery.events import Marker
+from ibkr_async.stream.hours import MarketHours
+from ibkr_async.stream.wire.topic_row import Policy
 
 __all__ = [
     "Bars",

@@ -42,10 +42,10 @@ from ibkr_async.feeds.subscription import Subscription
 from ibkr_async.models.history import span_s
 from ibkr_async.models.market_data import MarketDataUpdate
 from ibkr_async.models.streaming import PriceBar
-from ibkr_async.stream.core.buffer import Buffer
 from ibkr_async.stream.core.channel import Wish
-from ibkr_async.stream.core.events import Gap, Resumed
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.delivery.buffer import Buffer
+from ibkr_async.stream.delivery.events import Gap, Resumed
+from ibkr_async.stream.wire.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from ibkr_async.feeds.subscription import Upstream
     from ibkr_async.models.history import HistoryReply
-    from ibkr_async.stream.core.events import Marker
+    from ibkr_async.stream.delivery.events import Marker
     from ibkr_async.types import ContractLike
 
 BAR_FIELDS: Final = ("31", "7762")

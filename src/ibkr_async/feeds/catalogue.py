@@ -17,7 +17,7 @@ from ibkr_async.models.market_data import QUOTE, MarketDataUpdate
 from ibkr_async.models.streaming import Bulletin, Notification, Prompt
 from ibkr_async.orders.send.exercise import ExerciseDialogue
 from ibkr_async.stream.core.channel import Wish
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.wire.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
         TradeUpdate,
     )
     from ibkr_async.orders.send.exercise import CheckExercise
-    from ibkr_async.stream.core.hours import MarketHours
     from ibkr_async.stream.core.stats import CoreStats
-    from ibkr_async.stream.core.topic_row import Policy
+    from ibkr_async.stream.hours import MarketHours
     from ibkr_async.stream.multiplexer import Multiplexer
+    from ibkr_async.stream.wire.topic_row import Policy
     from ibkr_async.types import ContractLike
 
 BarSource: TypeAlias = Literal["trades", "midpoint", "bid_ask", "bid", "ask"]
@@ -61,7 +61,7 @@ class Streams:
 
     Every feed takes these keywords too: `buffer` is how many messages may wait for a slow consumer,
     `policy` what happens then: `conflate`, `fail`, `latest` or `drop_oldest` (see
-    `ibkr_async.stream.core.buffer`).
+    `ibkr_async.stream.delivery.buffer`).
     Errors of every feed: `UsageError`, immediately, for what cannot be asked; on entering those of
     looking a symbol up.
     """

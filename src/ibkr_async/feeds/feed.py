@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeV
 import anyio
 
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
-from ibkr_async.stream.core.events import Gap, Resumed, StreamEvent
+from ibkr_async.stream.delivery.events import Gap, Resumed, StreamEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ibkr_async.stream.core.buffer import Buffer, FeedStats
-    from ibkr_async.stream.core.events import Marker
+    from ibkr_async.stream.delivery.buffer import Buffer, FeedStats
+    from ibkr_async.stream.delivery.events import Marker
     from ibkr_async.types import ContractLike
 
 T = TypeVar("T")

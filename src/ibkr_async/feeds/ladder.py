@@ -11,11 +11,11 @@ from ibkr_async.feeds.feed import Fold, Folded
 from ibkr_async.feeds.subscription import LadderTarget, Subscription, split
 from ibkr_async.models.streaming import LadderRow, PriceLadder
 from ibkr_async.stream.core.channel import Wish
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.wire.topics import TOPICS
 
 if TYPE_CHECKING:
     from ibkr_async.feeds.subscription import Upstream
-    from ibkr_async.stream.core.buffer import Buffer
+    from ibkr_async.stream.delivery.buffer import Buffer
     from ibkr_async.types import ContractLike
 
 

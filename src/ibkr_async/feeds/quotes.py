@@ -16,7 +16,7 @@ from ibkr_async.feeds.subscription import Subscription
 from ibkr_async.models.market_data import QUOTE, resolve_fields
 from ibkr_async.models.quotes import Quote
 from ibkr_async.stream.core.channel import Wish
-from ibkr_async.stream.core.topics import TOPICS
+from ibkr_async.stream.wire.topics import TOPICS
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ibkr_async.feeds.subscription import Upstream
     from ibkr_async.models.market_data import MarketDataUpdate
-    from ibkr_async.stream.core.buffer import Buffer
-    from ibkr_async.stream.core.topic_row import Arguments, Policy
+    from ibkr_async.stream.delivery.buffer import Buffer
+    from ibkr_async.stream.wire.topic_row import Arguments, Policy
     from ibkr_async.types import ContractLike
     from ibkr_async.world import Clock
 

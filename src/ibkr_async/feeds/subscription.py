@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ibkr_async.errors import UsageError
 from ibkr_async.feeds.feed import Line
-from ibkr_async.stream.core.buffer import POLICIES, Buffer
 from ibkr_async.stream.core.channel import Listener, Wish
-from ibkr_async.stream.core.sharing import replace
-from ibkr_async.stream.core.topic_row import Target
+from ibkr_async.stream.delivery.buffer import POLICIES, Buffer
+from ibkr_async.stream.wire.sharing import replace
+from ibkr_async.stream.wire.topic_row import Target
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
 
-    from ibkr_async.stream.core.topic_row import Policy, Topic
     from ibkr_async.stream.multiplexer import Multiplexer
+    from ibkr_async.stream.wire.topic_row import Policy, Topic
     from ibkr_async.types import ContractLike
     from ibkr_async.world import World
 

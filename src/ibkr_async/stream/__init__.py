@@ -1,1 +1,1 @@
-"""The WebSocket multiplexer: topics, a core without I/O, buffers, subscriptions and the connection."""
+"""One socket: what it speaks (`wire`), a core without I/O, the delivery to consumers, the connection."""

@@ -28,7 +28,8 @@ from ibkr_async.errors import (
     is_retryable,
 )
 from ibkr_async.home import Home
-from ibkr_async.stream.core.events import (
+from ibkr_async.stream.core.protocol import Phase, StreamCore
+from ibkr_async.stream.delivery.events import (
     Connected,
     ConnectFailed,
     ConnectionDead,
@@ -36,13 +37,12 @@ from ibkr_async.stream.core.events import (
     StreamEvent,
     SubscriptionFailed,
 )
-from ibkr_async.stream.core.hours import MarketHours
-from ibkr_async.stream.core.protocol import Phase, StreamCore
-from ibkr_async.stream.core.reconnecting import ReconnectDelays
-from ibkr_async.stream.core.seldom import Seldom
+from ibkr_async.stream.hours import MarketHours
+from ibkr_async.stream.seldom import Seldom
 from ibkr_async.stream.settings import StreamSettings
 from ibkr_async.stream.socket.close_codes import close_code
 from ibkr_async.stream.socket.connection import Loss, SocketConnection, dial
+from ibkr_async.stream.socket.reconnecting import ReconnectDelays
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

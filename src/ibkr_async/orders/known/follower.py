@@ -37,7 +37,7 @@ from ibkr_async.errors import (
     SubscriptionError,
 )
 from ibkr_async.orders.known.tracker import Doubt
-from ibkr_async.stream.core.events import Confirmed, Gap, Resumed, StreamEvent
+from ibkr_async.stream.delivery.events import Confirmed, Gap, Resumed, StreamEvent
 from ibkr_async.types import OrderId
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from ibkr_async.feeds.feed import Feed, Line
 from ibkr_async.orders.known.events import AnyOrderEvent
 from ibkr_async.orders.known.tracker import OrderTracker
-from ibkr_async.stream.core.buffer import Buffer
+from ibkr_async.stream.delivery.buffer import Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -24,15 +24,15 @@ from ibkr_async.stream.core.channel_state import (
     OUTSTANDING,
     ChannelState,
 )
-from ibkr_async.stream.core.sharing import narrow, unite_arguments
-from ibkr_async.stream.core.topic_row import NO_ARGUMENTS, Arguments, Target, Topic
+from ibkr_async.stream.wire.sharing import narrow, unite_arguments
+from ibkr_async.stream.wire.topic_row import NO_ARGUMENTS, Arguments, Target, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
     from ibkr_async.models.market_data import MarketDataUpdate
-    from ibkr_async.stream.core.buffer import Buffer
+    from ibkr_async.stream.delivery.buffer import Buffer
 
 NEVER: Final = inf
 """The time of what is not going to happen."""

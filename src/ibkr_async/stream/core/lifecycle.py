@@ -24,7 +24,8 @@ from ibkr_async.stream.core.addressing import may_request
 from ibkr_async.stream.core.agenda import Agenda
 from ibkr_async.stream.core.channel import NEVER
 from ibkr_async.stream.core.channel_state import ChannelState
-from ibkr_async.stream.core.events import (
+from ibkr_async.stream.core.staleness import Staleness
+from ibkr_async.stream.delivery.events import (
     Confirmed,
     Gap,
     Renewed,
@@ -32,7 +33,6 @@ from ibkr_async.stream.core.events import (
     Stale,
     SubscriptionFailed,
 )
-from ibkr_async.stream.core.staleness import Staleness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from ibkr_async.stream.core.output import Output
     from ibkr_async.stream.core.registry import Registry
     from ibkr_async.stream.core.stats import CoreStats
-    from ibkr_async.stream.core.topic_row import Topic
     from ibkr_async.stream.settings import CoreSettings
+    from ibkr_async.stream.wire.topic_row import Topic
 
 
 class Lifecycle:

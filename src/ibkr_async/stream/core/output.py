@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ibkr_async.stream.core.events import StreamEvent
     from ibkr_async.stream.core.stats import CoreStats
+    from ibkr_async.stream.delivery.events import StreamEvent
 
 _MOST_REPORTS: Final = 1_000
 """More are counted only, so that a flood of bad frames is bounded."""

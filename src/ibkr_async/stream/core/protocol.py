@@ -52,7 +52,12 @@ from ibkr_async.models.streaming import AuthStatus, SystemMessage, read_auth_sta
 from ibkr_async.stream.core.addressing import addressee
 from ibkr_async.stream.core.channel import ANY_CONID
 from ibkr_async.stream.core.channel_state import ChannelState
-from ibkr_async.stream.core.events import (
+from ibkr_async.stream.core.lifecycle import Lifecycle
+from ibkr_async.stream.core.liveness import Liveness
+from ibkr_async.stream.core.output import Output
+from ibkr_async.stream.core.registry import ENDING, Registry
+from ibkr_async.stream.core.stats import CoreStats
+from ibkr_async.stream.delivery.events import (
     AuthStatusChanged,
     BadFrame,
     Connected,
@@ -63,7 +68,8 @@ from ibkr_async.stream.core.events import (
     StreamEvent,
     UnknownFrame,
 )
-from ibkr_async.stream.core.frames import (
+from ibkr_async.stream.settings import CoreSettings
+from ibkr_async.stream.wire.frames import (
     UNREADABLE,
     conid_in,
     read_envelope,
@@ -71,13 +77,7 @@ from ibkr_async.stream.core.frames import (
     sample,
     words_of,
 )
-from ibkr_async.stream.core.lifecycle import Lifecycle
-from ibkr_async.stream.core.liveness import Liveness
-from ibkr_async.stream.core.output import Output
-from ibkr_async.stream.core.registry import ENDING, Registry
-from ibkr_async.stream.core.stats import CoreStats
-from ibkr_async.stream.core.topics import TOPICS, Control, Topic
-from ibkr_async.stream.settings import CoreSettings
+from ibkr_async.stream.wire.topics import TOPICS, Control, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ibkr_async.errors import SubscriptionError, UsageError
 from ibkr_async.stream.core.channel import Channel, Room
-from ibkr_async.stream.core.sharing import unite_arguments
+from ibkr_async.stream.wire.sharing import unite_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

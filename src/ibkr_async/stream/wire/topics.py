@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from ibkr_async.models import streaming
 from ibkr_async.models.market_data import MarketDataUpdate
-from ibkr_async.stream.core.sharing import replace, unite
-from ibkr_async.stream.core.topic_row import Arguments, Control, Target, Topic
+from ibkr_async.stream.wire.sharing import replace, unite
+from ibkr_async.stream.wire.topic_row import Arguments, Control, Target, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

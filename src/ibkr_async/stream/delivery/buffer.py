@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args
 import msgspec
 
 from ibkr_async.errors import SlowConsumerError
-from ibkr_async.stream.core.events import Gap, Resumed
-from ibkr_async.stream.core.sharing import replace
-from ibkr_async.stream.core.topic_row import Policy
+from ibkr_async.stream.delivery.events import Gap, Resumed
+from ibkr_async.stream.wire.sharing import replace
+from ibkr_async.stream.wire.topic_row import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from ibkr_async.errors import IbkrError
-    from ibkr_async.stream.core.events import Marker
+    from ibkr_async.stream.delivery.events import Marker
 
 T = TypeVar("T")
 

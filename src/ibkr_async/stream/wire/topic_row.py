@@ -22,7 +22,7 @@ Arguments = Mapping[str, Any]
 NO_ARGUMENTS: Final[Arguments] = MappingProxyType({})
 
 Policy = Literal["conflate", "fail", "latest", "drop_oldest"]
-"""What a buffer does when it is full; see `ibkr_async.stream.core.buffer`."""
+"""What a buffer does when it is full; see `ibkr_async.stream.delivery.buffer`."""
 
 
 class Target(Enum):

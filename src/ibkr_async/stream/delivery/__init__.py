@@ -1,0 +1,1 @@
+"""What reaches consumers: the events, and the buffer that waits for them."""

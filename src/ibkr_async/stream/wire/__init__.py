@@ -1,0 +1,1 @@
+"""What IBKR's stream speaks: the table of topics, how requests and frames are spelled and shared."""
