@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from typing import Any
 
 import anyio
 import pytest
@@ -118,6 +119,50 @@ async def test_defect_is_logged_with_its_traceback_and_causes_every_later_closed
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
     with pytest.raises(ClosedError, match="a defect ended it"):
         ib.events()
+
+
+async def test_defect_of_a_part_ends_every_iteration_with_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An `async for` that just ended would look like the end of the day."""
+    async with Simulator() as sim:
+        ib = await Client(sim.gateway()).open()
+        breaking = asyncio.Event()
+
+        async def break_down() -> None:
+            await breaking.wait()
+            raise ZeroDivisionError("a defect")
+
+        # A defect can only be put in from inside.
+        monkeypatch.setattr(ib._parts.session, "_watch", break_down, raising=False)
+        monkeypatch.setattr(ib._parts.session, "_rest", lambda _pause_s: break_down())
+        ib._parts.session._nudged.set()
+        feeds = [
+            ib.stream.market_data(265598),
+            ib.quotes("AAPL"),
+            ib.orders.watch(),
+            ib.bars(265598),
+        ]
+        readers = [asyncio.create_task(_read_all(feed)) for feed in feeds]
+        await asyncio.sleep(0)
+        breaking.set()
+        ended = await asyncio.gather(*readers, return_exceptions=True)
+        with pytest.raises(ZeroDivisionError):
+            await ib.aclose()
+
+        for error in ended:
+            assert isinstance(error, ClosedError)
+            assert isinstance(error.__cause__, ZeroDivisionError)
+        for late in (ib.session.ready, ib.stream.market_data(265598).__aenter__):
+            with pytest.raises(ClosedError) as caught:
+                await late()
+            assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+async def _read_all(feed: Any) -> None:
+    async with feed:
+        async for _ in feed:
+            pass
 
 
 async def test_client_is_opened_and_closed_without_a_block() -> None:

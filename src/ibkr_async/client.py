@@ -211,6 +211,7 @@ class Client:
             parts.lifetime.death = _single(error)
             # A bot that sleeps would hear nothing otherwise.
             _LOG.critical("a defect ended the client: %r", parts.lifetime.death, exc_info=error)
+            parts.engine.fail(parts.lifetime.closed_error())
             raise
         finally:
             parts.lifetime.closed = True
@@ -230,8 +231,9 @@ class Client:
     def _end_session(self) -> None:
         """Let everybody who waits for the session, or for an event, know that it is over."""
         parts = self._parts
-        parts.session.close()
-        parts.order_engine.news.end()
+        error = parts.lifetime.closed_error()
+        parts.session.close(error)
+        parts.order_engine.news.end(error)
         at = parts.world.clock.wall()
         parts.events.publish(SessionClosed(at=at, logged_out=parts.session.logged_out))
         parts.events.end()

@@ -197,6 +197,11 @@ class Parts:
         except (NoBridgeError, UnauthorizedError):
             self.session.doubt()
             raise
+        except ClosedError:
+            # Of a request that was under way when a defect ended the client.
+            if (error := self.lifetime.closed_error()) is not None:
+                raise error  # noqa: B904 - its cause is the defect
+            raise
         finally:
             if self.pipeline.logins.generation != login:
                 self.session.login_renewed()
@@ -294,9 +299,15 @@ class Lifetime:
         """Raise `ClosedError` unless the client is open."""
         self.check_opened()
         if self.closed:
-            if self.death is not None:
-                raise ClosedError("client", f"a defect ended it: {self.death!r}") from self.death
-            raise ClosedError("client", _OPEN_ONE)
+            raise self.closed_error() or ClosedError("client", _OPEN_ONE)
+
+    def closed_error(self) -> ClosedError | None:
+        """Return what to raise after a defect has ended the client, with the defect as its cause."""
+        if self.death is None:
+            return None
+        error = ClosedError("client", f"a defect ended it: {self.death!r}")
+        error.__cause__ = self.death
+        return error
 
     def check_home(self) -> None:
         """Raise `UsageError` elsewhere than in the event loop in which the client was opened."""

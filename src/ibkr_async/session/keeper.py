@@ -137,6 +137,7 @@ class SessionKeeper:
         """What failed last, while it fails."""
         self._logged_out = False
         self._closed = False
+        self._closed_by: ClosedError | None = None
         self._socket_session = _SocketSession()
         self._tickling = anyio.Lock()
         self._fatal: IbkrError | None = None
@@ -213,9 +214,9 @@ class SessionKeeper:
         self._publish()
         self._nudged.set()
 
-    def close(self) -> None:
-        """End it on this side only: whoever waits for the session hears that it is closed."""
-        self._closed = True
+    def close(self, error: ClosedError | None = None) -> None:
+        """End it on this side only: whoever waits for the session hears that it is closed, and why."""
+        self._closed, self._closed_by = True, error
         self._publish()
 
     def check_open(self) -> None:
@@ -223,7 +224,9 @@ class SessionKeeper:
         if self._logged_out:
             raise ClosedError("session", "it was logged out; open a new client")
         if self._closed:
-            raise ClosedError("client", "open a new one with `async with Client(...) as ib:`")
+            raise self._closed_by or ClosedError(
+                "client", "open a new one with `async with Client(...) as ib:`"
+            )
 
     @property
     def logged_out(self) -> bool:

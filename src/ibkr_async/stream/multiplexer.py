@@ -106,6 +106,8 @@ class Multiplexer:
         self._finished = asyncio.Event()
         self._running = False
         self._closing = False
+        self._failure: IbkrError | None = None
+        """The defect that ended it, if one did."""
         self._connection: SocketConnection | None = None
         self._loss: Loss | None = None
         self._renewing = False
@@ -144,7 +146,7 @@ class Multiplexer:
         """
         self._home.check()
         if self._closing:
-            raise ClosedError("stream", "open a new client")
+            raise self._failure or ClosedError("stream", "open a new client")
         # Also when it fails: what was taken back in the middle must be sent too.
         self._wake.set()
         now, added = self._clock(), []
@@ -210,6 +212,12 @@ class Multiplexer:
                 await closed.wait()
             return True
         return False
+
+    def fail(self, error: IbkrError | None) -> None:
+        """End every feed with an error, which is raised after what is queued; `aclose` does the rest."""
+        self._failure = error
+        for listener in tuple(self._listeners):
+            listener.buffer.end(error)
 
     async def aclose(self) -> None:
         """End every subscription and close the socket so that the server sees 1000. Idempotent.

@@ -18,6 +18,7 @@ from ibkr_async.stream.delivery.buffer import Buffer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ibkr_async.errors import IbkrError
     from ibkr_async.types import OrderId
 
 _CAPACITY: Final = 10_000
@@ -80,6 +81,7 @@ class OrderNews:
         """Set once anybody needs news of orders."""
         self.ended = False
         """True once the client is closed: no news will come."""
+        self._ended_by: IbkrError | None = None
         self._alarms: list[asyncio.Event] = []
         self._silenced = False
         self._listeners: dict[OrderId | None, set[_Listener]] = {}
@@ -131,7 +133,7 @@ class OrderNews:
         for _, event in sorted(past, key=lambda kept: kept[0]):
             listener.buffer.put(event)
         if self.ended:
-            listener.buffer.end()
+            listener.buffer.end(self._ended_by)
         else:
             for order_id in (None,) if ids is None else ids:
                 self._listeners.setdefault(order_id, set()).add(listener)
@@ -150,14 +152,14 @@ class OrderNews:
         for order_id in self.tracker.forget(before):
             self._kept.pop(order_id, None)
 
-    def end(self) -> None:
-        """Let every listener's iteration end: no news comes any more."""
-        self.ended = True
+    def end(self, error: IbkrError | None = None) -> None:
+        """Let every listener's iteration end, with an error if there is one: no news comes any more."""
+        self.ended, self._ended_by = True, self._ended_by or error
         self.needed.set()
         self._raise_alarm()
         for listeners in self._listeners.values():
             for listener in listeners:
-                listener.buffer.end()
+                listener.buffer.end(error)
         self._listeners.clear()
 
     def _publish(self, event: AnyOrderEvent) -> None:
