@@ -16,6 +16,7 @@ from ibkr_async.errors import (
     NotFoundError,
     RateLimitedError,
     RefusedError,
+    RequestTimeoutError,
     SessionTimeoutError,
     UnauthorizedError,
     UsageError,
@@ -78,9 +79,12 @@ class Market:
             **{"settle_s": 0.0, **options},
         )
 
+    wall_ahead_s = 0.0
+    """By how much somebody has set the wall clock."""
+
     def wall(self) -> float:
-        """Give the time."""
-        return self.now_ms / 1000
+        """Return the time that the wall clock shows."""
+        return self.now_ms / 1000 + self.wall_ahead_s
 
     def monotonic(self) -> float:
         """Give the time."""
@@ -368,6 +372,25 @@ async def test_nightly_reset_is_waited_out(error: IbkrError) -> None:
 
     assert (found.t, found.source) == (START, "history")
     assert market.errors == []
+
+
+async def test_wall_clock_that_is_set_back_holds_no_page_up() -> None:
+    """B16: the pause after a failed page is measured on the clock that never goes back."""
+    market = Market(START + 3 * MINUTE)
+    market.add_minutes(START, 3)
+    market.errors = [RequestTimeoutError("GET history", "late", may_have_reached_server=True)]
+    async with market.make("3min", live=False) as bars:
+        found = asyncio.create_task(finals(bars, 1))
+        await settle()
+        assert len(market.asked) == 1
+        market.wall_ahead_s = -3600.0
+        market.on_ask = lambda: setattr(market, "wall_ahead_s", 0.0)
+        for _ in range(50):
+            market.now_ms += 100
+            await asyncio.sleep(0)
+        await asyncio.wait_for(found, 1)
+
+    assert len(market.asked) == 2
 
 
 async def test_refused_session_is_told_at_the_beginning() -> None:

@@ -20,6 +20,7 @@ Responsible for that order. It must never give a final bar twice or skip one tha
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -145,8 +146,8 @@ class Bars(Feed[PriceBar]):
         self._ended: list[tuple[PriceBar, bool]] = []
         """Bars that have ended here and are not final yet, and whether they were seen whole."""
         self._looks = 0
-        self._fill_at_ms: int | None = 0
-        """When history is asked for next; None when it has nothing to add."""
+        self._fill_at: float | None = -inf
+        """When history is asked for next, on the monotonic clock; None when it has nothing to add."""
         self._failures = 0
         self._begun = False
 
@@ -169,10 +170,10 @@ class Bars(Feed[PriceBar]):
         if self._state is FeedState.NEW:
             await self._open()
             return
-        if self._state is FeedState.CLOSED or (not self._live and self._fill_at_ms is None):
+        if self._state is FeedState.CLOSED or (not self._live and self._fill_at is None):
             await self.aclose()
             raise StopAsyncIteration
-        if self._fill_at_ms is not None and self._now_ms() >= self._fill_at_ms:
+        if self._fill_at is not None and self._clock.monotonic() >= self._fill_at:
             await self._fill()
         else:
             await self._listen()
@@ -206,7 +207,7 @@ class Bars(Feed[PriceBar]):
             self._next_ms = max(self._next_ms, page.until_ms - self._length_s * 1000)
             return
         self._begun = True
-        self._fill_at_ms = None
+        self._fill_at = None
         if bars and not bars[-1].final:
             self._seed(bars[-1])
         self._look_for_the_rest()
@@ -229,7 +230,7 @@ class Bars(Feed[PriceBar]):
             return
         self._looks += 1
         if self._looks < _LOOKS_FOR_A_BAR:
-            self._fill_at_ms = self._now_ms() + max(self._settle_ms, 1)
+            self._fill_at = self._clock.monotonic() + max(self._settle_ms, 1) / 1000
         else:
             # IBKR has no such bar, as outside regular hours when those were not asked for.
             self._ended.clear()
@@ -249,20 +250,20 @@ class Bars(Feed[PriceBar]):
             bar, _ = self._ended[0]
             self._give(_final(bar))
         if self._begun and not self._ended and self._builder.complete:
-            self._fill_at_ms = None
+            self._fill_at = None
         else:
             pause_s = capped(1.0, self._failures - 1, _LONGEST_PAUSE_S)
-            self._fill_at_ms = self._now_ms() + round(pause_s * 1000)
+            self._fill_at = self._clock.monotonic() + pause_s
 
     # --- the present -----------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         """Wait for updates, or until something is due, and fold them in."""
-        due_ms = self._fill_at_ms
-        end_ms = self._builder.end_ms
-        if due_ms is None and end_ms is not None and not self._is_empty:
-            due_ms = end_ms
-        wait_s = None if due_ms is None else max(0.0, (due_ms - self._now_ms()) / 1000)
+        end_ms, wait_s = self._builder.end_ms, None
+        if self._fill_at is not None:
+            wait_s = max(0.0, self._fill_at - self._clock.monotonic())
+        elif end_ms is not None and not self._is_empty:
+            wait_s = max(0.0, (end_ms - self._now_ms()) / 1000)
         if not self._live:
             await self._clock.sleep(wait_s or 0.0)
             return
@@ -289,16 +290,17 @@ class Bars(Feed[PriceBar]):
         if isinstance(item, Gap):
             self._builder.interrupt()
         elif isinstance(item, Resumed):
-            self._fill_at_ms = self._now_ms()
+            self._fill_at = self._clock.monotonic()
         self._given.mark(item)
 
     def _note_ended(self, ended: tuple[PriceBar, bool] | None) -> None:
         if ended is None or ended[0].close is None or ended[0].t < self._next_ms:
             return
         self._ended.append(ended)
-        if self._fill_at_ms is None:
-            end_ms = ended[0].t + self._length_s * 1000
-            self._fill_at_ms = max(self._now_ms(), end_ms + self._settle_ms)
+        if self._fill_at is None:
+            settled_ms = ended[0].t + self._length_s * 1000 + self._settle_ms
+            wait_s = max(0.0, (settled_ms - self._now_ms()) / 1000)
+            self._fill_at = self._clock.monotonic() + wait_s
 
     def _show(self) -> None:
         """Return the growing bar as it is now, unless an older one is not final yet."""
