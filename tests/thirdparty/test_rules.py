@@ -20,10 +20,10 @@ from ibkr_async.thirdparty import (
     ThirdPartyOrderState,
 )
 from ibkr_async.thirdparty.answers import read_rows
-from ibkr_async.thirdparty.changes import replacement
 from ibkr_async.thirdparty.fix import FixOrderStatus, OpenCode
-from ibkr_async.thirdparty.ids import CustomerOrderIds
 from ibkr_async.thirdparty.market import bits_of
+from ibkr_async.thirdparty.orders.changes import replacement
+from ibkr_async.thirdparty.orders.ids import CustomerOrderIds
 from ibkr_async.thirdparty.since import since_text
 from ibkr_async.types import OrderType, Side, TimeInForce
 from support.fake_time import FakeTime, fake_world
