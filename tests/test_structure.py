@@ -221,14 +221,9 @@ WITHOUT_TESTS: dict[str, str] = {
 }
 TESTS_LEFT: set[str] = {
     "orders.send.dispatch",
-    "orders.send.gate",
     "orders.send.preparation",
-    "orders.write.combos",
     "orders.write.groups",
     "orders.write.order_types",
-    "thirdparty.orders.changes",
-    "thirdparty.orders.requests",
-    "thirdparty.sending",
 }
 """Modules whose tests are still in files of other names."""
 
