@@ -222,8 +222,6 @@ WITHOUT_TESTS: dict[str, str] = {
 TESTS_LEFT: set[str] = {
     "orders.send.dispatch",
     "orders.send.preparation",
-    "orders.write.groups",
-    "orders.write.order_types",
 }
 """Modules whose tests are still in files of other names."""
 
