@@ -219,10 +219,7 @@ WITHOUT_TESTS: dict[str, str] = {
     "stream.settings": "values without behaviour",
     "stream.wire.topic_row": "the shape of a row; the rows are tested in `test_topics.py`",
 }
-TESTS_LEFT: set[str] = {
-    "orders.send.dispatch",
-    "orders.send.preparation",
-}
+TESTS_LEFT: set[str] = set()
 """Modules whose tests are still in files of other names."""
 
 

@@ -338,6 +338,21 @@ def test_ticket_that_breaks_a_rule_names_the_field(changes: dict[str, Any], fiel
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize("missing", ["price", "aux_price", "trailing_amount", "trailing_type"])
+def test_trailing_stop_limit_needs_each_of_its_terms(missing: str) -> None:
+    """With all of them it is sound."""
+    terms = {
+        "price": Decimal(9), "aux_price": Decimal(8), "trailing_amount": Decimal(1),
+        "trailing_type": "amt",
+    }  # fmt: skip
+    sound = ticket(order_type="TRAILLMT", **terms)
+
+    assert check_tickets([sound])
+    with pytest.raises(OrderInvalidError) as caught:
+        check_tickets([msgspec.structs.replace(sound, **{missing: None})])
+    assert caught.value.field == missing
+
+
 @pytest.mark.parametrize(
     ("tickets", "field"),
     [
