@@ -116,7 +116,7 @@ LARGE_FOLDERS: dict[str, str] = {
     "models": "one file for each kind of answer, as IBKR's reference has them",
     "simulator/broker": "one file for each thing that a broker keeps",
 }
-FOLDERS_LEFT: set[str] = {"thirdparty"}
+FOLDERS_LEFT: set[str] = set()
 """Folders that are still to be split."""
 LARGE = 12
 
@@ -205,10 +205,10 @@ TRADES_OR_FOLDS = (
     "feeds.quotes",
     "models.market_data",
     "models.quotes",
-    "thirdparty.changes",
-    "thirdparty.orders",
-    "thirdparty.requests",
-    "thirdparty.rules",
+    "thirdparty.orders.calls",
+    "thirdparty.orders.changes",
+    "thirdparty.orders.requests",
+    "thirdparty.orders.rules",
     "thirdparty.sending",
     "thirdparty.statuses",
 )
@@ -219,17 +219,7 @@ WITHOUT_TESTS: dict[str, str] = {
     "stream.settings": "values without behaviour",
     "stream.wire.topic_row": "the shape of a row; the rows are tested in `test_topics.py`",
 }
-TESTS_LEFT: set[str] = {
-    "orders.send.dispatch",
-    "orders.send.gate",
-    "orders.send.preparation",
-    "orders.write.combos",
-    "orders.write.groups",
-    "orders.write.order_types",
-    "thirdparty.changes",
-    "thirdparty.requests",
-    "thirdparty.sending",
-}
+TESTS_LEFT: set[str] = set()
 """Modules whose tests are still in files of other names."""
 
 

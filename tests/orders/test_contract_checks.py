@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.models.contract_rules import ContractRules, IncrementRule
-from ibkr_async.orders.write.combos import SPREAD_CONIDS, combo_conidex
 from ibkr_async.orders.write.contract_checks import check_against, round_to
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import (
@@ -132,37 +131,6 @@ def test_rounded_orders_pass_the_check(price: Decimal, side: str) -> None:
 
     check_against(rounded, RULES)
     assert (rounded.price <= price) if side == "BUY" else (rounded.price >= price)  # type: ignore[operator]  # decimals by now
-
-
-# --- combinations --------------------------------------------------------------------------------
-
-
-def test_combination_is_written_as_a_conidex() -> None:
-    """A sold leg has a negative ratio; the routing is optional."""
-    legs = [(265598, 1), (8314, -2)]
-
-    assert combo_conidex("USD", legs) == "28812380;;;265598/1,8314/-2"
-    assert combo_conidex("EUR" if "EUR" in SPREAD_CONIDS else "GBP", legs, exchange="SMART") == (
-        "58666491@SMART;;;265598/1,8314/-2"
-    )
-    assert LimitOrder(combo_conidex("USD", legs), "BUY", 1, "-0.35").price == Decimal("-0.35")
-
-
-@pytest.mark.parametrize(
-    ("currency", "legs"),
-    [
-        ("XXX", [(1, 1), (2, 1)]),
-        ("USD", [(1, 1)]),
-        ("USD", [(1, 1), (2, 0)]),
-        ("USD", [(0, 1), (2, 1)]),
-    ],
-)
-def test_combination_that_makes_no_sense_is_refused(
-    currency: str, legs: list[tuple[int, int]]
-) -> None:
-    """A currency's spread contract is never guessed."""
-    with pytest.raises(OrderInvalidError):
-        combo_conidex(currency, legs)
 
 
 def test_caller_with_a_coarse_decimal_context_gets_the_same_prices() -> None:

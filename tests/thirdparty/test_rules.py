@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,20 +11,13 @@ from ibkr_async.errors import OrderInvalidError, UsageError
 from ibkr_async.thirdparty import (
     EXCHANGES,
     Exchange,
-    FixOrderType,
     FixSide,
-    FixTif,
-    OrderChange,
     ThirdPartyOrder,
-    ThirdPartyOrderState,
 )
-from ibkr_async.thirdparty.answers import read_rows
-from ibkr_async.thirdparty.changes import replacement
 from ibkr_async.thirdparty.fix import FixOrderStatus, OpenCode
-from ibkr_async.thirdparty.ids import CustomerOrderIds
 from ibkr_async.thirdparty.market import bits_of
+from ibkr_async.thirdparty.orders.ids import CustomerOrderIds
 from ibkr_async.thirdparty.since import since_text
-from ibkr_async.types import OrderType, Side, TimeInForce
 from support.fake_time import FakeTime, fake_world
 from support.third_party_bench import NOW
 
@@ -97,154 +89,6 @@ def test_order_that_breaks_a_rule_is_refused(
 
     assert caught.value.field == field
     assert rule in str(caught.value)
-
-
-def test_order_values_become_exact() -> None:
-    """Names, codes and the words of the newer API are read; numbers are decimals."""
-    made = order(
-        side=Side.SELL,
-        order_type=OrderType.STOP_LIMIT,
-        price=220.1,
-        aux_price="219.00",
-        tif=TimeInForce.OPG,
-        customer_order_id=17,
-        order_restrictions=[1, "3", 1],
-        mifid2_algo=12345,
-    )
-
-    assert (made.side, made.order_type, made.tif) == (
-        FixSide.SELL, FixOrderType.STOP_LIMIT, FixTif.OPEN,
-    )  # fmt: skip
-    assert (made.price, made.aux_price, made.quantity) == (
-        Decimal("220.1"), Decimal("219.00"), Decimal(10),
-    )  # fmt: skip
-    assert made.customer_order_id == "17"
-    assert made.wire("17")["OrderRestrictions"] == "1 3"
-    assert made.wire("17")["Mifid2Algo"] == "12345"
-    assert order(order_restrictions=2).wire("1")["OrderRestrictions"] == "2"
-    assert order(order_type="stop limit", aux_price=1).order_type is FixOrderType.STOP_LIMIT
-
-
-def test_security_by_ticker_is_written_as_the_reference_has_it() -> None:
-    """A stock goes with its listing exchange, a pair with its second currency."""
-    stock = order(
-        contract_id=None, instrument_type="STK", ticker="MSFT", listing_exchange="NASDAQ"
-    ).wire("1")
-    pair = order(contract_id=None, instrument_type="CASH", ticker="EUR", currency="USD").wire("1")
-
-    assert (stock["InstrumentType"], stock["Ticker"], stock["ListingExchange"]) == (
-        "STK", "MSFT", "ISLAND",
-    )  # fmt: skip
-    assert (pair["InstrumentType"], pair["Ticker"], pair["Currency"]) == ("CASH", "EUR", "USD")
-
-
-def test_library_never_attests_by_itself() -> None:
-    """Declarations are sent only when the user makes them."""
-    assert set(order().wire("1")) == {
-        "CustomerOrderId", "ContractId", "Side", "Quantity", "Order Type", "Price",
-        "Time In Force",
-    }  # fmt: skip
-    assert order(german_hft_algo=False).wire("1")["GermanHftAlgo"] is False
-
-
-# --- changes -------------------------------------------------------------------------------------
-
-STOP = order(order_type="STOP", price=None, aux_price="210", customer_order_id="A")
-LIMIT = order(customer_order_id="A", german_hft_algo=False, outside_rth=True)
-
-
-def state(**keys: Any) -> ThirdPartyOrderState:
-    """Make an order as the server shows it."""
-    (row,) = read_rows(ThirdPartyOrderState, [keys])
-    return row
-
-
-@pytest.mark.parametrize(
-    ("original", "change", "field", "rule"),
-    [
-        (LIMIT, {"side": "SELL", "price": 1}, "side", "must match the original order, which is BUY"),
-        (LIMIT, {"order_type": "STOP"}, "order_type", "limit order to a market order"),
-        (STOP, {"order_type": "MARKET"}, "order_type", "limit order to a market order"),
-        (LIMIT, {"aux_price": 1}, "aux_price", "if the original order was a stop"),
-        (LIMIT, {"price": 1, "customer_order_id": "A"}, "customer_order_id", "a separate Customer Order ID"),
-        (STOP, {"price": 209}, "price", "a stop order has no Price"),
-        (order(), {"price": 1}, "customer_order_id", "the original does not say it"),
-        (state(CustomerOrderId="A", Side="1", OrderType="3", FilledQuantity=0, RemainingQuantity=5), {"quantity": 4}, "aux_price", "Aux Price is the price"),
-        (state(CustomerOrderId="A", Side="1", OrderType="2", Price=9), {"price": 8}, "quantity", "does not say its quantity"),
-        (state(CustomerOrderId="A", OrderType="2"), {"price": 8}, "side", "does not say it"),
-    ],
-)  # fmt: skip
-def test_change_that_breaks_a_rule_is_refused(
-    original: ThirdPartyOrder | ThirdPartyOrderState, change: dict[str, Any], field: str, rule: str
-) -> None:
-    """New terms are compared with the old before anything is sent."""
-    with pytest.raises(OrderInvalidError) as caught:
-        replacement(original, OrderChange(**change), "B")
-
-    assert caught.value.field == field
-    assert rule in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        ({}, "changes nothing"),
-        ({"customer_order_id": "B", "side": "BUY"}, "changes nothing"),
-        ({"order_type": "MARKET", "price": 5}, "a market order has no price"),
-        ({"german_hft_algo": True}, "such orders will be rejected"),
-        ({"tif": "8"}, "none of the reference's values"),
-    ],
-)
-def test_change_that_is_wrong_by_itself_is_refused(change: dict[str, Any], rule: str) -> None:
-    """Some rules need no original."""
-    with pytest.raises(OrderInvalidError, match=rule):
-        OrderChange(**change)
-
-
-def test_limit_becomes_market_without_a_price() -> None:
-    """The one change of type that IBKR supports."""
-    wire = replacement(LIMIT, OrderChange(order_type="MARKET"), "B").wire()
-
-    assert wire["Order Type"] == "1"
-    assert "Price" not in wire
-    assert wire["GermanHftAlgo"] is False
-    assert wire["Outside RTH"] == 1
-
-
-def test_stop_price_of_a_stop_changes() -> None:
-    """A stop's own price is its Aux Price; the rest is repeated."""
-    wire = replacement(STOP, OrderChange(aux_price="211", tif="GTC", order_type="STOP"), "B").wire()
-
-    assert wire == {
-        "OrigCustomerOrderId": "A", "CustomerOrderId": "B", "Side": "1", "Order Type": "3",
-        "Quantity": Decimal(10), "Aux Price": Decimal(211), "Time In Force": "1",
-    }  # fmt: skip
-
-
-def test_market_order_that_shows_a_price_is_repeated_without_it() -> None:
-    """Some answers send a zero where there is no price."""
-    original = state(
-        CustomerOrderId="A", Side="2", OrderType="1", Price=0, AuxPrice=0, FilledQuantity=1,
-        RemainingQuantity=4,
-    )  # fmt: skip
-
-    wire = replacement(original, OrderChange(quantity=6), "B").wire()
-
-    assert "Price" not in wire
-    assert "Aux Price" not in wire
-    assert "Time In Force" not in wire
-
-
-def test_order_of_an_unknown_type_keeps_it() -> None:
-    """A type that only other systems place is repeated as it is."""
-    original = state(
-        CustomerOrderId="A", Side="2", OrderType="P", Price=7, FilledQuantity=0,
-        RemainingQuantity=4, OutsideRTH="0",
-    )  # fmt: skip
-
-    wire = replacement(original, OrderChange(quantity=6, outside_rth=True), "B").wire()
-
-    assert (wire["Order Type"], wire["Price"], wire["Outside RTH"]) == ("P", 7, 1)
 
 
 # --- since ---------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from ibkr_async.thirdparty.market import (
     Snapshot,
     ThirdPartyQuote,
 )
-from ibkr_async.thirdparty.requests import OrderChange, ThirdPartyOrder
+from ibkr_async.thirdparty.orders.requests import OrderChange, ThirdPartyOrder
 from ibkr_async.thirdparty.summary import (
     Balances,
     CurrencyLedger,

@@ -17,7 +17,6 @@ from ibkr_async.resources.base import check_conids, pairs
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.settings import RestSettings
 from ibkr_async.rest.transport import HttpxTransport
-from ibkr_async.thirdparty import rules, values
 from ibkr_async.thirdparty.answers import (
     AccountList,
     CancelAnswer,
@@ -29,8 +28,6 @@ from ibkr_async.thirdparty.answers import (
     ThirdPartyTrade,
     read_rows,
 )
-from ibkr_async.thirdparty.changes import replacement
-from ibkr_async.thirdparty.ids import CustomerOrderIds
 from ibkr_async.thirdparty.market import (
     ExchangeComponents,
     Snapshot,
@@ -39,8 +36,11 @@ from ibkr_async.thirdparty.market import (
     masks_of,
     to_quote,
 )
-from ibkr_async.thirdparty.orders import OrderCalls
-from ibkr_async.thirdparty.requests import OrderChange, ThirdPartyOrder
+from ibkr_async.thirdparty.orders import rules, values
+from ibkr_async.thirdparty.orders.calls import OrderCalls
+from ibkr_async.thirdparty.orders.changes import replacement
+from ibkr_async.thirdparty.orders.ids import CustomerOrderIds
+from ibkr_async.thirdparty.orders.requests import OrderChange, ThirdPartyOrder
 from ibkr_async.thirdparty.sending import ORDER, ORDERS, Calls, understood
 from ibkr_async.thirdparty.since import since_text
 from ibkr_async.thirdparty.statuses import ThirdPartyRetry

@@ -13,7 +13,7 @@ import msgspec
 from ibkr_async.errors import ResponseError, UnreadableResponseError
 from ibkr_async.rest.request import RestRequest, Urgency
 from ibkr_async.thirdparty.answers import read_rows
-from ibkr_async.thirdparty.requests import form_fields
+from ibkr_async.thirdparty.orders.requests import form_fields
 from ibkr_async.thirdparty.statuses import explained
 
 if TYPE_CHECKING:

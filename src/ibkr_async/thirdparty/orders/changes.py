@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ibkr_async.errors import OrderInvalidError
-from ibkr_async.thirdparty import values
 from ibkr_async.thirdparty.fix import FixOrderType, FixSide, FixTif
-from ibkr_async.thirdparty.requests import OrderChange, Replacement, ThirdPartyOrder
-from ibkr_async.thirdparty.rules import check_prices
+from ibkr_async.thirdparty.orders import values
+from ibkr_async.thirdparty.orders.requests import OrderChange, Replacement, ThirdPartyOrder
+from ibkr_async.thirdparty.orders.rules import check_prices
 from ibkr_async.types import to_decimal
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from ibkr_async.errors import OrderInvalidError
-from ibkr_async.thirdparty import rules
 from ibkr_async.thirdparty.fix import FixOrderType, FixSide, FixTif, InstrumentType
+from ibkr_async.thirdparty.orders import rules
 from ibkr_async.types import DecimalLike
 
 _KEYS: Final = {

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ibkr_async.errors import OrderInvalidError
-from ibkr_async.thirdparty import values
 from ibkr_async.thirdparty.fix import FixOrderType, FixSide, FixTif, InstrumentType
+from ibkr_async.thirdparty.orders import values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

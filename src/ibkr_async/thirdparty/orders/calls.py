@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from ibkr_async.orders.send.permission import Permission
     from ibkr_async.rest.request import Permit
-    from ibkr_async.thirdparty.requests import Replacement
+    from ibkr_async.thirdparty.orders.requests import Replacement
     from ibkr_async.thirdparty.sending import Calls
 
 _log: Final = logging.getLogger("ibkr_async.orders")
