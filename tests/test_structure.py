@@ -1,7 +1,7 @@
 """The rules of CONTRIBUTING.md that a machine can hold, read from the syntax trees of the sources.
 
 Each rule is a function from sources to offences, and is shown to find an offence that is planted. A list
-in capitals names what is excused, with the reason; a list that ends in LEFT may only become shorter.
+in capitals names what is excused, with the reason.
 """
 
 from __future__ import annotations
@@ -116,8 +116,6 @@ LARGE_FOLDERS: dict[str, str] = {
     "models": "one file for each kind of answer, as IBKR's reference has them",
     "simulator/broker": "one file for each thing that a broker keeps",
 }
-FOLDERS_LEFT: set[str] = set()
-"""Folders that are still to be split."""
 LARGE = 12
 
 
@@ -131,7 +129,7 @@ def large_folders(files: Iterable[Path], root: Path) -> dict[str, int]:
 
 def test_listing_of_a_folder_explains_itself() -> None:
     """Over about twelve files a folder is split by floor."""
-    assert large_folders(MODULES.values(), SOURCE).keys() <= LARGE_FOLDERS.keys() | FOLDERS_LEFT
+    assert large_folders(MODULES.values(), SOURCE).keys() <= LARGE_FOLDERS.keys()
 
 
 def test_large_folder_is_found() -> None:
@@ -219,8 +217,6 @@ WITHOUT_TESTS: dict[str, str] = {
     "stream.settings": "values without behaviour",
     "stream.wire.topic_row": "the shape of a row; the rows are tested in `test_topics.py`",
 }
-TESTS_LEFT: set[str] = set()
-"""Modules whose tests are still in files of other names."""
 
 
 def untested(modules: Iterable[str], tests: Iterable[str]) -> set[str]:
@@ -240,7 +236,7 @@ def test_module_that_trades_or_folds_has_its_own_test_file() -> None:
     files = [path.name for path in PROJECT.glob("tests/**/test_*.py")]
     modules = [name for name, path in MODULES.items() if path.name != "__init__.py"]
 
-    assert untested(modules, files) <= WITHOUT_TESTS.keys() | TESTS_LEFT
+    assert untested(modules, files) <= WITHOUT_TESTS.keys()
 
 
 def test_untested_module_is_found() -> None:
