@@ -90,6 +90,7 @@ PURE = (
 # A package may import packages of a lower level, and its own.
 LEVEL = {
     "_version": -1,
+    "_late": -1,
     "types": 0,
     "errors": 0,
     "knobs": 1,

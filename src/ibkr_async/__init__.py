@@ -20,10 +20,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ibkr_async._late import importer
 from ibkr_async._version import __version__
-from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
 from ibkr_async.client import Client
 from ibkr_async.config import Settings
 from ibkr_async.errors import (
@@ -61,6 +61,7 @@ from ibkr_async.session.state import SessionState
 from ibkr_async.types import OrderStatus, OrderType, Side, TimeInForce
 
 if TYPE_CHECKING:
+    from ibkr_async.auth import Gateway, OAuth1a, OAuth2, OAuthFlow
     from ibkr_async.thirdparty import ThirdPartyClient
 
 __all__ = [
@@ -108,10 +109,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The older API is needed by few, and importing it takes a sixth of the time of the rest.
-    if name == "ThirdPartyClient":
-        from ibkr_async.thirdparty import ThirdPartyClient
+# A program logs in one way, and the older API is needed by few: each is imported when it is used.
+__getattr__ = importer(
+    __name__,
+    {
+        "Gateway": "ibkr_async.auth",
+        "OAuth1a": "ibkr_async.auth",
+        "OAuth2": "ibkr_async.auth",
+        "OAuthFlow": "ibkr_async.auth",
+        "ThirdPartyClient": "ibkr_async.thirdparty",
+    },
+)
 
-        return ThirdPartyClient
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return __all__

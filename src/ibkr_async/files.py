@@ -7,10 +7,8 @@ has read, and never read anything at import time.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-import shlex
 import stat
 import tomllib
 from pathlib import Path
@@ -36,6 +34,8 @@ def describe_unknown(unknown: Iterable[str], known: Iterable[str]) -> str:
     known = list(known)
     phrases: list[str] = []
     for name in unknown:
+        import difflib  # only a misspelt name needs it
+
         near = difflib.get_close_matches(name, known, n=1)
         phrases.append(f"unknown name {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
     return "; ".join(phrases)
@@ -165,6 +165,8 @@ def _is_open(mode: int) -> bool:
 
 
 def _open_to_others(paths: list[str]) -> ConfigError:
+    import shlex  # only this complaint needs it
+
     return ConfigError(
         f"other users of this machine can read {' and '.join(paths)}; "
         f"run: chmod 600 {shlex.join(paths)}"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ibkr_async._late import importer
 from ibkr_async.auth._secret import Secret
-from ibkr_async.auth.flow import AccessGrant, OAuthFlow, RequestToken
-from ibkr_async.auth.gateway import Gateway
-from ibkr_async.auth.oauth1a.login import OAuth1a
-from ibkr_async.auth.oauth2 import OAuth2
 from ibkr_async.ports import Auth, Send, SocketTarget
+
+if TYPE_CHECKING:
+    from ibkr_async.auth.flow import AccessGrant, OAuthFlow, RequestToken
+    from ibkr_async.auth.gateway import Gateway
+    from ibkr_async.auth.oauth1a.login import OAuth1a
+    from ibkr_async.auth.oauth2 import OAuth2
 
 __all__ = [
     "AccessGrant",
@@ -21,3 +26,19 @@ __all__ = [
     "Send",
     "SocketTarget",
 ]
+
+__getattr__ = importer(
+    __name__,
+    {
+        "AccessGrant": "ibkr_async.auth.flow",
+        "Gateway": "ibkr_async.auth.gateway",
+        "OAuth1a": "ibkr_async.auth.oauth1a.login",
+        "OAuth2": "ibkr_async.auth.oauth2",
+        "OAuthFlow": "ibkr_async.auth.flow",
+        "RequestToken": "ibkr_async.auth.flow",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

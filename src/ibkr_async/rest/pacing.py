@@ -25,8 +25,9 @@ that fell due together still leave one by one.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from ibkr_async.rest.request import Urgency
 from ibkr_async.rest.settings import PacingSettings
@@ -47,8 +48,7 @@ LONGEST_HOLD_S: Final = 3600.0
 """A `Retry-After` beyond this is read as this."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """At most `limit` requests in any `window_s` seconds, at most `burst` of them together."""
 
     path: str
@@ -159,8 +159,7 @@ class _Meter:
         return track
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Booking:
+class Booking(msgspec.Struct, kw_only=True, eq=False):
     """A slot for one request. Hand it to `Pacer.start` until that says 0, then send."""
 
     key: str
@@ -170,7 +169,7 @@ class Booking:
     rule: str
     """What decided `at`, for messages; empty when the request may go at once."""
     sent: bool = False
-    tracks: list[_Track] = field(default_factory=list[_Track], repr=False)
+    tracks: list[_Track] = msgspec.field(default_factory=list)
     """Where the slot is held; the pacer's own business."""
     epoch: int = 0
     """How many 429s were known when it was planned; the pacer's own business."""
