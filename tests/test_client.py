@@ -19,6 +19,7 @@ from ibkr_async.ports import SocketTarget
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
 from ibkr_async.world import RealClock
+from support.inside import parts_of
 from support.settings_with import settings_with
 
 NOBODY = "https://127.0.0.1:1"
@@ -134,9 +135,10 @@ async def test_defect_of_a_part_ends_every_iteration_with_an_error(
             raise ZeroDivisionError("a defect")
 
         # A defect can only be put in from inside.
-        monkeypatch.setattr(ib._parts.session, "_watch", break_down, raising=False)
-        monkeypatch.setattr(ib._parts.session, "_rest", lambda _pause_s: break_down())
-        ib._parts.session._nudged.set()
+        monkeypatch.setattr(parts_of(ib).session, "_watch", break_down, raising=False)
+        monkeypatch.setattr(parts_of(ib).session, "_rest", lambda _pause_s: break_down())
+        # Put in from inside, as above.
+        parts_of(ib).session._nudged.set()
         feeds = [
             ib.stream.market_data(265598),
             ib.quotes("AAPL"),
@@ -186,6 +188,7 @@ async def test_part_that_does_not_end_is_cancelled(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(client_module, "_LONGEST_CLOSE_S", 0.05)
     supervisor = asyncio.create_task(asyncio.sleep(3600))
     with anyio.fail_after(5):
+        # The wait by itself: no public call ends with it alone.
         await client_module._wait_for_end(supervisor, RealClock())
 
     assert supervisor.cancelled()
@@ -195,6 +198,7 @@ async def test_cancelled_close_is_finished_first_and_then_passed_on() -> None:
     """Once or many times: whoever closes hears of the cancellation when everything has ended."""
     may_end = asyncio.Event()
     supervisor = asyncio.create_task(_wait_for(may_end))
+    # The wait by itself: no public call ends with it alone.
     closing = asyncio.create_task(client_module._wait_for_end(supervisor, RealClock()))
     for _ in range(3):
         await asyncio.sleep(0)
@@ -218,7 +222,9 @@ def test_groups_with_one_member_are_unwrapped() -> None:
     nested = ExceptionGroup("outer", [ExceptionGroup("inner", [one])])
     pair = ExceptionGroup("outer", [one, TypeError("two")])
 
+    # Its shape is what every caller sees.
     assert client_module._single(nested) is one
+    # Its shape is what every caller sees.
     assert client_module._single(pair) is pair
 
 

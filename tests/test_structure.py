@@ -289,6 +289,58 @@ def test_draw_without_a_seed_is_found() -> None:
     assert unseeded({"t": ast.parse(text + "settings(derandomize=False)")}) == ["t:1", "t:2", "t:4"]
 
 
+# --- privates ------------------------------------------------------------------------------------
+
+BEHIND_ONE_NAME = PROJECT / "tests" / "support" / "inside.py"
+_NAMED_TUPLE: set[str] = {"_replace", "_asdict", "_fields", "_make", "_exit"}
+"""Public names that begin with an underscore, so as not to meet a field; and `os._exit`."""
+
+
+def unexplained_privates(text: str) -> list[int]:
+    """Find the lines that touch another object's private and say nothing beside or above it."""
+    lines = text.splitlines()
+    touched = {
+        node.end_lineno or node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute)
+        and re.fullmatch(r"_[^_].*", node.attr)
+        and node.attr not in _NAMED_TUPLE
+        and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
+    }
+    return sorted(
+        number
+        for number in touched
+        if not re.match(r"\s*# \w", lines[number - 2])
+        and not re.search(r"# (?!noqa|type: ignore\[[\w-]+\]$)\w", lines[number - 1])
+    )
+
+
+def test_private_is_touched_with_a_reason() -> None:
+    """A test that reaches inside breaks when nothing broke; it says why it must."""
+    found = {
+        str(path.relative_to(PROJECT)): lines
+        for path in sorted((PROJECT / "tests").rglob("*.py"))
+        if path != BEHIND_ONE_NAME and (lines := unexplained_privates(path.read_text("utf-8")))
+    }
+
+    assert not found, f"touch what is public, use support.inside, or say why: {found}"
+
+
+def test_unexplained_private_is_found() -> None:
+    """The rule itself: a comment is a reason, a marker for another tool is none."""
+    text = """
+x._replace(a=1)
+self._mine = 1
+core._registry
+core._registry  # noqa: SLF001
+# The channels have no public place.
+core._registry
+core._registry  # as above
+"""
+
+    assert unexplained_privates(text) == [4, 5]
+
+
 # --- words ---------------------------------------------------------------------------------------
 
 _FOREIGN_VERB = re.compile(r"(Give|Say|Tell(?! whether))s?\b")

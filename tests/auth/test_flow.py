@@ -41,6 +41,7 @@ from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY
 from ibkr_async.world import World
 from support.fake_time import FakeRandom, FakeTime, fake_world
+from support.inside import send_of
 
 NOW = 1_700_000_000.0
 
@@ -142,7 +143,7 @@ async def test_old_root_works_as_well(sim: Simulator, keys: SimulatorKeys) -> No
     ) as flow:
         token = await flow.request_token()
         auth = await flow.access_token(sim.approve(token.reveal()))
-        await auth.login(flow._transport.send)
+        await auth.login(send_of(flow))
 
     assert auth.base_url == f"{sim.origin}/tradingapi/v1"
     assert auth.expires_at is not None

@@ -118,6 +118,7 @@ def test_live_page_shows_steps_quotes_fills_and_result() -> None:
     """One page with everything; a value that is not known is a dash."""
     view = LiveView(RealClock())
     shown = Shown(view, terminal=True)
+    # The table draws on the terminal that it was started with; here on a string.
     view._live.console = view.console
     with view:
         view.say("ready")
@@ -126,6 +127,7 @@ def test_live_page_shows_steps_quotes_fills_and_result() -> None:
         view.fill(fill("B", "189.60"))
         view.fill(fill("?", "1.00", "0.5", execution="e2"))
         view.pnl(pnl(upl=1.0))
+        # Drawn now, not when its own thread comes to it.
         view._live.refresh()
 
     for words in ("ready", "AAPL", "189.50", "1,200", "-0.50 %", "real time", "XYZ", "delayed",
@@ -137,6 +139,7 @@ def test_live_page_of_a_failed_run_has_no_summary() -> None:
     """As for the plain view; the terminal is given back."""
     view = LiveView(RealClock())
     shown = Shown(view, terminal=True)
+    # The table draws on the terminal that it was started with; here on a string.
     view._live.console = view.console
     view.say("begun")
     with pytest.raises(ZeroDivisionError), view:

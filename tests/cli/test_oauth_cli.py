@@ -50,6 +50,7 @@ from ibkr_async.simulator import Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY
 from ibkr_async.world import RealClock, World
+from support.inside import send_of, simulator_parts
 
 PROGRAM = "from ibkr_async.cli.oauth.commands import oauth_app; oauth_app()"
 
@@ -267,7 +268,7 @@ async def test_login_stores_what_the_browser_brings_back(sim: Simulator, home: P
     assert facts["access_token"] not in " ".join(said)
     auth = OAuth1a.from_files(home)
     async with sim.flow() as flow:
-        await auth.login(flow._transport.send)
+        await auth.login(send_of(flow))
     assert not auth.needs_login
     assert not leftovers(home)
 
@@ -466,7 +467,8 @@ async def test_login_command_stores_a_pasted_verifier(
 
     class Input(io.StringIO):
         def readline(self, size: int = -1, /) -> str:
-            token = next(iter(sim._running.flow._asked))
+            # What only the page of approval shows.
+            token = next(iter(simulator_parts(sim).flow._asked))
             asked.append(token)
             return sim.approve(token)
 
@@ -704,6 +706,7 @@ async def test_check_names_the_step_that_fails(
     """Every row of the known troubles is found again by its words, with its cure."""
     report = Report(plain=True)
 
+    # One step of the check: the others need a server.
     passed = await oauth_check._check_token(
         report, OAuth1a.from_files(home), Scripted(*script), RealClock()
     )
@@ -719,9 +722,12 @@ async def test_check_looks_at_server_and_clock(capsys: pytest.CaptureFixture[str
     report = Report(plain=True)
     dead = ConnectFailedError("GET x", "no connection", may_have_reached_server=False)
 
+    # One step of the check: the others need keys.
     assert not await oauth_check._check_server(report, "https://x", Scripted(dead), RealClock())
     late = Scripted((403, {}), date="Tue, 14 Nov 2023 22:13:20 GMT")
+    # One step of the check: the others need keys.
     assert await oauth_check._check_server(report, "https://x", late, RealClock())
+    # One step of the check: the others need keys.
     assert await oauth_check._check_server(report, "https://x", Scripted((401, {})), RealClock())
 
     found = [(finding.what, finding.state) for finding in report.findings]

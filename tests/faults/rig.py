@@ -22,8 +22,6 @@ from ibkr_async import Client, Settings
 from ibkr_async.events import ConnectFailed, Disconnected, Event, Gap, Resumed, StreamEvent
 from ibkr_async.feeds import Feed
 from ibkr_async.ports import Auth, SocketTarget
-from ibkr_async.rest.pacing import Pacer
-from ibkr_async.rest.settings import PacingSettings
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.stream.core.staleness import BUSY
@@ -31,6 +29,7 @@ from ibkr_async.stream.settings import StreamSettings
 from ibkr_async.stream.socket.close_codes import CloseCode, close_code
 from support.chaos import ChaosProxy
 from support.fake_time import world_with
+from support.inside import core_of, parts_of, registry_of, without_limits
 
 S = TypeVar("S", bound=msgspec.Struct)
 E = TypeVar("E", bound=Event)
@@ -186,7 +185,7 @@ class Rig:
 
     async def until_busy(self, conid: int) -> None:
         """Wait until a contract has been so busy that its silence would be suspicious."""
-        channel = self.ib._parts.engine._core._registry.channels[f"smd+{conid}"]
+        channel = registry_of(core_of(parts_of(self.ib).engine)).channels[f"smd+{conid}"]
         await self.until(lambda: channel.busy - channel.idle >= BUSY)
 
     async def steady(self, for_s: float) -> None:
@@ -269,7 +268,7 @@ def quick_client(
     )
     # A private of the pipeline: that IBKR's limits are kept has its own proof, and no user may turn
     # them off; here a reconnect must not wait for a tickle's real second.
-    client._parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=200))
+    without_limits(client, for_cancels=200)
     return client
 
 

@@ -25,6 +25,7 @@ from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from support.cancelling import Kind, at_every_wait, at_many_turns
 from support.chaos import ChaosProxy
+from support.inside import parts_of
 from support.leaks import nothing_left_behind
 
 Points = Callable[[Callable[[], Coroutine[Any, Any, Any]], Kind], AsyncIterator[int]]
@@ -99,7 +100,7 @@ async def test_f30_blocked_loop_is_blamed_on_the_loop(keys: SimulatorKeys, seed:
     async with fault_rig(keys, seed, stream=stream) as rig:
         async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
-            blocked_s = 2 * rig.ib._parts.engine.settings.protocol.dead_after_s
+            blocked_s = 2 * parts_of(rig.ib).engine.settings.protocol.dead_after_s
 
             time.sleep(blocked_s)  # noqa: ASYNC251 - the fault itself
             await rig.until(lambda: rig.seen(LoopLagged))

@@ -31,6 +31,7 @@ from ibkr_async.events import (
     Resumed,
 )
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.inside import parts_of
 from support.settings_with import settings_with
 
 CUT = None
@@ -154,7 +155,7 @@ async def test_f2_half_open_connection_is_found_by_ping(
 ) -> None:
     """Nothing comes any more and no FIN either: gone within interval + timeout + close, or 25 s."""
     async with fault_rig(keys, seed) as rig:
-        socket = rig.ib._parts.engine.settings.socket
+        socket = parts_of(rig.ib).engine.settings.socket
         limit_s = socket.ping_interval_s + socket.ping_timeout_s + socket.cut_after_s
         ticks = rig.ib.stream.market_data(AAPL, MSFT)
         async with listening(rig, ticks) as (quotes,):
@@ -201,7 +202,7 @@ async def test_f2_broken_transport_is_replaced(keys: SimulatorKeys, seed: int, f
 async def test_f3_silent_stall_is_probed_and_then_replaced(keys: SimulatorKeys, seed: int) -> None:
     """Pings are answered, nothing else comes: one `tic`, then within 30 s (scaled) a new connection."""
     async with fault_rig(keys, seed) as rig:
-        settings = rig.ib._parts.engine.settings.protocol
+        settings = parts_of(rig.ib).engine.settings.protocol
         async with listening(rig, rig.ib.stream.market_data(AAPL)) as (quotes,):
             await rig.until(quotes.updates)
             tics = rig.sim.sockets[-1].requests["tic"]
@@ -225,7 +226,7 @@ async def test_f3_quiet_topics_with_heartbeats_are_left_alone(
         feeds = (rig.ib.stream.live_orders(), rig.ib.stream.notifications())
         async with listening(rig, *feeds):
             await rig.until(lambda: rig.seen(Connected))
-            await rig.steady(2.5 * rig.ib._parts.engine.settings.protocol.dead_after_s)
+            await rig.steady(2.5 * parts_of(rig.ib).engine.settings.protocol.dead_after_s)
 
         assert rig.quiet
         assert not rig.seen(Gap)

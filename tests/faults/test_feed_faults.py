@@ -25,6 +25,7 @@ from ibkr_async.events import (
 )
 from ibkr_async.feeds import Feed, Policy
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.inside import parts_of
 
 NO_PINGS = {"ping_interval_s": 5.0, "ping_timeout_s": 5.0}
 """Where nothing may be lost, a slow machine must not look like a dead one."""
@@ -65,7 +66,7 @@ async def test_f4_topic_that_stays_silent_is_not_hammered(keys: SimulatorKeys, s
             await rig.until(lambda: len({update.conid for update in quotes.updates()}) == 2)
             requests = rig.sim.sockets[-1].requests
             asked = requests[f"smd+{AAPL}"]
-            retry_s = rig.ib._parts.engine.settings.protocol.retry_interval_s
+            retry_s = parts_of(rig.ib).engine.settings.protocol.retry_interval_s
 
             await rig.until_busy(AAPL)
             rig.sim.mute(f"smd+{AAPL}")

@@ -15,6 +15,7 @@ from ibkr_async.stream.wire.topics import TOPICS
 from ibkr_async.types import Conid
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
+from support.inside import line_of
 
 MINUTES = (
     'smh+265598+{"period":"1d","bar":"5min","outsideRth":false,'
@@ -37,7 +38,7 @@ async def test_every_topic_has_a_call_that_asks_for_it(topic: Any) -> None:
     async with subscription:
         sent = feeds.sent()
 
-    wishes = subscription._line.wishes
+    wishes = line_of(subscription).wishes
     assert topic.code in {wish.topic.code for wish in wishes}
     assert bool(sent) == any(wish.topic.requested for wish in wishes)
 

@@ -12,6 +12,7 @@ from ibkr_async.feeds import Feed, Policy
 from ibkr_async.feeds.feed import Line
 from ibkr_async.stream.delivery.events import Gap, Resumed
 from stream.core_driver import make_buffer
+from support.inside import buffer_of, line_of
 
 GAP = Gap(at=1.0, topic="smd+1", reason="test")
 RESUMED = Resumed(at=2.0, topic="smd+1", gap_s=1.0, confirmed=True)
@@ -54,12 +55,12 @@ def make(policy: Policy = "fail", capacity: int = 10, hub: Hub | None = None) ->
 async def test_items_come_in_order_and_waiting_ends_when_one_comes() -> None:
     """What is queued comes first, then whatever is put."""
     async with make() as sub:
-        sub._buffer.put(1)
-        sub._buffer.put(2)
+        buffer_of(sub).put(1)
+        buffer_of(sub).put(2)
         seen = [await anext(sub), await anext(sub)]
         waiting = asyncio.create_task(anext(sub))
         await asyncio.sleep(0)
-        sub._buffer.put(3)
+        buffer_of(sub).put(3)
         seen.append(await waiting)
 
     assert seen == [1, 2, 3]
@@ -71,13 +72,13 @@ async def test_batches_give_everything_that_waits() -> None:
     """Fewer wake-ups for the same items."""
     async with make() as sub:
         for n in range(3):
-            sub._buffer.put(n)
+            buffer_of(sub).put(n)
         assert sub.stats.waiting == 3
         batches = sub.batches()
         first = await anext(batches)
         waiting = asyncio.create_task(anext(sub.batches()))
         await asyncio.sleep(0)
-        sub._buffer.put(3)
+        buffer_of(sub).put(3)
 
         assert [first, await waiting] == [[0, 1, 2], [3]]
     assert [batch async for batch in batches] == []
@@ -87,7 +88,7 @@ async def test_leaving_detaches_once() -> None:
     """Closing twice is harmless."""
     hub = Hub()
     async with make(hub=hub) as sub:
-        assert hub.attached == [sub._line]
+        assert hub.attached == [line_of(sub)]
         await sub.aclose()
         await sub.aclose()
 
@@ -133,7 +134,7 @@ async def test_two_tasks_at_once_are_misuse() -> None:
             await anext(sub)
         with pytest.raises(UsageError, match="another task"):
             await anext(sub.batches())
-        sub._buffer.put(1)
+        buffer_of(sub).put(1)
 
         assert await first == 1
 
@@ -146,11 +147,11 @@ async def test_cancelled_wait_loses_nothing() -> None:
             waiting = asyncio.create_task(anext(sub))
             await asyncio.sleep(0)
             if n % 2:
-                sub._buffer.put(n)  # wakes and is cancelled in the same step
+                buffer_of(sub).put(n)  # wakes and is cancelled in the same step
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-            assert sub._buffer.wake is None
+            assert buffer_of(sub).wake is None
             if n % 2:
                 seen += await anext(sub.batches())
 
@@ -173,8 +174,8 @@ async def test_error_comes_after_what_was_queued() -> None:
     """Nothing that arrived is withheld."""
     hub = Hub()
     async with make(hub=hub) as sub:
-        sub._buffer.put(1)
-        sub._buffer.end(SubscriptionError("smd+1", "refused"))
+        buffer_of(sub).put(1)
+        buffer_of(sub).end(SubscriptionError("smd+1", "refused"))
         seen = [await anext(sub)]
         with pytest.raises(SubscriptionError, match="refused"):
             await anext(sub)
@@ -187,7 +188,7 @@ async def test_slow_consumer_gets_its_queue_and_then_the_error() -> None:
     """Policy `fail` never delivers across a hole."""
     async with make(capacity=2) as sub:
         for n in range(5):
-            sub._buffer.put(n)
+            buffer_of(sub).put(n)
         seen = [await anext(sub), await anext(sub)]
         with pytest.raises(SlowConsumerError, match="2 messages were waiting and 3 more"):
             await anext(sub)
@@ -202,21 +203,21 @@ async def test_marked_shows_what_happened_between_the_items() -> None:
     """Where it happened; plain iteration passes over it."""
     async with make() as feed, make() as plain:
         for each in (feed, plain):
-            each._buffer.put(1)
-            each._buffer.mark(GAP)
-            each._buffer.mark(RESUMED)
-            each._buffer.put(2)
+            buffer_of(each).put(1)
+            buffer_of(each).mark(GAP)
+            buffer_of(each).mark(RESUMED)
+            buffer_of(each).put(2)
         marked = feed.marked()
 
         assert [await anext(marked) for _ in range(4)] == [1, GAP, RESUMED, 2]
         assert [await anext(plain) for _ in range(2)] == [1, 2]
         waiting = asyncio.create_task(anext(plain))
         await asyncio.sleep(0)
-        plain._buffer.mark(GAP)
+        buffer_of(plain).mark(GAP)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert not waiting.done()
-        plain._buffer.put(3)
+        buffer_of(plain).put(3)
         assert await waiting == 3
         await marked.aclose()
     assert [item async for item in marked] == []
@@ -226,7 +227,7 @@ async def test_next_waits_no_longer_than_it_is_told() -> None:
     """None is "nothing came"; the end is an error, since there will be no next."""
     async with make() as feed:
         assert await feed.next(timeout_s=0.0) is None
-        feed._buffer.put(1)
+        buffer_of(feed).put(1)
         assert await feed.next() == 1
         await feed.drain()
         with pytest.raises(ClosedError):

@@ -13,6 +13,7 @@ from ibkr_async.stream.delivery.events import Gap, Resumed
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
 from support.fake_time import FakeTime
+from support.inside import registry_of
 
 
 def make(*wanted: str | int, **options: Any) -> tuple[CoreFeeds, Quotes]:
@@ -44,7 +45,7 @@ async def test_contract_named_twice_is_subscribed_once() -> None:
     """As a symbol and as a conid."""
     feeds, quotes = make("AAPL", 265598)
     async with quotes:
-        assert list(feeds.core._registry.channels) == ["smd+265598"]
+        assert list(registry_of(feeds.core).channels) == ["smd+265598"]
 
 
 async def test_update_of_another_contract_is_reported_and_not_shown() -> None:
@@ -86,7 +87,7 @@ async def test_what_does_not_exist_is_told_on_entering_or_before(
     with pytest.raises(error):
         await Quotes(feeds.upstream, [wanted], fields=fields).__aenter__()
 
-    assert feeds.core._registry.channels == {}
+    assert registry_of(feeds.core).channels == {}
 
 
 async def test_cancelled_while_resolving_leaves_nothing() -> None:
@@ -104,7 +105,7 @@ async def test_cancelled_while_resolving_leaves_nothing() -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await entering
 
-    assert feeds.core._registry.channels == {}
+    assert registry_of(feeds.core).channels == {}
 
 
 async def test_gap_shows_that_nothing_is_known_any_more() -> None:

@@ -19,6 +19,7 @@ from ibkr_async.events import (
     UnknownFrame,
 )
 from ibkr_async.simulator import Simulator
+from support.inside import simulator_parts
 from support.settings_with import AT_ONCE, settings_with
 from support.waiting import first, until
 
@@ -143,7 +144,8 @@ async def test_text_that_is_not_utf8_is_reported(sim: Simulator, gateway_ib: Cli
     async with gateway_ib.quotes("AAPL") as quotes:
         await anext(quotes)
         events = gateway_ib.events()
-        for socket in sim._running.hub.open_sockets:
+        for socket in simulator_parts(sim).hub.open_sockets:
+            # No lever sends a frame that is not UTF-8.
             await socket._websocket.send_bytes(b'{"topic":"smd+\xff\xfe"}')
         event = await first(events, BadFrame)
         await asyncio.wait_for(anext(quotes), 5)

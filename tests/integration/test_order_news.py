@@ -19,10 +19,10 @@ from ibkr_async.orders.known.events import (
     Replaced,
     StatusChange,
 )
-from ibkr_async.rest.pacing import Pacer
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from integration.conftest import FAST, QUICK
+from support.inside import without_limits
 from support.waiting import first, until
 
 AAPL = 265598
@@ -107,9 +107,7 @@ async def test_what_happened_in_a_gap_is_found_and_marked(
 ) -> None:
     """The order was cancelled while the socket was down."""
     ib = gateway_ib
-    ib._parts.pipeline._pacer = Pacer(
-        ()
-    )  # the lists may be read once in five seconds: not waited for here
+    without_limits(ib)  # the lists may be read once in five seconds: not waited for here
     live = await ib.orders.submit(FAR, answers=YES)
     await until(lambda: live.state.status == "Submitted" and not live.state.in_doubt)
     sim.mute("sor")

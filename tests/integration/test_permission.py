@@ -16,6 +16,7 @@ from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.inside import parts_of
 from support.settings_with import AT_ONCE
 
 AAPL, OPTION = 265598, 900000201
@@ -66,10 +67,11 @@ async def test_exercise_passes_the_same_gate_as_an_order(
 
 async def test_account_is_not_known_while_the_session_is_away(gateway_ib: Client) -> None:
     """What an earlier login said of its accounts does not count for the next."""
-    keeper = gateway_ib._parts.session
-    assert gateway_ib._parts.order_engine.preparation.default_account_id == "DU1234567"
+    keeper = parts_of(gateway_ib).session
+    assert parts_of(gateway_ib).order_engine.preparation.default_account_id == "DU1234567"
     keeper.info = msgspec.structs.replace(keeper.info, state=SessionState.DISCONNECTED)
-    facts = gateway_ib._parts._account_facts()
+    # What the gate is given; users see only what it decides.
+    facts = parts_of(gateway_ib)._account_facts()
 
     assert facts.is_paper is None
     assert facts.default_account_id == "DU1234567"

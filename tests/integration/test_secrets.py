@@ -14,6 +14,7 @@ from ibkr_async.errors import IbkrError, ServerError
 from ibkr_async.events import Resumed
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
+from support.inside import parts_of, simulator_parts
 from support.settings_with import AT_ONCE
 from support.waiting import first
 
@@ -23,7 +24,8 @@ AAPL = 265598
 def _canaries(sim: Simulator, keys: SimulatorKeys) -> Iterator[tuple[str, str]]:
     """Give every secret of this run, in each form in which it could be written."""
     raw = {"decrypted access token secret": keys.consumer.access_tokens[keys.access_token]}
-    sessions = sim._running.floor.sessions
+    sessions = simulator_parts(sim).floor.sessions
+    # A secret has no public place: that is what is tested.
     for identity, login in sessions._logins.items():
         raw[f"live session token of {identity}"] = login.live_token
     for name, secret in raw.items():
@@ -32,6 +34,7 @@ def _canaries(sim: Simulator, keys: SimulatorKeys) -> Iterator[tuple[str, str]]:
         yield name, repr(secret)[2:-1]
     yield "access token", keys.access_token
     yield "access token secret", keys.access_token_secret
+    # As above.
     for identity, session_id in sessions._ids.items():
         yield f"session of {identity}", session_id
     for name, pem in (("signature key", keys.signature_pem), ("encryption", keys.encryption_pem)):
@@ -63,7 +66,7 @@ async def _whole_day(ib: Client, sim: Simulator) -> list[str]:
         with pytest.raises(ServerError) as caught:
             await ib.contracts.search("AAPL")
         shown += [
-            repr(x) for x in (ib, ib._parts.auth, live, ib.session.info, quotes, caught.value)
+            repr(x) for x in (ib, parts_of(ib).auth, live, ib.session.info, quotes, caught.value)
         ]
         shown += [repr(value) for value in vars(ib).values()]
         shown.append("".join(traceback.format_exception(caught.value)))
@@ -113,6 +116,7 @@ async def test_errors_carry_no_secret(sim: Simulator, keys: SimulatorKeys) -> No
             sim.fail_next("/iserver/secdef/search", status, body, times=5)
             with pytest.raises(IbkrError) as caught:
                 await ib.contracts.search(f"A{status}")
-            sim._running.desk.faults._pending.clear()
+            # No lever takes a fault back.
+            simulator_parts(sim).desk.faults._pending.clear()
             error = caught.value
             assert _leaks(f"{error} {error!r} {vars(error)}", sim, keys) == []

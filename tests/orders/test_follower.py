@@ -385,6 +385,7 @@ async def test_second_gap_during_the_asking_is_not_closed_by_it() -> None:
     async with running(Bench()) as bench:
         bench.ibkr.orders = [rows.live("Submitted")]
         bench.stream.sor.put(rows.full("Submitted"), GAP, RESUMED)
+        # A gap at this very step; the stream would report it a step later.
         bench.ibkr.on_live = lambda: bench.follower._interrupt("str")
         await bench.asks("force", "live", "trades")
 

@@ -251,7 +251,7 @@ async def test_prompt_about_an_order_of_ours_is_held_to_its_terms() -> None:
 
 def _before(send: FakeSend, happens: Callable[[], object]) -> None:
     """Let something happen while the first answer is on its way."""
-    first = send._script[0]
+    first = send.script[0]
 
     class Event(type(first.reached)):  # type: ignore[misc]  # an event that acts
         def set(self) -> None:

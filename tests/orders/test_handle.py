@@ -307,6 +307,7 @@ async def test_cancelled_wait_leaves_the_order_alone() -> None:
         await live.done()
 
     assert desk.cancelled == []
+    # That nothing is left behind shows nowhere else.
     assert not news._listeners
 
 

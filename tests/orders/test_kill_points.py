@@ -19,6 +19,7 @@ from ibkr_async.errors import OrderUnknownError
 from ibkr_async.orders.fate.journal import read_entries
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from support.doomed_bots import settings, unpaced
+from support.inside import book_of
 from support.waiting import until
 
 pytestmark = [
@@ -114,7 +115,7 @@ async def graveyard() -> AsyncIterator[Graveyard]:
 
 def orders_of(sim: Simulator, coid: str) -> list[Any]:
     """Every order at the broker that came from one submission."""
-    orders = list(sim.broker._state.book.orders.values())
+    orders = list(book_of(sim.broker).orders.values())
     entries = [order for order in orders if order.ticket.coid == coid]
     ids = {order.order_id for order in entries}
     return [*entries, *(order for order in orders if order.parent_id in ids)]

@@ -13,6 +13,7 @@ from ibkr_async.orders.known.news import OrderEvents, OrderNews
 from ibkr_async.stream.delivery.buffer import Buffer
 from ibkr_async.types import OrderId
 from support import order_rows as rows
+from support.inside import line_of
 from support.order_rows import ORDER_ID
 
 ID = OrderId(str(ORDER_ID))
@@ -200,6 +201,7 @@ async def test_forgotten_listener_costs_nothing() -> None:
     gc.collect()
     await asyncio.sleep(0)
 
+    # That nothing is left behind shows nowhere else.
     assert not any(news._listeners.values())
 
 
@@ -219,12 +221,14 @@ async def test_event_goes_to_the_listeners_of_its_order_only() -> None:
             touched.append(1)
 
     for other in others:
-        other._line.buffer = Spy("spy", policy="fail", capacity=1)
+        line_of(other).buffer = Spy("spy", policy="fail", capacity=1)
     async with news.listen([ID]) as events:
         happen(news, "Submitted")
 
         assert words([await anext(events)]) == ["Submitted"]
     assert touched == []
+    # That nothing is left behind shows nowhere else.
     assert len(news._listeners) == 10_000
     news.end()
+    # That nothing is left behind shows nowhere else.
     assert news._listeners == {}

@@ -125,7 +125,7 @@ async def test_order_that_ibkr_named_is_asked_for_by_number() -> None:
     """A failure of that is noted, and the look goes on."""
     failing = ServerError(STATUS, 503, "old")
     send = FakeSend("live_orders_none", failing, b"[]", b"[]", "live_orders_none")
-    send._script += FakeSend("live_orders_none", "status")._script
+    send.script += FakeSend("live_orders_none", "status").script
 
     found = await look(send, FakeTime(), "987654")
 
@@ -137,7 +137,7 @@ async def test_order_that_ibkr_named_is_asked_for_by_number() -> None:
 async def test_inactive_order_is_taken_at_the_last_look() -> None:
     """It may be brand new, so the looks go on; IBKR has it, so it is no longer unknown."""
     send = FakeSend(INACTIVE, b"[]", b"[]", "live_orders_none", INACTIVE, b"[]", b"[]", INACTIVE)
-    send._script += FakeSend(b"[]", b"[]")._script
+    send.script += FakeSend(b"[]", b"[]").script
     time = FakeTime()
 
     found = await look(send, time)

@@ -132,6 +132,7 @@ async def test_follower_looks_at_no_order_that_nothing_happened_to() -> None:
         fill_news(news, orders)
         asking = [
             asyncio.create_task(task())
+            # Its tasks without the feeds that `run` opens.
             for task in (follower._ask_about_doubts, follower._ask_about_ends)  # without the socket
         ]
         await _settle()

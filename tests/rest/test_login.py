@@ -208,6 +208,7 @@ async def test_any_number_of_failures_gives_a_pause(
     """A key that has been refused for months is asked for once a minute, without an overflow."""
     auth.failing = True
     # Failing a million times takes minutes: the counter is set as if it had.
+    # A million failed logins would take minutes.
     gate._failures_in_a_row = failures
     with pytest.raises(AuthError):
         await gate.ensure()

@@ -474,6 +474,7 @@ async def test_statement_that_changes_nothing_does_not_wake_the_keeper() -> None
     """The greeting of each socket repeats what is known; it is no reason for a request."""
     harness = Harness(FakeIbkr())
     await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    # That nothing woke it shows nowhere else.
     nudged = harness.keeper._nudged
 
     harness.keeper.observe(SessionFacts(authenticated=True, established=True, competing=False))
@@ -603,6 +604,7 @@ async def test_any_number_of_failures_gives_a_pause(failures: int) -> None:
     refused = Harness(FakeIbkr(init=[DOWN]))
     # Failing a million times takes minutes: the counters are set as if it had.
     failing.keeper._failures = failures
+    # As above.
     refused.keeper._initialised = failures
 
     await failing.run(until=lambda: len(failing.pauses) == 1)

@@ -20,6 +20,7 @@ from ibkr_async.simulator.login.oauth_flow import ThirdPartyFlow
 from ibkr_async.simulator.login.verifier import Verified
 from ibkr_async.world import World
 from support.chromium import Browser, headless_chromium
+from support.inside import send_of
 from support.simulator_peer import FAST
 
 NOW = 1_700_000_000.0
@@ -240,7 +241,7 @@ async def test_user_approves_in_chromium_with_the_keyboard(
             await browser.until_title("Done")
             landed = await browser.url()
         auth = await flow.access_token(verifier)
-        await auth.login(flow._transport.send)
+        await auth.login(send_of(flow))
 
     assert landed.startswith(listener.address)
     assert not auth.needs_login

@@ -24,6 +24,7 @@ from ibkr_async.simulator.login.keys import PRIME, SimulatorKeys
 from ibkr_async.simulator.login.oauth_flow import THIRD_PARTY_KEY, THIRD_PARTY_ROOT, with_parameters
 from ibkr_async.simulator.login.verifier import base_string, percent_encode
 from ibkr_async.world import RealClock, World
+from support.inside import simulator_parts
 from support.simulator_peer import trust
 
 ROOTS = ("/v1/api", THIRD_PARTY_ROOT)
@@ -189,8 +190,8 @@ async def test_simulators_with_the_same_keys_share_no_tokens(keys: SimulatorKeys
             await flow.access_token(one.approve(token.reveal()))
             granted = flow.granted.access_token.reveal()
 
-        assert granted in one._running.flow.access_tokens
-        assert granted not in two._running.flow.access_tokens
+        assert granted in simulator_parts(one).flow.access_tokens
+        assert granted not in simulator_parts(two).flow.access_tokens
     assert list(keys.consumer.access_tokens) == [keys.access_token]
 
 

@@ -17,6 +17,7 @@ from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.replay import SPACING_S, Player
 from ibkr_async.world import RealClock
 from support.captures import require_captures
+from support.inside import simulator_parts
 from support.simulator_peer import FAST, Peer, greeted, read_to_the_end, receive, receive_topic
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ async def test_client_that_vanishes_in_the_middle_of_a_recording(keys: Simulator
         await websocket.recv()
         websocket.transport.abort()
         async with asyncio.timeout(5):
-            while client.sim._running.hub.open_sockets:  # noqa: ASYNC110 - the hub tells nobody
+            while simulator_parts(client.sim).hub.open_sockets:  # noqa: ASYNC110 - the hub tells nobody
                 await asyncio.sleep(0.005)
 
         assert client.sim.sockets[0].client_close_code == 1006

@@ -175,8 +175,10 @@ async def test_simulator_is_used_once(keys: SimulatorKeys) -> None:
 async def test_failing_market_ends_the_simulator_loudly(keys: SimulatorKeys) -> None:
     """A fault of the simulator itself is raised where the simulator was opened."""
     sim = await Simulator(keys=keys, settings=FAST).__aenter__()
+    # The task whose end is tested.
     assert sim._supervisor is not None
     sim.now = lambda: 1 / 0  # type: ignore[method-assign] - breaks the clock on purpose
+    # The task whose end is tested.
     await asyncio.wait({sim._supervisor})
 
     with pytest.raises(ZeroDivisionError):

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.sockets.socket import SocketFacts, session_cookie
+from support.inside import simulator_parts
 from support.simulator_peer import (
     FAST,
     Peer,
@@ -45,7 +46,7 @@ async def running(keys: SimulatorKeys, settings: SimulatorSettings) -> AsyncIter
 async def settled(sim: Simulator) -> SocketFacts:
     """Return the newest socket's facts once it has ended."""
     async with asyncio.timeout(5):
-        while sim._running.hub.open_sockets:  # noqa: ASYNC110 - the hub tells nobody
+        while simulator_parts(sim).hub.open_sockets:  # noqa: ASYNC110 - the hub tells nobody
             await asyncio.sleep(0.005)
     return sim.sockets[-1]
 
@@ -252,7 +253,7 @@ async def test_market_data_expires_silently(sim: Simulator, gateway_peer: Peer) 
         await greeted(websocket)
         await websocket.send(SMD)
         await receive_topic(websocket, f"smd+{AAPL}")
-        feeds = sim._running.floor.screens[0]
+        feeds = simulator_parts(sim).floor.screens[0]
         await gateway_peer.call("POST", "/tickle")
         sim.shift_clock(300)
         assert feeds.quotes.open
@@ -269,7 +270,7 @@ async def test_unsubscribing_and_rest_silence_streams(sim: Simulator, gateway_pe
     """`umd`, REST unsubscribe and unsubscribeall all stop the socket's streams."""
     async with gateway_peer.socket(await gateway_peer.ready()) as websocket:
         await greeted(websocket)
-        feeds = sim._running.floor.screens[0]
+        feeds = simulator_parts(sim).floor.screens[0]
         ends: list[tuple[str, str, Any]] = [
             ("POST", "/iserver/marketdata/unsubscribe", {"conid": AAPL}),
             ("GET", "/iserver/marketdata/unsubscribeall", None),
@@ -294,7 +295,7 @@ async def test_unsubscribing_and_rest_silence_streams(sim: Simulator, gateway_pe
         await receive_topic(websocket, "tic")
 
         assert not feeds.quotes.open
-        assert not list(sim._running.floor.fields(AAPL))
+        assert not list(simulator_parts(sim).floor.fields(AAPL))
 
 
 @pytest.mark.parametrize(
@@ -390,7 +391,7 @@ async def test_lost_brokerage_session_is_announced_and_streams_stop(
         assert lost["args"] == {"authenticated": False, "established": False, "competing": True}
         assert silent["topic"] == "tic"
         assert won["args"]["authenticated"] is True
-        assert not sim._running.floor.screens[0].quotes.open
+        assert not simulator_parts(sim).floor.screens[0].quotes.open
 
 
 async def test_second_socket_of_a_session_shares_the_fields(
@@ -410,7 +411,7 @@ async def test_second_socket_of_a_session_shares_the_fields(
         await two.send("tic")
         await receive_topic(two, "tic")
 
-        assert not list(sim._running.floor.fields(AAPL))
+        assert not list(simulator_parts(sim).floor.fields(AAPL))
 
 
 async def test_pushes_and_drops_reach_every_socket(sim: Simulator, gateway_peer: Peer) -> None:
@@ -445,7 +446,7 @@ async def test_client_that_vanishes_is_noted(sim: Simulator, gateway_peer: Peer)
         websocket.transport.abort()
 
         assert (await settled(sim)).client_close_code == 1006
-    assert not sim._running.floor.screens
+    assert not simulator_parts(sim).floor.screens
 
 
 async def test_logout_closes_the_sockets_of_that_login(sim: Simulator, gateway_peer: Peer) -> None:

@@ -346,6 +346,7 @@ async def test_unknown_path_is_not_found(calm: Simulator) -> None:
     """Only the reference's endpoints exist."""
     async with connect(calm) as tp:
         with pytest.raises(Exception, match="404"):
+            # A path that no public method asks for.
             await tp._calls.read("/tickle")
 
 

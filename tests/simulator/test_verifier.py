@@ -290,7 +290,9 @@ def test_nonce_works_once_and_is_forgotten_when_too_old() -> None:
     with pytest.raises(Refusal, match="nonce was used before"):
         verifier.verify(request, lambda _consumer, _token: live_token, NOW + 1)
 
+    # A hundred thousand nonces, without signing each.
     verifier._remember(("", "", "", "later"), NOW + 3e9)
+    # What is forgotten shows nowhere else.
     assert len(verifier._nonces) == 1
 
 

@@ -12,6 +12,7 @@ from ibkr_async.stream.settings import CoreSettings
 from ibkr_async.stream.wire.sharing import unite
 from ibkr_async.stream.wire.topic_row import Policy
 from ibkr_async.stream.wire.topics import TOPICS
+from support.inside import lifecycle_of, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,9 +39,10 @@ def wish(topic: str, arguments: Mapping[str, Any] | None = None, *, waits: bool 
 
 def earliest_due(core: StreamCore) -> float:
     """Find what is due next among the channels by looking at every one."""
-    lifecycle, registry = core._lifecycle, core._registry
+    lifecycle, registry = lifecycle_of(core), registry_of(core)
     watching = any(one.topic.watched and one.on_wire for one in registry)
     due = [one.due for one in (*registry, *registry.unnamed)]
+    # Looked at apart from the reminder that it is compared with.
     return min([*due, lifecycle._staleness._look_at if watching else NEVER], default=NEVER)
 
 

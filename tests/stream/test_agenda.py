@@ -47,6 +47,7 @@ def test_forgotten_channels_are_not_kept() -> None:
         channel.act_at = NEVER
         agenda.drop(channel)
 
+    # How much it keeps shows nowhere else.
     assert len(agenda._entries) <= 100
 
 
@@ -60,4 +61,5 @@ def test_times_that_change_again_and_again_are_not_kept() -> None:
         agenda.note(channel)
         agenda.take_due(second + 480.0)
 
+    # How much it keeps shows nowhere else.
     assert len(agenda._entries) <= 2

@@ -19,6 +19,7 @@ from ibkr_async.stream.core.channel_state import (
 from ibkr_async.stream.settings import CoreSettings
 from ibkr_async.stream.wire.topics import TOPICS
 from stream.core_driver import Driver, make_buffer, smd, wish
+from support.inside import registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +96,7 @@ class Story:
         self.driver = Driver(CoreSettings(**options))  # type: ignore[arg-type] - all are times
         self.topic = topic
         self.first = self.join()
-        self.channel = next(iter(self.driver.core._registry))
+        self.channel = next(iter(registry_of(self.driver.core)))
 
     def join(self) -> Listener:
         """Another consumer wants it."""
@@ -237,4 +238,4 @@ def test_bars_that_were_answered_without_a_number_are_abandoned_too() -> None:
     story.answer()
 
     assert story.driver.sent == ["umh+7"]
-    assert not story.driver.core._registry.unnamed
+    assert not registry_of(story.driver.core).unnamed

@@ -10,6 +10,7 @@ from ibkr_async.stream.core.channel import Listener
 from ibkr_async.stream.delivery.events import Disconnected, Gap
 from ibkr_async.stream.settings import CoreSettings
 from stream.core_driver import READY, Driver, make_buffer, smd, wish
+from support.inside import registry_of
 from support.steps import steps
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Crowd:
 
     def leave(self, topic: str) -> None:
         """Everyone who wants a topic stops to."""
-        for channel in self.core._registry.find(topic):
+        for channel in registry_of(self.core).find(topic):
             for listener in tuple(channel.wishes):
                 self.core.unsubscribe(channel.key, listener, self.driver.now)
 

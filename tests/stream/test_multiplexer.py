@@ -46,6 +46,7 @@ from stream.socket_servers import (
     upgrade,
 )
 from support.fake_time import world_with
+from support.inside import core_of, line_of, registry_of
 from support.leaks import nothing_left_behind
 
 if TYPE_CHECKING:
@@ -424,7 +425,7 @@ async def test_attach_that_fails_midway_leaves_nothing_behind() -> None:
         async with first:
             with pytest.raises(UsageError):
                 run.engine.subscribe(listener, [wish("smd+3"), wish("smd+2"), wish("smd+3")])
-        assert run.engine._core._registry.channels == {}
+        assert registry_of(core_of(run.engine)).channels == {}
 
 
 @pytest.mark.parametrize(
@@ -521,6 +522,7 @@ async def test_closing_does_not_wait_for_a_socket_that_is_being_opened() -> None
         await asyncio.Event().wait()
         raise AssertionError
 
+    # A login that never answers.
     run.engine._open_target = wait_for_ever
     task = asyncio.create_task(run.engine.run())
     async with run.stream.live_orders() as orders:
@@ -582,11 +584,11 @@ async def test_topics_are_added_and_removed_on_a_real_socket() -> None:
         await server.until(lambda seen: "umd+1+{}" in seen.received)
         wishes = [wish("smd+7"), wish("smd+2")]
         with pytest.raises(UsageError, match="twice"):
-            run.engine.subscribe(ticks._line, wishes)  # type: ignore[arg-type]  # it is a listener
+            run.engine.subscribe(line_of(ticks), wishes)  # type: ignore[arg-type]  # it is a listener
         await server.until(lambda seen: "umd+7+{}" in seen.received)
         await run.engine.aclose()
         with pytest.raises(ClosedError):
-            run.engine.subscribe(ticks._line, wishes)  # type: ignore[arg-type]  # as above
+            run.engine.subscribe(line_of(ticks), wishes)  # type: ignore[arg-type]  # as above
 
 
 async def test_ready_waits_until_the_server_serves_every_topic() -> None:

@@ -23,6 +23,7 @@ from ibkr_async.stream.delivery.events import (
 )
 from ibkr_async.stream.settings import CoreSettings
 from stream.core_driver import GREETING, READY, Driver, Heard, make_buffer, smd, wish
+from support.inside import registry_of
 from support.steps import steps
 
 
@@ -85,7 +86,7 @@ def test_more_subscriptions_than_ibkr_serves_are_refused() -> None:
     with pytest.raises(SubscriptionError, match="5 of these at a time"):
         driver.listen("smh+6")
     driver.receive('{"serverId":"77","symbol":"A","data":[],"topic":"smh+1"}')
-    assert driver.core._registry.channels["smh+1+{}"].server_id == "77"
+    assert registry_of(driver.core).channels["smh+1+{}"].server_id == "77"
 
 
 def test_subscribing_after_close_is_misuse() -> None:
@@ -151,7 +152,7 @@ def test_renewals_are_spread_by_ten_percent_either_way() -> None:
     driver = Driver(random=drawn.random)
     driver.listen(*[f"smd+{conid}" for conid in range(1, 101)])
     driver.connect()
-    ages = [channel.renew_at for channel in driver.core._registry]
+    ages = [channel.renew_at for channel in registry_of(driver.core)]
 
     assert all(432 <= age <= 528 for age in ages)
     assert len({round(age) for age in ages}) > 50
@@ -371,7 +372,7 @@ def test_every_topic_refused_ends_the_subscription() -> None:
         driver.receive(f'{{"error":"no such contract","topic":"smd+{conid}"}}')
 
     assert isinstance(listener.buffer.error, SubscriptionError)
-    assert driver.core._registry.channels == {}
+    assert registry_of(driver.core).channels == {}
     assert [type(item) for item in listener.buffer.take_all_marked()] == [SubscriptionFailed] * 2
 
 

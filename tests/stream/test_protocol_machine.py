@@ -12,6 +12,7 @@ from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.protocol import Phase
 from ibkr_async.stream.core.registry import route_of
 from stream.core_driver import GREETING, READY, Driver, Heard, earliest_due, make_buffer, wish
+from support.inside import lifecycle_of, registry_of
 
 TOPICS = [
     "smd+1", "smd+2", "smd+2@ARCA", "sor", "str", "spl", "ntf", "ssd+DU1",
@@ -138,7 +139,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
     @property
     def settling(self) -> bool:
         """True while the two sides cannot know of each other yet."""
-        return bool(self.holding or self.held or self.driver.core._registry.unnamed)
+        return bool(self.holding or self.held or registry_of(self.driver.core).unnamed)
 
     @rule()
     def hold_answers(self) -> None:
@@ -231,7 +232,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         bars: set[str] = set()
         for listener in self.listeners:
             for key in listener.keys - {"ntf"}:
-                channel = self.driver.core._registry.channels[key]
+                channel = registry_of(self.driver.core).channels[key]
                 if not self.session_up and code_of(key) not in WITHOUT_SESSION:
                     continue
                 if code_of(key) == "smh":
@@ -253,17 +254,18 @@ class SubscriptionMachine(RuleBasedStateMachine):
     @invariant()
     def deadline_is_the_earliest(self) -> None:
         """The deadline that is remembered is what looking at every channel finds."""
-        lifecycle = self.driver.core._lifecycle
+        lifecycle = lifecycle_of(self.driver.core)
         assert lifecycle.next_due == earliest_due(self.driver.core)
 
     @invariant()
     def nothing_is_miscounted(self) -> None:
         """What is counted and queued on the way is what looking at every channel finds."""
-        registry = self.driver.core._registry
+        registry = registry_of(self.driver.core)
         channels = (*registry, *registry.unnamed)
         for listener in self.listeners:
             live = [registry.channels[key].state is ChannelState.LIVE for key in listener.keys]
             assert listener.unserved == live.count(False)
+        # What is counted on the way, against what looking finds.
         for room in registry._rooms.values():
             inside = [channel for channel in channels if channel.room is room]
             assert list(room.waiting) == [one for one in inside if not one.on_wire]
@@ -272,13 +274,14 @@ class SubscriptionMachine(RuleBasedStateMachine):
             waits = channel.awaiting or channel.state is ChannelState.ABANDONED
             assert (channel.act_at != NEVER) is waits
             assert (channel.state is ChannelState.ABANDONED) is (channel in registry.unnamed)
+        # As above.
         called = {one for alike in registry._called.values() for one in alike}
         assert called <= set(channels)
 
     @invariant()
     def nothing_leaks(self) -> None:
         """Channels exist only for consumers that exist, and routes only for channels."""
-        registry = self.driver.core._registry
+        registry = registry_of(self.driver.core)
         wanted = {key for listener in self.listeners for key in listener.keys}
         assert registry.channels.keys() == wanted
         assert registry.routes.keys() <= {route_of(key) for key in wanted}

@@ -189,6 +189,7 @@ def test_removed_channel_is_found_until_it_is_forgotten() -> None:
     assert registry.remove(other.key, next(iter(other.wishes))) is other
     registry.forget(other)
     assert registry.find("smh+1") == []
+    # That nothing is left behind shows nowhere else.
     assert registry._called == {}
 
 

@@ -32,7 +32,7 @@ class Browser:
         self._http = http
         self._session = f"/session/{session}"
 
-    async def _call(self, method: str, path: str, **body: Any) -> Any:
+    async def call(self, method: str, path: str, **body: Any) -> Any:
         reply = await self._http.request(
             method, self._session + path, json=body if method == "POST" else None
         )
@@ -42,15 +42,15 @@ class Browser:
 
     async def open(self, url: str) -> None:
         """Go to an address and wait until it has loaded."""
-        await self._call("POST", "/url", url=url)
+        await self.call("POST", "/url", url=url)
 
     async def url(self) -> str:
         """Where the window is."""
-        return str(await self._call("GET", "/url"))
+        return str(await self.call("GET", "/url"))
 
     async def title(self) -> str:
         """Title of the page."""
-        return str(await self._call("GET", "/title"))
+        return str(await self.call("GET", "/title"))
 
     async def until_title(self, wanted: str) -> None:
         """Wait for a page: a key or click that submits a form does not wait for what it loads."""
@@ -60,21 +60,21 @@ class Browser:
 
     async def script(self, code: str) -> Any:
         """Evaluate a script in the page; it returns with `return`."""
-        return await self._call("POST", "/execute/sync", script=code, args=[])
+        return await self.call("POST", "/execute/sync", script=code, args=[])
 
     async def find(self, selector: str) -> Element:
         """Find one element by CSS selector."""
-        found = await self._call("POST", "/element", using="css selector", value=selector)
+        found = await self.call("POST", "/element", using="css selector", value=selector)
         return Element(self, found[_ELEMENT])
 
     async def focused(self) -> Element:
         """The element that has the keyboard."""
-        return Element(self, (await self._call("GET", "/element/active"))[_ELEMENT])
+        return Element(self, (await self.call("GET", "/element/active"))[_ELEMENT])
 
     async def press(self, *keys: str) -> None:
         """Press keys one after the other, wherever the focus is."""
         actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
-        await self._call(
+        await self.call(
             "POST", "/actions", actions=[{"type": "key", "id": "keyboard", "actions": actions}]
         )
 
@@ -86,28 +86,28 @@ class Element:
         self._browser = browser
         self._path = f"/element/{reference}"
 
-    async def _call(self, method: str, path: str, **body: Any) -> Any:
-        return await self._browser._call(method, self._path + path, **body)
+    async def call(self, method: str, path: str, **body: Any) -> Any:
+        return await self._browser.call(method, self._path + path, **body)
 
     async def type(self, text: str) -> None:
         """Type text into it."""
-        await self._call("POST", "/value", text=text)
+        await self.call("POST", "/value", text=text)
 
     async def click(self) -> None:
         """Click it."""
-        await self._call("POST", "/click")
+        await self.call("POST", "/click")
 
     async def text(self) -> str:
         """What is seen of it."""
-        return str(await self._call("GET", "/text"))
+        return str(await self.call("GET", "/text"))
 
     async def role(self) -> str:
         """What assistive technology takes it for."""
-        return str(await self._call("GET", "/computedrole"))
+        return str(await self.call("GET", "/computedrole"))
 
     async def label(self) -> str:
         """The name that a screen reader says."""
-        return str(await self._call("GET", "/computedlabel"))
+        return str(await self.call("GET", "/computedlabel"))
 
 
 def programs() -> tuple[str, str]:

@@ -18,8 +18,7 @@ from typing import Any
 
 from ibkr_async import Answers, Bracket, Client, Gateway, LimitOrder, Settings
 from ibkr_async.orders.fate import journal as journal_module
-from ibkr_async.rest.pacing import Pacer
-from ibkr_async.rest.settings import PacingSettings
+from support.inside import parts_of, without_limits
 from support.settings_with import AT_ONCE, settings_with
 
 APPLE = 265598
@@ -28,7 +27,7 @@ QUESTION = Answers.allow("o163")
 
 def unpaced(client: Client) -> Client:
     """Take IBKR's limits away: the simulator is ours, and a test must not wait five seconds."""
-    client._parts.pipeline._pacer = Pacer((), PacingSettings(per_second=1000))
+    without_limits(client)
     return client
 
 
@@ -50,23 +49,27 @@ class Reaper:
 
     def arm(self, client: Client) -> None:
         """Put the marks where a submission passes."""
-        engine = client._parts.order_engine
+        engine = parts_of(client).order_engine
         for owner, name in (
             (engine.dispatch, "_take_turn"),
             (engine.endpoints, "place"),
             (engine.endpoints, "reply"),
             (engine.endpoints, "modify"),
             (engine.recovery, "find_out"),
+            # Each point at which the process may die is inside.
             (engine.recovery._probe._reads, "live"),  # not that of the order feeds
             (client.orders, "submit"),
         ):
             setattr(owner, name, self._around(name, getattr(owner, name)))
-        transport: Any = client._parts.pipeline._transport
+        # As above.
+        transport: Any = parts_of(client).pipeline._transport
         transport.send = self._around_transport(transport.send)
         for name in ("accepted", "failed"):
             method = getattr(engine.outcomes, name)
             setattr(engine.outcomes, name, self._before(name, method))
+        # As above.
         journal_module._JournalFile.append = self._around_append(  # type: ignore[method-assign]  # the mark
+            # As above.
             journal_module._JournalFile.append
         )
 

@@ -46,14 +46,14 @@ class FakeSend:
         self.requests: list[RestRequest[Any]] = []
         self.under_way = 0
         self.most_under_way = 0
-        self._script = [self._answer(entry) for entry in script]
+        self.script = [self._answer(entry) for entry in script]
 
     async def __call__(self, request: RestRequest[T]) -> T:
         if request.permit is not None:
             request.permit()
         self.requests.append(request)
-        assert self._script, f"the script has no answer to {request.label}"
-        answer = self._script.pop(0)
+        assert self.script, f"the script has no answer to {request.label}"
+        answer = self.script.pop(0)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
@@ -81,7 +81,7 @@ class FakeSend:
     @property
     def is_finished(self) -> bool:
         """True when every scripted answer was asked for."""
-        return not self._script
+        return not self.script
 
     def body(self, index: int = 0) -> Any:
         """Body of one request as it goes out."""

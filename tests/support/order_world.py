@@ -45,6 +45,7 @@ from ibkr_async.simulator.broker.broker import (
     OrderChanged,
 )
 from support.fake_time import fake_world
+from support.inside import book_of, buffer_of
 from support.order_desk import TestDesk, make_desk
 from support.order_history import BrokerOrder, History, KnownOrder, Request, Told
 
@@ -226,7 +227,7 @@ class World:
             )
             for order_id, state in states.items()
         }
-        book = self.broker._book
+        book = book_of(self.broker)
         for order in book.orders.values():
             fills = [each for each in book.executions if each.order is order]
             self.history.orders.append(
@@ -445,7 +446,8 @@ class World:
 
     def _collect(self) -> None:
         """Take over everything that the desk has told of its orders in this life."""
-        self.history.lives.append(list(self.run.watch._buffer._queue))
+        # All that waits, without taking it.
+        self.history.lives.append(list(buffer_of(self.run.watch)._queue))
 
 
 def _record(request: RestRequest[Any], fate: Fate, at: float) -> Request:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ibkr_async.simulator.broker.broker import Broker, BrokerSettings, Executed, PnlMoved
 from ibkr_async.simulator.broker.positions import UnknownCurrencyError, usd_per_unit
+from support.inside import board_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,7 +280,7 @@ def test_closing_is_allowed_without_free_money(driver: Any) -> None:
 
 def test_unknown_currencies_have_no_rate(driver: Any) -> None:
     """Known ones do."""
-    board = driver.broker._board
+    board = board_of(driver.broker)
 
     assert all(usd_per_unit(board, currency) > 0 for currency in ("USD", "EUR", "CHF"))
     with pytest.raises(UnknownCurrencyError):
@@ -336,9 +337,10 @@ def test_money_and_quantities_are_conserved(
     assert len(rows) == 2 * len(fills)
     assert sum(row["size"] for row in fills) == sum(quantity for _, _, quantity, _ in trades)
     cash, held = _oracle(broker, fills)
+    # The positions as they are kept, not as they are shown.
     book = broker._state.accounts[ACCOUNT]
     assert {conid: hold.quantity for conid, hold in book.holdings.items()} == held
-    worth = book.valuation(broker._board)
+    worth = book.valuation(board_of(broker))
     assert abs(worth.net_liquidation - _worth(broker, cash, held)) < Decimal("1e-6")
 
 
@@ -361,7 +363,7 @@ def _oracle(
 
 
 def _worth(broker: Broker, cash: dict[str, Decimal], held: dict[int, Decimal]) -> Decimal:
-    board = broker._board
+    board = board_of(broker)
     total = sum((amount * usd_per_unit(board, name) for name, amount in cash.items()), Decimal(0))
     for conid, quantity in held.items():
         instrument = broker.instruments[conid]

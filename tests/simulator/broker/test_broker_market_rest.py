@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.inside import board_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -126,7 +128,7 @@ def test_bars_join_the_live_market(drive: Callable[..., Any]) -> None:
     times = [bar["t"] for bar in second["data"]]
     assert times == list(range(times[0], times[0] + 60 * 60_000, 60_000))
     assert first["data"][1:-1] == second["data"][:-2]
-    market = driver.broker._board[AAPL]
+    market = board_of(driver.broker)[AAPL]
     assert second["data"][-1]["c"] == float(market.last)
     assert second["points"] == 59
     assert second["barLength"] == 60
@@ -155,7 +157,7 @@ def test_a_coarse_bar_can_cross_the_start(drive: Callable[..., Any]) -> None:
     bar = answer["data"][-1]
 
     assert bar["t"] == 1_795_197_600_000
-    assert bar["c"] == float(driver.broker._board[AAPL].last)
+    assert bar["c"] == float(board_of(driver.broker)[AAPL].last)
     assert answer["outsideRth"] is True
     assert len(answer["data"]) == 24
 

@@ -7,6 +7,7 @@ import pytest
 
 from ibkr_async.simulator.broker import matching
 from ibkr_async.simulator.broker.broker import Executed, OrderChanged
+from support.inside import book_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -460,6 +461,7 @@ def test_stale_questions_are_kept_in_bounds(driver: Any) -> None:
     for number in range(150):
         driver.place({**FAR, "cOID": f"c{number}"})
 
+    # What is forgotten shows nowhere else.
     assert len(driver.broker._desk._stale) == 100
 
 
@@ -672,7 +674,7 @@ def test_minus_one_cancels_all_of_the_account(drive: Callable[..., Any]) -> None
     driver.ask("DELETE", f"/iserver/account/{ACCOUNT}/order/-1")
     driver.wait()
 
-    orders = driver.broker._book.orders.values()
+    orders = book_of(driver.broker).orders.values()
     assert {order.status for order in orders if order.account_id == ACCOUNT} == {"Cancelled"}
     assert {order.status for order in orders if order.account_id == OTHER} == {"Submitted"}
 
@@ -881,4 +883,5 @@ def test_a_waiting_stop_can_be_modified(driver: Any) -> None:
 def test_a_ticket_that_escaped_its_check_is_a_bug() -> None:
     """The matching rules fail loudly instead of trading at a made-up price."""
     with pytest.raises(AssertionError, match="passed the check"):
+        # No ticket gets so far; that is what is tested.
         matching._required(None)

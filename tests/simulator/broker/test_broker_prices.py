@@ -13,6 +13,7 @@ from ibkr_async.simulator.broker.broker import Broker, PnlMoved, PriceMoved
 from ibkr_async.simulator.broker.instruments import build_instruments
 from ibkr_async.simulator.broker.market_payloads import known_tags
 from ibkr_async.simulator.broker.prices import option_value
+from support.inside import board_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ def test_markets_stay_on_the_grid_and_uncrossed(steps: list[float], seed: int) -
         broker.advance(now)
 
     for conid, instrument in broker.instruments.items():
-        market = broker._board[conid]
+        market = board_of(broker)[conid]
         assert 0 < market.bid < market.ask
         for price in (market.bid, market.ask, market.last, market.prior_close):
             assert price % instrument.tick == 0
@@ -99,10 +100,10 @@ def test_followers_keep_their_distance_to_the_leader() -> None:
     broker = Broker(seed=3, now=START)
     for step in range(1, 200):
         broker.advance(START + 10 * step)
-    apple, mexico = broker._board[AAPL], broker._board[38708077]
+    apple, mexico = board_of(broker)[AAPL], board_of(broker)[38708077]
 
     assert mexico.mid / apple.mid == pytest.approx(3450 / 189.60)
-    future, index = broker._board[ES], broker._board[ES_INDEX]
+    future, index = board_of(broker)[ES], board_of(broker)[ES_INDEX]
     assert future.mid / index.mid == pytest.approx(5881.25 / 5868.40)
 
 
@@ -225,7 +226,7 @@ def test_minutes_are_kept_for_five_days_only() -> None:
     for minute in range(7300):
         broker.advance(START + 60 * minute)
 
-    assert {len(minutes) <= 7200 for minutes in broker._board.minutes.values()} == {True}
+    assert {len(minutes) <= 7200 for minutes in board_of(broker).minutes.values()} == {True}
 
 
 def test_new_york_changes_its_clock_in_march_and_november() -> None:
