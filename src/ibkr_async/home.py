@@ -29,8 +29,12 @@ class Home:
         if self._loop is None:
             self._loop = here
         if here is None or here is not self._loop:
-            raise UsageError(
-                "a client is used from the event loop and thread in which it was opened; nothing was "
-                "sent: open one in each, or hand the call over, as with "
-                "asyncio.run_coroutine_threadsafe"
-            )
+            raise elsewhere()
+
+
+def elsewhere() -> UsageError:
+    """Compose the error of a call that is made in another event loop, or in none."""
+    return UsageError(
+        "a client is used from the event loop and thread in which it was opened; nothing was sent: "
+        "open one in each, or hand the call over, as with asyncio.run_coroutine_threadsafe"
+    )

@@ -175,6 +175,7 @@ class Parts:
         settings, world = self.settings.orders, self.world
         return OrderEngine(
             self.send,
+            check_home=self.lifetime.check_home,
             account_facts=self._account_facts,
             session_ready=self._session_ready,
             feeds_ready=self._order_feeds_ready,

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ibkr_async import Bracket, Client, LimitOrder, Side, UsageError
+from ibkr_async import Answers, Bracket, Client, LimitOrder, Side, UsageError
+from ibkr_async.feeds import Feed
+from ibkr_async.orders import OrderHandle
 from ibkr_async.simulator import Simulator
 
 AAPL = 265598
@@ -19,8 +21,10 @@ ORDER = LimitOrder(AAPL, Side.BUY, 1, "100.00")
 class Held:
     """An open client, and its faces, as a program may hold them."""
 
-    def __init__(self, ib: Client) -> None:
+    def __init__(self, ib: Client, live: OrderHandle, trades: Feed[Any]) -> None:
         self.ib = ib
+        self.live = live
+        self.trades = trades
         self.orders = ib.orders
         self.session = ib.session
         self.stream = ib.stream
@@ -29,8 +33,13 @@ class Held:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def held(sim: Simulator) -> AsyncIterator[Held]:
     """Hold one open client for all tests: nothing may happen to it."""
-    async with Client(sim.gateway(), allow_live_orders=True) as ib:
-        yield Held(ib)
+    async with (
+        Client(sim.gateway(), allow_live_orders=True) as ib,
+        ib.stream.trades() as trades,
+    ):
+        live = await ib.orders.submit(ORDER, answers=Answers.allow("o163"))
+        await trades.ready()
+        yield Held(ib, live, trades)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -72,6 +81,13 @@ VERBS: dict[str, Callable[[Held], Any]] = {
     "cancel for an account": lambda held: held.orders.cancel("1", account_id="DU1234567"),
     "cancel_all": lambda held: held.orders.cancel_all(),
     "find": lambda held: held.orders.find("x"),
+    "recovered": lambda held: held.orders.recovered(),
+    "watch": lambda held: anext(held.orders.watch()),
+    "a feed of its own loop": lambda held: anext(held.trades),
+    "ready of a feed of its own loop": lambda held: held.trades.ready(),
+    "done": lambda held: held.live.done(),
+    "events of an order": lambda held: anext(held.live.events()),
+    "cancel an order": lambda held: held.live.cancel(),
     "live": lambda held: held.orders.live(),
     "status": lambda held: held.orders.status("1"),
     "trades": lambda held: held.orders.trades(),

@@ -60,6 +60,7 @@ def make_desk(
     """Open a desk. Its looks for lost orders take no time; its ids are `made-1` and so on."""
     engine = OrderEngine(
         send,
+        check_home=lambda: None,
         account_facts=facts,
         session_ready=session_ready,
         feeds_ready=feeds_ready,

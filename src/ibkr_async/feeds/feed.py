@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeV
 import anyio
 
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
+from ibkr_async.home import elsewhere
 from ibkr_async.stream.delivery.events import Gap, Resumed, StreamEvent
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Feed(Generic[T]):
         self._take = self._outlet.take
         self._waiter: asyncio.Future[None] | None = None
         self._loop = None if line.must_be_opened else _running_loop()
-        """Where it must let go when nobody holds it any more."""
+        """Where its reader puts items, and it must let go when nobody holds it any more."""
 
     @property
     def _buffer(self) -> Buffer[Any]:
@@ -306,6 +307,11 @@ class Feed(Generic[T]):
         # Not by a set: hashing members of an enum takes longer than all the rest of a wake-up.
         if self._state is not _OPEN and self._state is not _CLOSED:
             raise UsageError(_OPEN_FIRST)
+        here = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = here
+        elif here is not self._loop:
+            raise elsewhere()
 
     async def _end(self) -> NoReturn:
         error = self._buffer.error

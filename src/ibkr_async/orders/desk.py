@@ -270,6 +270,7 @@ class OrderDesk(OrderReads):
         proven after a search of at least 15 seconds.
         Pacing: takes up to half a minute; the live orders may be read once per 5 seconds.
         """
+        self._engine.news.check_home()
         known = self.unknown.get(coid)
         if known is not None and known.coid_reused:
             return await self._find_earlier(known.submission, known.detail)
@@ -291,6 +292,7 @@ class OrderDesk(OrderReads):
         Shape: empty without a journal, or when none was open. Those that stay unknown are in
         `unknown` as well, and keep the gate closed.
         """
+        self._engine.news.check_home()
         return tuple(
             Recovered(coid=submission.coid, error=found)
             if isinstance(found, IbkrError)

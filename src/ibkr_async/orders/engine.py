@@ -44,6 +44,7 @@ class OrderEngine:
         send: SendRequest,
         *,
         # the session
+        check_home: Callable[[], None],
         account_facts: Callable[[], AccountFacts],
         session_ready: Callable[[], Awaitable[object]],
         feeds_ready: Callable[[float], Awaitable[bool]],
@@ -58,7 +59,7 @@ class OrderEngine:
         self.settings = settings
         self.journal = journal
         self.world = world
-        self.news = OrderNews()
+        self.news = OrderNews(check_home)
         """What is known of orders, and who hears of it."""
         self.endpoints = OrderEndpoints(send)
         self.permission = Permission(

@@ -72,7 +72,9 @@ class _Listener(Line):
 class OrderNews:
     """The tracker and its listeners: one for each client."""
 
-    def __init__(self) -> None:
+    def __init__(self, check_home: Callable[[], None] = lambda: None) -> None:
+        """`check_home` raises elsewhere than in the event loop to which the news come."""
+        self.check_home = check_home
         self.tracker = OrderTracker(
             publish=self._publish, on_doubt=self._raise_alarm, on_settled=self._settled
         )
@@ -123,7 +125,9 @@ class OrderNews:
         """Listen to the named orders from their beginning, or to all orders from now on.
 
         It ends by itself when `is_over`, or `linger_s` after `is_nearly_over` and nothing new.
+        Errors: those of `check_home`.
         """
+        self.check_home()
         self.need()
         ids = None if order_ids is None else frozenset(order_ids)
         listener = _Listener(
