@@ -19,6 +19,7 @@ from ibkr_async.errors import (
     IbkrError,
     NotReadyError,
     RateLimitedError,
+    RefusedError,
     RequestTimeoutError,
     ServerError,
     TlsError,
@@ -659,3 +660,47 @@ async def test_pipeline_over_httpx_end_to_end() -> None:
     assert sent.content == b'{"orders":[]}'
     assert sent.headers["content-length"] == "13"
     assert sent.headers["authorization"] == "login 0 signature 1"
+
+
+# --- answers that cannot be read whole -----------------------------------------------------------
+
+
+async def test_odd_rows_are_counted_and_told_once_for_each_endpoint(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A row that stays odd for months is one line in the log; the others are given each time."""
+    world = World()
+    request = RestRequest(
+        method="GET", path="/rows", result=list[dict[str, int]], query=(("a", "1"),)
+    )
+    odd = reply(content=b'[{"a":1},null,{"b":{}}]')
+    world.answer(odd, odd)
+
+    with caplog.at_level(logging.WARNING, "ibkr_async"):
+        answers = [await world.pipeline.send(request) for _ in range(2)]
+
+    assert answers == [[{"a": 1}, {}]] * 2
+    assert world.pipeline.stats.unread == 4
+    (line,) = caplog.messages
+    assert "GET /rows" in line
+    assert "[1]: Expected `object`, got `null`" in line
+    assert "1 more" in line
+
+
+@pytest.mark.parametrize("key", ["new", "name"])
+async def test_number_that_nothing_can_hold_costs_itself(key: str) -> None:
+    """It was a raw `decimal.InvalidOperation`, and ended whatever had asked."""
+    world = World()
+    world.answer(reply(content=b'{"%b":1e99999999999999999999,"a":1}' % key.encode()))
+    answer = await world.pipeline.send(read())
+
+    assert answer["a"] == 1
+
+
+async def test_refusal_beside_such_a_number_is_a_refusal() -> None:
+    """A 200 that says no must not pass for a yes because of a number next to it."""
+    world = World()
+    world.answer(reply(content=b'{"error":"no","n":1e99999999999999999999,"s":"\\ud83d"}'))
+
+    with pytest.raises(RefusedError, match="no"):
+        await world.pipeline.send(read())

@@ -307,6 +307,87 @@ def test_frame_that_is_not_utf8_is_reported_and_the_stream_goes_on() -> None:
     assert len(listener.buffer) == 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"conid":"8314","31":"5"',
+        '"conid":8314,"_updated":"1712596911593","31":"5"',
+        '"conid":"8314","_updated":null,"31":"5"',
+        '"conid":8314,"31":"5","99":1e99999999999999999999',
+        '"conid":8314,"31":5.0,"server_id":7',
+    ],
+)
+def test_market_data_that_is_spelled_otherwise_is_read(odd: str) -> None:
+    """A contract or a time written as text costs nobody a price."""
+    driver, listener = connected("smd+8314")
+    driver.receive(f'{{{odd},"topic":"smd+8314"}}')
+    (update,) = listener.buffer.take_all_marked()
+
+    assert (update.conid, update.last, update.text("31") in {"5", "5.0"}) == (8314, 5.0, True)
+    assert driver.names() == ["Confirmed"]
+
+
+def test_market_data_with_an_odd_value_is_delivered_without_it_and_reported() -> None:
+    """What was not read is said, and counted."""
+    driver, listener = connected("smd+8314")
+    driver.receive('{"conid":8314,"_updated":[1],"31":"5","84":1e999,"topic":"smd+8314"}')
+    (update,) = listener.buffer.take_all_marked()
+
+    assert (update.updated_ms, update.last, update.bid) == (None, 5.0, None)
+    assert "_updated" in _bad(driver).detail
+    assert driver.names() == ["Confirmed", "BadFrame"]
+    assert driver.core.stats.bad == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "row"),
+    [
+        ("sor", "args", '{"orderId":1}'),
+        ("str", "args", '{"execution_id":"e"}'),
+        ("ssd+DU1", "result", '{"key":"NetLiquidation"}'),
+        ("sld+DU1", "result", '{"key":"LedgerListUSD"}'),
+        ("sbd+DU1+8314", "data", '{"row":1}'),
+        ("ntf", "args", '{"id":"1"}'),
+        ("blt", "args", '{"id":"1"}'),
+    ],
+)
+def test_odd_row_among_others_costs_itself(topic: str, key: str, row: str) -> None:
+    """The other rows are delivered; the frame is reported and counted once."""
+    driver, listener = connected(topic)
+    driver.receive(f'{{"topic":"{topic}","{key}":[null,{row},5,"x",[],{row}]}}')
+
+    assert 1 <= len(listener.buffer.take_all_marked()) <= 2
+    assert f"{key}[0]" in _bad(driver).detail
+    assert "3 more" in _bad(driver).detail
+    assert driver.core.stats.bad == 1
+
+
+def test_odd_segment_of_profit_and_loss_costs_itself() -> None:
+    """Its rows are named by account and segment."""
+    driver, listener = connected("spl")
+    driver.receive('{"topic":"spl","args":{"DU1.Core":{"dpl":1.5},"DU2.Core":null}}')
+
+    assert [row.key for row in listener.buffer.take_all_marked()] == ["DU1.Core"]
+    assert "DU2.Core" in _bad(driver).detail
+
+
+def _bad(driver: Driver) -> BadFrame:
+    event = driver.events[-1]
+    assert isinstance(event, BadFrame)
+    return event
+
+
+def test_frame_without_oddities_is_not_reported() -> None:
+    """Nothing is said when nothing is wrong, whichever way the frame is read."""
+    driver, listener = connected("smd+8314", "str")
+    driver.receive('{"topic":"smd+8314","conid":8314,"31":"5"}')
+    driver.receive('{"topic":"str","args":[{"execution_id":"e","new":[null]}]}')
+
+    assert len(listener.buffer.take_all_marked()) == 2
+    assert driver.names() == ["Confirmed", "Confirmed"]
+    assert driver.core.stats.bad == 0
+
+
 def test_deeply_nested_and_oversize_frames_are_reported() -> None:
     """Neither costs more than its own report."""
     driver, _ = connected("smd+8314", max_frame_bytes=300_000)

@@ -79,5 +79,4 @@ def test_every_row_is_complete() -> None:
         assert row.heading
         assert row.call
         assert row.requested == bool(row.unsubscribe) or row.dialogue
-        assert (row.read is None) == row.fast
         assert row.policy != "conflate" or row.identity

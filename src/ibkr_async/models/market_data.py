@@ -11,13 +11,14 @@ double that (660 ns), because absent slots cost time too. The rarer tags are the
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from ibkr_async.models.availability import Availability
-from ibkr_async.models.base import Price, parse_json, parse_price, says_it_all
+from ibkr_async.models.base import Price, Unread, parse_json, parse_price, says_it_all
 from ibkr_async.models.fact import Fact
 from ibkr_async.models.fields import (
     FIELDS,
@@ -28,7 +29,7 @@ from ibkr_async.models.fields import (
     resolve_fields,
     tag_of,
 )
-from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
+from ibkr_async.models.scalars import read_float, read_int, read_quoted, read_size, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,10 +43,13 @@ __all__ = [
     "Kind",
     "MarketDataUpdate",
     "decode_update",
+    "read_market_data",
     "read_snapshot",
     "resolve_fields",
 ]
 
+_WHOLE: Final = frozenset({"conid", "updated_ms"})
+_TEXTS: Final = frozenset({"server_id", "conid_ex", "topic"})
 _QUOTED: Final = frozenset({"84", "86"})
 """Bid and ask, which are read beside their sizes."""
 
@@ -111,7 +115,7 @@ class MarketDataUpdate(Fact, msgspec.Struct, gc=False, kw_only=True, omit_defaul
         """
         if self.kept is None:
             try:
-                self.kept = without_slots(parse_json(self.raw)) if self.raw else {}
+                self.kept = without_slots(parse_json(self.raw, Unread())) if self.raw else {}
             except msgspec.DecodeError:
                 # Decoding the slots passes over unknown keys without looking at their bytes.
                 self.kept = {}
@@ -314,20 +318,55 @@ def decode_update(frame: bytes) -> MarketDataUpdate:
     return update
 
 
+def read_market_data(
+    frame: Mapping[str, Any], unread: Unread | None = None
+) -> list[MarketDataUpdate]:
+    """Read one `smd` frame that has been parsed, whatever its values are.
+
+    The contract and the time are read from text too; a value that is no text and no number has no slot
+    and stays in `extra`.
+    Errors: `msgspec.ValidationError` when it names a contract that cannot be read: whose prices they
+    are is not known then.
+    """
+    update = _read_update(frame, Unread() if unread is None else unread)
+    if "conid" in update.extra:
+        raise msgspec.ValidationError("the contract cannot be read - at `$.conid`")
+    return [update]
+
+
 def read_snapshot(rows: Iterable[Mapping[str, Any]]) -> list[MarketDataUpdate]:
     """Read the rows of a snapshot, as `parse_json` or a `dict` result gives them.
 
     Shape: one update for each row, in order. A row without fields is IBKR's warm-up answer: it has
     begun to collect them; ask again.
-    Errors: `msgspec.ValidationError` when a row has another shape.
     Source: `GET /iserver/marketdata/snapshot`.
     """
-    updates: list[MarketDataUpdate] = []
-    for row in rows:
-        update = msgspec.convert(row, MarketDataUpdate)
-        update.kept = without_slots(row)
-        updates.append(update)
-    return updates
+    return [_read_update(row, Unread()) for row in rows]
+
+
+def _read_update(row: Mapping[str, Any], unread: Unread) -> MarketDataUpdate:
+    sent: dict[str, Any] = {}
+    odd: dict[str, Any] = {}
+    for key, name in _slot_by_key().items():
+        value, original = _read_slot(name, row.get(key)), row.get(key)
+        if value is not None:
+            sent[name] = value
+        elif not says_it_all(value, original):
+            odd[key] = original
+            unread.note(key, f"not understood as `{type(original).__name__}`")
+    update = MarketDataUpdate(**sent)
+    update.kept = without_slots(row) | odd
+    return update
+
+
+def _read_slot(name: str, value: Any) -> Any:
+    if name in _WHOLE:
+        return read_int(value)
+    if name in _TEXTS:
+        return read_text(value)
+    if isinstance(value, Decimal):
+        return read_float(value)
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
 @cache

@@ -7,14 +7,16 @@ value: what is not understood is `None`, and `_base.decode` keeps the original i
 What is understood: a number, a quoted number, thousands separators (`1,300`), exponents (`1.22E7`),
 a `K M B T` suffix (`24.2M`), a `C` or `H` price prefix (`C190.1`), a percent sign (`0.54%`) and a
 trailing currency (`994,831 USD`). What says "nothing": null, `""`, `-`, `N/A`, `None` and the like,
-and the largest 32-bit, 64-bit and floating numbers, which are IBKR's "not set".
+and the largest 32-bit, 64-bit, 128-bit and floating numbers, which are IBKR's "not set".
 """
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
+
+_NumberT = TypeVar("_NumberT", int, float)
 
 NOTHING: Final = frozenset(
     {"", "-", "--", "N/A", "n/a", "NA", "None", "none", "null", "NaN", "nan"}
@@ -23,9 +25,14 @@ NOTHING: Final = frozenset(
 _NO_TEXT: Final = NOTHING - {"NA"}
 """The same for text fields: NA is a ticker symbol, of two companies."""
 _FIRST_UNSET: Final = 2147483647.0
-_UNSET: Final = frozenset({2**31 - 1, 2**63 - 1, 2**63, 9_223_372_036_854_776_000})
-"""Whole numbers by which IBKR says "not set": the largest of 32 and of 64 bits, the latter also as the
-float that it becomes and as that float's shortest text. The largest double, 1.8e308, is the third.
+_UNSET: Final = frozenset(
+    {2**31 - 1}
+    | {2**63 - 1, 2**63, 9_223_372_036_854_776_000}
+    | {2**127 - 1, 2**127, 17_014_118_346_046_923 * 10**22}
+)
+"""Whole numbers by which IBKR says "not set": the largest of 32, of 64 and of 128 bits, the latter two
+also as the float that they become and as that float's shortest text. The largest double, 1.8e308, is the
+fourth.
 """
 
 _SUFFIX_EXPONENT: Final = {"K": 3, "M": 6, "B": 9, "T": 12}
@@ -77,7 +84,7 @@ def parse_float(text: str | None) -> float | None:
             pass
         else:
             # Nearly all are: the question costs half of asking whether it is one of the set.
-            return value if 0.0 <= value < _FIRST_UNSET else _known_float(value)
+            return value if 0.0 <= value < _FIRST_UNSET else _known(value)
     number = parse_decimal(text)
     return None if number is None else float(number)
 
@@ -98,7 +105,7 @@ def parse_size(text: str | None) -> float | None:
         except ValueError:
             pass
         else:
-            return _known_float(value)
+            return _known(value)
     return parse_float(text)
 
 
@@ -155,7 +162,7 @@ def _known_decimal(number: Decimal) -> Decimal | None:
     return None if number in _UNSET else bounded_decimal(number)
 
 
-def _known_float(number: float) -> float | None:
+def _known(number: _NumberT) -> _NumberT | None:
     # Neither comparison holds for NaN.
     known = -_LARGEST_FLOAT < number < _LARGEST_FLOAT and number not in _UNSET
     return number if known else None
@@ -201,7 +208,7 @@ def read_float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
         return None
     try:
-        return _known_float(float(value))
+        return _known(float(value))
     except OverflowError:
         return None
 
@@ -231,7 +238,7 @@ def _read_decimal(value: Any) -> Decimal | None:
 def read_int(value: Any) -> int | None:
     """Read a JSON value as `Int` does; 5.5 is not understood."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return None if value in _UNSET else value
+        return _known(value)
     number = _read_decimal(value)
     if number is None or number != number.to_integral_value():
         return None
@@ -280,11 +287,18 @@ _READERS: Final = {
     Dec: _read_decimal,
     Bool: read_bool,
     Str: read_text,
+    float: read_float,
+    int: read_int,
+    Decimal: _read_decimal,
+    bool: read_bool,
+    str: read_text,
 }
+PLAIN: Final = frozenset({float, int, Decimal, bool, str})
+"""Types that msgspec reads strictly by itself; `read_scalar` reads them leniently."""
 
 
 def read_scalar(annotation: Any, value: Any) -> Any:
-    """Serve as msgspec's `dec_hook`: read `value` as one of the lenient annotations.
+    """Serve as msgspec's `dec_hook`: read `value` as a lenient annotation, or leniently as `PLAIN`.
 
     Errors: `NotImplementedError` for an annotation that is not ours, as msgspec expects.
     """

@@ -76,11 +76,18 @@ class _Envelope(msgspec.Struct):
     success: Any = None
 
 
-def decode_reply(request: RestRequest[T], reply: HttpReply, *, now: float = 0.0) -> T:
+def decode_reply(
+    request: RestRequest[T],
+    reply: HttpReply,
+    *,
+    now: float = 0.0,
+    unread: _base.Unread | None = None,
+) -> T:
     """Turn a reply into `request.result`.
 
     Shape: None when `result` is None, the raw bytes when it is `bytes`, the text when it is `str`
-    and the body is not JSON, else the model.
+    and the body is not JSON, else the model. With `unread`, odd rows and fields are passed over and
+    counted there.
     Errors: the `ResponseError` that fits; every other kind of failure is a bug here.
     `now` is Unix seconds, used for a `Retry-After` date when the server sent no `Date`.
     """
@@ -97,7 +104,7 @@ def decode_reply(request: RestRequest[T], reply: HttpReply, *, now: float = 0.0)
     if status in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
         # Documented for /trsrv/secdef among others: nothing to return yet (protocol).
         raise _error(NotReadyError, request, reply, detail="no content yet")
-    return _read_success(request, reply)
+    return _read_success(request, reply, unread)
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
@@ -133,7 +140,7 @@ def _unix_time(http_date: str) -> float | None:
 # --- success, or what looks like it --------------------------------------------------------------
 
 
-def _read_success(request: RestRequest[T], reply: HttpReply) -> T:
+def _read_success(request: RestRequest[T], reply: HttpReply, unread: _base.Unread | None) -> T:
     content = reply.content
     if request.result is bytes:
         return cast("T", content)  # `result is bytes` makes T bytes
@@ -148,7 +155,7 @@ def _read_success(request: RestRequest[T], reply: HttpReply) -> T:
         # The first call of a session on a warm-up endpoint may answer 200 with nothing (protocol).
         raise _error(NotReadyError, request, reply, detail="an empty answer")
     try:
-        decoded: T = _base.decode(request.result, content)
+        decoded: T = _base.decode(request.result, content, unread)
     except msgspec.ValidationError as problem:
         # The message names the path of the field. The body may hold positions or a session id,
         # so it is not kept.
@@ -290,6 +297,11 @@ def _envelope(content: bytes) -> _Envelope | None:
     try:
         return msgspec.json.decode(content, type=_Envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        # A number that nothing can hold must not hide a refusal.
+        return msgspec.convert(_base.parse_json(content, _base.Unread()), _Envelope)
+    except msgspec.MsgspecError:
         return None
 
 

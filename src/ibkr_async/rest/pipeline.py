@@ -51,6 +51,8 @@ class RestStats(msgspec.Struct, kw_only=True):
     """Time spent waiting for slots."""
     by_status: dict[int, int] = msgspec.field(default_factory=dict[int, int])
     """Answers by HTTP status."""
+    unread: int = 0
+    """Rows and fields of answers that could not be read; the rest of those answers was given."""
 
 
 class RestPipeline:
@@ -85,6 +87,8 @@ class RestPipeline:
             renew_interval_s=settings.renew_interval_s,
         )
         self._concurrency: dict[str, anyio.Semaphore] = {}
+        self._odd_paths: set[str] = set()
+        """Templates of paths whose answers could not be read whole."""
         self._is_closed = False
 
     @property
@@ -141,7 +145,7 @@ class RestPipeline:
             tries += 1
             try:
                 reply = await self._transmit(signed, booking)
-                return decode_reply(request, reply, now=self._clock.wall())
+                return self._decode(request, reply)
             except UnauthorizedError:
                 # One renewal and one repetition for a read; for anything else only the renewal,
                 # so that the caller's next call works.
@@ -158,6 +162,17 @@ class RestPipeline:
                 await self._clock.sleep(pause_s)
             self.stats.retries += 1
             self._check_open()
+
+    def _decode(self, request: RestRequest[T], reply: HttpReply) -> T:
+        """Read the answer; tell once for each endpoint that a part of one could not be read."""
+        unread = _base.Unread()
+        answer = decode_reply(request, reply, now=self._clock.wall(), unread=unread)
+        if unread.count:
+            self.stats.unread += unread.count
+            if request.path not in self._odd_paths:
+                self._odd_paths.add(request.path)
+                _log.warning("%s: the answer was read without %s", request.label, unread)
+        return answer
 
     async def _wait_for_turn(self, request: RestRequest[Any]) -> Booking:
         """Log in if need be, then wait for a slot; again if the login lapsed during the wait."""

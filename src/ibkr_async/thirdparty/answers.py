@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from ibkr_async.models.base import Bool, Dec, Int, Model, Str, convert, is_array, is_object
+from ibkr_async.models.base import Bool, Dec, Int, Model, Str, Unread, convert, is_array, is_object
 from ibkr_async.thirdparty.fix import FixOrderStatus, FixOrderType, FixSide, FixTif, Temporality
 
 if TYPE_CHECKING:
@@ -247,15 +247,19 @@ class ThirdPartySecurityDefinition(AnswerRow):
     """Currency of its prices."""
 
 
-def read_rows(type_: type[T], wire: Any) -> tuple[T, ...]:
+def read_rows(type_: type[T], wire: Any, unread: Unread | None = None) -> tuple[T, ...]:
     """Read an array of objects, each key in one spelling; a bare object counts as an array of one.
 
-    The reference and the Swagger description disagree about which of the two some answers are.
+    The reference and the Swagger description disagree about which of the two some answers are. With
+    `unread` an odd row of an array is missing, and counted there.
     Errors: `msgspec.ValidationError` for anything else.
     """
     rows = wire if is_array(wire) else [wire]
     unified = [_unified(row) for row in rows]
-    found: list[T] = convert(list[type_], unified)  # type: ignore[valid-type]  # a type at run time
+    # An array of nothing but odd rows is not an empty one.
+    some_fit = unread is not None and is_array(wire) and any(map(is_object, wire))
+    counted = unread if some_fit else None
+    found: list[T] = convert(list[type_], unified, counted)  # type: ignore[valid-type]  # a type at run time
     return tuple(found)
 
 

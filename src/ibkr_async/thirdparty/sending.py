@@ -6,11 +6,13 @@ which never are, and for reading rows out of answers. It must never look at what
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from ibkr_async.errors import ResponseError, UnreadableResponseError
+from ibkr_async.models.base import Unread
 from ibkr_async.rest.request import RestRequest, Urgency
 from ibkr_async.thirdparty.answers import read_rows
 from ibkr_async.thirdparty.orders.requests import form_fields
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ibkr_async.rest.request import Permit
 
 T = TypeVar("T")
+
+_log = logging.getLogger("ibkr_async.rest")
 
 ORDERS = "/accounts/{account}/orders"
 ORDER = "/accounts/{account}/orders/{customer_order_id}"
@@ -57,7 +61,11 @@ class Calls:
     ) -> tuple[T, ...]:
         """Read an array of `type_`."""
         wire = await self.read(path, query, **path_params)
-        return understood(f"GET {path}", lambda: read_rows(type_, wire))
+        unread = Unread()
+        rows = understood(f"GET {path}", lambda: read_rows(type_, wire, unread))
+        if unread.count:
+            _log.warning("GET %s: the answer was read without %s", path, unread)
+        return rows
 
     async def ask(self, path: str, body: dict[str, Any], **path_params: str) -> Any:
         """Send a question with a body: nothing happens at the broker, so it may be sent again."""

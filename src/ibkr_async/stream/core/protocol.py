@@ -47,7 +47,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ibkr_async.errors import ClosedError, SubscriptionError
-from ibkr_async.models.base import convert
+from ibkr_async.models.base import Unread, convert
+from ibkr_async.models.scalars import read_int
 from ibkr_async.models.streaming import AuthStatus, SystemMessage, read_auth_status
 from ibkr_async.stream.core.addressing import addressee
 from ibkr_async.stream.core.channel import ANY_CONID
@@ -71,7 +72,6 @@ from ibkr_async.stream.delivery.events import (
 from ibkr_async.stream.settings import CoreSettings
 from ibkr_async.stream.wire.frames import (
     UNREADABLE,
-    conid_in,
     read_envelope,
     read_frame,
     sample,
@@ -295,8 +295,8 @@ class StreamCore:
                 continue
             try:
                 update = channel.decode(frame)
-            except UNREADABLE as error:
-                self._report_bad(channel.key, str(error), frame, now)
+            except UNREADABLE:
+                self._take_any(frame, now, channel.key)
                 continue
             if update.conid != channel.conid and not self._may_name(channel, update.conid):
                 self._take_odd(channel, frame, now)
@@ -319,21 +319,25 @@ class StreamCore:
             # An error that names this topic would decode just as well.
             self._take_any(frame, now)
 
-    def _take_any(self, frame: bytes, now: float) -> None:
-        """General path: any frame that the route table does not know by its last bytes."""
+    def _take_any(self, frame: bytes, now: float, ending: str = "") -> None:
+        """General path: any frame that the route table does not know by its last bytes.
+
+        And of those that it knows, by the topic in `ending`, the ones that are not as usual.
+        """
         if self._nobody_ever_asked(frame):
             self.stats.late += 1
             return
+        unread = Unread()
         try:
-            topic, wire = read_frame(frame, self._max_frame_bytes)
+            topic, wire = read_frame(frame, self._max_frame_bytes, unread)
         except UNREADABLE as error:
-            self._report_bad("", str(error), frame, now)
+            self._report_bad(ending, str(error), frame, now)
             return
         row = TOPICS.get(topic.partition("+")[0])
         try:
             if wire.get("error") is not None:
                 self._take_error(wire, now)
-                self._deliver(TOPICS["error"], "error", wire, frame, now)
+                self._deliver(TOPICS["error"], "error", wire, frame, now, unread=unread)
             elif not topic:
                 self._take_untitled(wire, frame, now)
             elif row is None:
@@ -344,7 +348,9 @@ class StreamCore:
             else:
                 if row.control in self._controls:
                     self._controls[row.control](wire, now)
-                self._deliver(row, topic, wire, frame, now)
+                self._deliver(row, topic, wire, frame, now, unread=unread)
+            if unread.count:
+                self._report_bad(topic, f"read in part only: {unread}", frame, now)
         except UNREADABLE as error:
             self._report_bad(topic, str(error), frame, now)
 
@@ -366,7 +372,14 @@ class StreamCore:
         return row.requested and code not in self._codes_asked_for
 
     def _deliver(
-        self, row: Topic, topic: str, wire: dict[str, Any], frame: bytes, now: float
+        self,
+        row: Topic,
+        topic: str,
+        wire: dict[str, Any],
+        frame: bytes,
+        now: float,
+        *,
+        unread: Unread,
     ) -> None:
         channel = addressee(self._registry.find(topic), topic, wire)
         server_id = str(wire.get("serverId") or "") if row.numbered else ""
@@ -377,15 +390,13 @@ class StreamCore:
         if len(wire) == 1:
             self.stats.without_payload += 1
             return
-        conid = conid_in(wire)
+        conid = read_int(wire.get("conid"))
         if conid is not None and not self._may_name(channel, conid):
             self._report_bad(topic, f"it is about contract {conid}", frame, now)
             return
-        if row.read is None:
-            items: Sequence[Any] = (channel.decode(frame),)
+        items = row.read(wire, unread)
+        if row.fast:
             items[0].raw = frame
-        else:
-            items = row.read(wire)
         if server_id:
             self._lifecycle.name(channel, server_id, now)
         channel.spoke = True
@@ -416,7 +427,7 @@ class StreamCore:
         """Merge what `sts` says; its fields may come one to a frame, and absence is no statement."""
         news = {
             name: value
-            for said in read_auth_status(wire)
+            for said in read_auth_status(wire, Unread())
             for name in said.__struct_fields__
             if (value := getattr(said, name)) is not None
         }

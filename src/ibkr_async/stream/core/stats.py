@@ -11,7 +11,7 @@ class CoreStats(msgspec.Struct):
     frames: int = 0
     """Frames received, of any kind."""
     bad: int = 0
-    """Frames that could not be read."""
+    """Frames that could not be read, wholly or in part."""
     unknown: int = 0
     """Frames of topics that this version does not know."""
     late: int = 0

@@ -151,7 +151,7 @@ class UnknownFrame(StreamEvent, frozen=True, kw_only=True, tag=True):
 
 
 class BadFrame(StreamEvent, frozen=True, kw_only=True, tag=True):
-    """A frame that could not be read. The stream goes on."""
+    """A frame that could not be read, or only in part: then the rest was delivered. The stream goes on."""
 
     topic: str
     """Empty when even that could not be read."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ibkr_async.models.base import parse_json
+from ibkr_async.models.base import Unread, parse_json
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
 """All that decoding hostile bytes can raise; `UnicodeDecodeError` is a `ValueError`."""
@@ -33,23 +33,15 @@ def read_envelope(frame: bytes) -> Envelope:
     return _envelopes().decode(frame)
 
 
-def read_frame(frame: bytes, largest: int) -> tuple[str, dict[str, Any]]:
+def read_frame(frame: bytes, largest: int, unread: Unread) -> tuple[str, dict[str, Any]]:
     """Read a frame as its topic, which may be empty, and everything in it. Errors: `UNREADABLE`."""
     if len(frame) > largest:
         raise ValueError(f"{len(frame)} bytes are too many")
-    wire = parse_json(frame)
+    wire = parse_json(frame, unread)
     topic = wire.get("topic", "") if isinstance(wire, dict) else None
     if not isinstance(topic, str):
         raise ValueError("not an object with a topic")  # noqa: TRY004 - a defect of the frame, not of a caller
     return topic, wire
-
-
-def conid_in(wire: dict[str, Any]) -> int | None:
-    """Return the contract that a frame names, written as a number or as text; None when it names none."""
-    conid = wire.get("conid")
-    if isinstance(conid, str) and conid.isdecimal():
-        return int(conid)
-    return conid if isinstance(conid, int) else None
 
 
 def sample(frame: bytes) -> str:

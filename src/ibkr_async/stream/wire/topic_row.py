@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ibkr_async.errors import UsageError
+from ibkr_async.models.base import Unread
 
 Arguments = Mapping[str, Any]
 """The JSON object at the end of a request, such as `{"fields": ["31"]}`."""
@@ -65,8 +66,9 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """How a user asks for it, as a method of `ib.stream`."""
     payload: Any
     """Struct of one item that a consumer receives."""
-    read: Callable[[Mapping[str, Any]], Sequence[Any]] | None = None
-    """Takes the items out of a parsed frame; None for `fast` topics, whose frame is the item."""
+    read: Callable[[Mapping[str, Any], Unread | None], Sequence[Any]]
+    """Takes the items out of a parsed frame, and counts what cannot be read. Of `fast` topics it reads
+    only the frames that are not as usual."""
     identity: tuple[str, ...] = ()
     """Attributes that say which contract, account or row an item updates."""
     merge: Callable[[Any, Any], Any] | None = None

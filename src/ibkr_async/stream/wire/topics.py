@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ibkr_async.models import streaming
-from ibkr_async.models.market_data import MarketDataUpdate
+from ibkr_async.models.market_data import MarketDataUpdate, read_market_data
 from ibkr_async.stream.wire.sharing import replace, unite
 from ibkr_async.stream.wire.topic_row import Arguments, Control, Target, Topic
 
@@ -29,6 +29,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
             heading="Live Market Data",
             call="market_data(265598)",
             payload=MarketDataUpdate,
+            read=read_market_data,
             identity=("topic",),
             merge=unite,
             unsubscribe="umd+TARGET+{}",
