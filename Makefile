@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
-# Most tests wait for sockets, so more run side by side than there are cores.
+# Most tests wait for sockets, so more run side by side than there are cores. Many start processes: none
+# must compile the library anew, whatever the environment says.
 WORKERS ?= 4
 
 BIN     = $(VENV)/bin
@@ -22,7 +23,7 @@ demo: $(STAMP)   ## run the demo bot against the built-in simulator (ARGS="--sec
 
 test: $(STAMP)   ## run the whole test suite with its coverage gate (pyproject.toml)
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-branch --cov-report=term $(ARGS)
 
 lowest:          ## run the tests against the oldest dependencies that pyproject.toml allows
 	@$(MAKE) --no-print-directory $(LOWEST)/.ready VENV=$(LOWEST)

@@ -262,13 +262,19 @@ def unseeded(trees: Trees) -> list[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and (
-            (ast.unparse(node.func) in {"random.Random", "Random"} and not node.args)
+            (_called(node.func) in {"random.Random", "Random"} and not node.args)
             or re.fullmatch(
-                r"random\.(random|randint|choice|shuffle|uniform|sample)", ast.unparse(node.func)
+                r"random\.(random|randint|choice|shuffle|uniform|sample)", _called(node.func)
             )
             or any(word.arg == "derandomize" for word in node.keywords)
         )
     ]
+
+
+def _called(func: ast.expr) -> str:
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+        return f"{func.value.id}.{func.attr}"
+    return func.id if isinstance(func, ast.Name) else ""
 
 
 def test_no_test_draws_without_a_seed() -> None:
