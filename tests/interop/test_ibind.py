@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.simulator import Simulator, SimulatorSettings
+from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".venv-ibind"
-SCRIPT = Path(__file__).with_name("ibind_session.py")
+SESSION = Path(__file__).with_name("ibind_session.py")
+ORDER = Path(__file__).with_name("ibind_order.py")
 AAPL = "265598"
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
@@ -60,11 +61,11 @@ def ibind_python() -> Path:
     return python
 
 
-async def _session(python: Path, sim: Simulator, logs: Path) -> dict[str, Any]:
-    """Run the script and return what it reports."""
+async def _session(python: Path, sim: Simulator, logs: Path, script: Path = SESSION) -> Any:
+    """Run a script and return what it reports."""
     process = await asyncio.create_subprocess_exec(
         python,
-        SCRIPT,
+        script,
         sim.credentials_directory,
         AAPL,
         env={
@@ -81,8 +82,7 @@ async def _session(python: Path, sim: Simulator, logs: Path) -> dict[str, Any]:
     )
     out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0, err.decode()[-2000:]
-    found: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return found
+    return json.loads(out.splitlines()[-1])
 
 
 async def test_ibind_logs_in_reads_accounts_and_receives_quotes(
@@ -121,3 +121,18 @@ async def test_strict_simulator_refuses_what_ibind_leaves_unsigned(
         last = sim.requests[-1]
 
     assert (last.path, last.status) == ("/iserver/marketdata/snapshot", 401)
+
+
+async def test_ibind_answers_the_questions_by_their_words(
+    ibind_python: Path, tmp_path: Path
+) -> None:
+    """It knows questions by IBKR's own texts; every one that it knows is asked and answered."""
+    asked = ("o163", "o354", "o382", "o383", "o403", "o451", "o10138", "o10151", "o10152", "o10153",
+             "o10164", "o10223", "o10331", "p6", "p12")  # fmt: skip
+    broker = BrokerSettings(question_chain=asked)
+    async with Simulator(tolerant=True, settings=SimulatorSettings(broker=broker)) as sim:
+        placed = await _session(ibind_python, sim, tmp_path, ORDER)
+        replies = [record for record in sim.requests if "/iserver/reply/" in record.path]
+
+    assert [int(row["order_id"]) > 0 for row in placed] == [True, True]
+    assert len(replies) == 2 * len(asked)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -340,7 +341,11 @@ def test_a_far_limit_is_questioned_and_placed_after_yes(driver: Any) -> None:
     (question,) = driver.place(FAR)
 
     assert question["messageIds"] == ["o163"]
-    assert "exceeds the Percentage constraint of 3%" in question["message"][0]
+    assert question["message"][0].split("\n") == [
+        'The following order "BUY 10 AAPL NASDAQ.NMS @ 150.0" price exceeds ',
+        "the Percentage constraint of 3%.",
+        "Are you sure you want to submit this order?",
+    ]
     assert question["messageOptions"] == ["Yes", "No"]
     assert question["isSuppressed"] is False
     assert uuid.UUID(question["id"]).version == 4
@@ -392,6 +397,38 @@ def test_questions_can_be_random(drive: Callable[..., Any]) -> None:
     kinds = {"id" in driver.place({**FAR, "cOID": f"c{number}"})[0] for number in range(30)}
 
     assert kinds == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("settings", "ticket", "message_ids", "words"),
+    [
+        ({"size_limit": Decimal(5)}, {}, ["o383"], "size exceeds the Size Limit of 5."),
+        ({"value_limit": Decimal(1800)}, {}, ["o451"], "value estimate of 1,890.00 USD exceeds \n"),
+        ({"size_limit": Decimal(10), "value_limit": Decimal(1890)}, {}, [], ""),
+        ({"ask_order_risks": True}, {}, [], ""),
+        ({"ask_order_risks": True}, {"orderType": "MKT"}, ["o10151", "o10153"], "at any available"),
+        ({"ask_order_risks": True}, {"orderType": "STP"}, ["o10331", "o10152"], "a stop order."),
+    ],
+)
+def test_what_the_user_has_not_switched_off_is_asked(
+    drive: Callable[..., Any],
+    settings: dict[str, Any],
+    ticket: dict[str, Any],
+    message_ids: list[str],
+    words: str,
+) -> None:
+    """Limits of size and value, and the risks of an order type."""
+    (row,) = drive(**settings).place({**LIMIT, **ticket})
+
+    assert row.get("messageIds", []) == message_ids[:1]
+    assert words in row.get("message", [""])[0]
+
+
+def test_the_consenting_option_is_not_always_the_first(drive: Callable[..., Any]) -> None:
+    """Recorded of the question about a mandatory cap price."""
+    (question,) = drive(question_chain=("o10153",)).place(LIMIT)
+
+    assert question["messageOptions"] == ["Decline", "Accept and Continue"]
 
 
 def test_suppressed_questions_are_not_asked_until_reset(driver: Any) -> None:

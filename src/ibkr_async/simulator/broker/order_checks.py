@@ -80,23 +80,31 @@ class OrderChecks:
                 wanted.append("o163")
             if not all(self._state.has_data(ticket.conid) for ticket in tickets):
                 wanted.append("o354")
+            wanted += self._limits_broken(tickets)
+            if settings.ask_order_risks:
+                wanted += _risks(tickets)
         return [
             message_id
             for message_id in wanted
             if message_id not in self._state.memory.suppressed and self._chance()
         ]
 
-    def subject(self, tickets: Sequence[IncomingTicket]) -> str:
-        """Write the first order as questions name it: `BUY 10 AAPL NASDAQ.NMS @ 150.00`."""
-        ticket = tickets[0]
+    def facts(self, tickets: Sequence[IncomingTicket]) -> dict[str, str]:
+        """Write what questions name, of the first order: `BUY 10 AAPL NASDAQ.NMS @ 150.0`."""
+        ticket, settings = tickets[0], self._state.settings
         instrument = self._state.instruments[ticket.conid]
-        text = (
-            f"{ticket.side} {spelling.quantity_text(ticket.quantity)} "
-            f"{instrument.symbol} {instrument.listing}"
-        )
-        if ticket.price is None:
-            return text
-        return f"{text} @ {spelling.price_text(instrument, ticket.price)}"
+        size = spelling.quantity_text(ticket.quantity)
+        order = f"{ticket.side} {size} {instrument.symbol} {instrument.listing}"
+        return {
+            # The price is written as Java does.
+            "order": order if ticket.price is None else f"{order} @ {float(ticket.price)}",
+            "percent": f"{settings.price_constraint_pct.normalize():f}",
+            "ticks": "20",
+            "size_limit": spelling.quantity_text(settings.size_limit or Decimal(0)),
+            "value": f"{self._value(ticket):,.2f}",
+            "value_limit": f"{settings.value_limit or 0:,.0f}",
+            "currency": instrument.currency,
+        }
 
     def preview(self, account_id: str, ticket: IncomingTicket) -> dict[str, Any]:
         """Return the what-if answer: texts with separators and units.
@@ -165,6 +173,27 @@ class OrderChecks:
             return ticket.price
         return market.ask if ticket.is_buy else market.bid
 
+    def _value(self, ticket: IncomingTicket) -> Decimal:
+        """Return what an order is worth, in the instrument's currency."""
+        multiplier = self._state.instruments[ticket.conid].multiplier
+        return abs(self._expected_price(ticket)) * ticket.quantity * multiplier
+
+    def _limits_broken(self, tickets: Sequence[IncomingTicket]) -> list[str]:
+        settings, state = self._state.settings, self._state
+        found = []
+        if settings.size_limit is not None and any(
+            ticket.quantity > settings.size_limit for ticket in tickets
+        ):
+            found.append("o383")
+        if settings.value_limit is not None and any(
+            self._value(ticket)
+            * usd_per_unit(state.board, state.instruments[ticket.conid].currency)
+            > settings.value_limit
+            for ticket in tickets
+        ):
+            found.append("o451")
+        return found
+
     def _is_far(self, ticket: IncomingTicket) -> bool:
         limit = ticket.limit_price
         if limit is None or ticket.parent_coid:
@@ -176,6 +205,16 @@ class OrderChecks:
     def _chance(self) -> bool:
         chance = self._state.settings.question_chance
         return chance >= 1 or self._state.ids.random() < chance
+
+
+def _risks(tickets: Sequence[IncomingTicket]) -> list[str]:
+    """Return the questions about the kind of an order. Their order is a guess."""
+    found = []
+    if any(ticket.kind.name == "MKT" for ticket in tickets):
+        found += ["o10151", "o10153"]
+    if any(ticket.kind.trigger and not ticket.kind.touch for ticket in tickets):
+        found += ["o10331", "o10152"]
+    return found
 
 
 def _change(current: Decimal, change: Decimal) -> dict[str, str]:

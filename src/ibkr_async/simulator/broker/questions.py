@@ -1,6 +1,6 @@
 """The questions that the broker asks before it accepts an order.
 
-Responsible for the texts, the dialogues that are open, and what happens to a dialogue when
+Responsible for the dialogues that are open, and what happens to a dialogue when
 another order request comes in between. It must never decide which questions an order deserves.
 """
 
@@ -12,24 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ibkr_async.simulator.answers import BAD_REQUEST, UNAVAILABLE, Answer, failure, ok
+from ibkr_async.simulator.broker.question_texts import QUESTION_TEXTS, options_of
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping
     from typing import Literal
 
-_DEFAULT_TEXTS = {
-    "o163": 'The order "{order}" has a price that exceeds the Percentage constraint of 3%.\nAre you sure you want to submit this order?',
-    "o354": "You are about to submit an order without market data. This may cause losses.\nAre you sure you want to submit this order?",
-    "o382": 'The order "{order}" exceeds the number of ticks that your settings allow.\nSubmit it anyway?',
-    "o383": 'The order "{order}" size exceeds the Size Limit of your settings.\nSubmit it anyway?',
-    "o403": 'The order "{order}" would be triggered and filled at once.\nSubmit it anyway?',
-    "o451": 'The order "{order}" value exceeds the Total Value Limit of your settings.\nSubmit it anyway?',
-    "o10151": "<h4>Confirm Market Order</h4>A market order may be filled far from the price that you see now.",
-    "o10152": "<h4>Confirm Stop Order</h4>Once active, a stop order may be filled far from its stop price.",
-    "o10153": '<h4>Confirm Mandatory Cap Price</h4>To avoid trading at a price that is not consistent with a fair and orderly market, a cap may be set on the price of your order "{order}".',
-    "o10331": "A stop order becomes a market order when it is triggered. Submit it anyway?",
-}  # fmt: skip
 _UNKNOWN_TEXT = 'Please confirm the order "{order}".'
 _MOST_KEPT = 100
 
@@ -39,8 +28,8 @@ class Dialogue:
     """An order that waits for an answer."""
 
     account_id: str
-    subject: str
-    """The order in words, for the question's text."""
+    facts: Mapping[str, str]
+    """What the texts of questions name, such as `order`: the order in words."""
     message_ids: deque[str]
     """Questions still to be answered, the one that was asked first."""
     accept: Callable[[float], Answer]
@@ -58,7 +47,7 @@ class QuestionDesk:
         stale_reply: Literal["not_found", "unavailable"],
     ) -> None:
         self._ids = ids
-        self._texts = {**_DEFAULT_TEXTS, **texts}
+        self._texts = {**QUESTION_TEXTS, **texts}
         self._stale_reply = stale_reply
         self._open: dict[str, Dialogue] = {}
         self._stale: dict[str, Dialogue] = {}
@@ -71,7 +60,7 @@ class QuestionDesk:
         reply_id = str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
         self._open[reply_id] = dialogue
         message_id = dialogue.message_ids[0]
-        text = self._texts.get(message_id, _UNKNOWN_TEXT).format(order=dialogue.subject)
+        text = self._texts.get(message_id, _UNKNOWN_TEXT).format_map(dialogue.facts)
         return ok(
             [
                 {
@@ -79,7 +68,7 @@ class QuestionDesk:
                     "message": [text],
                     "isSuppressed": False,
                     "messageIds": [message_id],
-                    "messageOptions": ["Yes", "No"],
+                    "messageOptions": list(options_of(text)),
                 }
             ]
         )

@@ -66,6 +66,13 @@ class BrokerSettings:
     ask_price_constraint: bool = True
     """Ask o163 when a limit price is more than `price_constraint_pct` from the market."""
     price_constraint_pct: Decimal = Decimal(3)
+    size_limit: Decimal | None = None
+    """Ask o383 about more units than this, as the user's presets at IBKR can; None: never."""
+    value_limit: Decimal | None = None
+    """Ask o451 about orders worth more than this in US dollars; None: never."""
+    ask_order_risks: bool = False
+    """Ask about market orders (o10151, o10153), stops (o10331, o10152) and cash quantities (o10164,
+    o10223), as IBKR does until the user switches these off."""
     question_chain: tuple[str, ...] | None = None
     """Ask exactly these message ids for each order, in this order; None: ask by the rules."""
     question_chance: float = 1.0

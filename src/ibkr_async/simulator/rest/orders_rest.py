@@ -22,6 +22,7 @@ from ibkr_async.simulator.answers import (
 )
 from ibkr_async.simulator.broker import order_rows
 from ibkr_async.simulator.broker.order_checks import OrderChecks
+from ibkr_async.simulator.broker.question_texts import QUESTION_TEXTS
 from ibkr_async.simulator.broker.questions import Dialogue
 from ibkr_async.simulator.broker.tickets import IncomingTicket, TicketError, read_ticket, tickets_of
 from ibkr_async.types import OrderStatus
@@ -129,7 +130,7 @@ class OrdersRest:
                 "orderId": order.order_id,
                 "reqId": request_id,
                 "dismissable": [],
-                "text": "This order can use a price management algorithm. Use it?",
+                "text": QUESTION_TEXTS[_PROMPT_MESSAGE_ID],
                 "options": list(_PROMPT_OPTIONS),
                 "type": "M",
                 "messageId": _PROMPT_MESSAGE_ID,
@@ -338,7 +339,7 @@ class OrdersRest:
     ) -> Answer:
         dialogue = Dialogue(
             account_id=account_id,
-            subject=self._checks.subject(tickets),
+            facts=self._checks.facts(tickets),
             message_ids=deque(self._checks.questions(tickets)),
             accept=accept,
         )
