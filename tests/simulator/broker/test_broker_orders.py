@@ -319,6 +319,116 @@ def test_one_fill_of_a_group_cancels_the_others(drive: Callable[..., Any]) -> No
     assert len(driver.fills()) == 1
 
 
+def _small(price: str) -> list[dict[str, Any]]:
+    return [{**leg, "quantity": 10} for leg in _bracket(orderType="LMT", price=price)]
+
+
+def _ids(rows: list[dict[str, Any]]) -> tuple[int, ...]:
+    return tuple(int(row["order_id"]) for row in rows)
+
+
+def test_attached_orders_are_a_group_named_by_their_parent(driver: Any) -> None:
+    """The status of parent and children names each other; live orders have the group."""
+    stop, target, parent = _ids(driver.place(*_small("189.00")))
+    path = "/iserver/account/order/status"
+    told = [driver.get(f"{path}/{number}") for number in (parent, stop, target)]
+    keys = ("children_order_ids", "parent_order_id", "oca_group_id", "oca_group_type")
+
+    assert [[row.get(key) for key in keys] for row in told] == [
+        [f"{stop},{target}", None, None, None],
+        [None, f"{parent}", f"{parent}", "ReduceOnFillNonBlock"],
+        [None, f"{parent}", f"{parent}", "ReduceOnFillNonBlock"],
+    ]
+    groups = {row["orderId"]: row.get("ocaGroupId") for row in driver.broker.live_order_rows()}
+    assert groups == {parent: None, stop: f"{parent}", target: f"{parent}"}
+
+
+def _change(driver: Any, order_id: int, **ticket: Any) -> Any:
+    body = {"conid": AAPL, "tif": "DAY", "side": "SELL", **ticket}
+    return driver.ask("POST", f"/iserver/account/{ACCOUNT}/order/{order_id}", body).body
+
+
+def _sizes(driver: Any) -> dict[int, float]:
+    return {row["orderId"]: row["totalSize"] for row in driver.broker.live_order_rows()}
+
+
+def test_a_new_size_of_a_held_child_is_acknowledged_and_ignored(driver: Any) -> None:
+    """Its price changes, its size does not."""
+    stop, target, _ = _ids(driver.place(*_small("189.00")))
+    driver.wait()
+    rows = _change(driver, target, orderType="LMT", price=194, quantity=4)
+
+    assert int(rows[0]["order_id"]) == target
+    assert _sizes(driver)[target] == _sizes(driver)[stop] == 10.0
+    assert driver.broker.live_order_rows()[-1]["price"] == "194.00"
+
+
+def test_a_child_works_for_what_its_parent_has_filled(drive: Callable[..., Any]) -> None:
+    """It grows with the parent's fills."""
+    driver = drive(partial_fills=True)
+    stop, target, parent = _ids(driver.place(*_small("190.00")))
+    sizes = []
+    for _ in range(3):
+        driver.wait()
+        sizes.append((driver.status(target), _sizes(driver)[target], _sizes(driver)[stop]))
+
+    assert sizes == [
+        ("Submitted", 4.0, 4.0), ("Submitted", 8.0, 8.0), ("Submitted", 10.0, 10.0)
+    ]  # fmt: skip
+    assert driver.status(parent) == "Filled"
+
+
+def test_a_released_child_can_be_raised_above_the_fill_and_end_short(
+    drive: Callable[..., Any],
+) -> None:
+    """Nothing at the broker holds it to what its parent has filled."""
+    driver = drive(partial_fills=True)
+    _, target, parent = _ids(driver.place(*_small("190.00")))
+    driver.wait()
+    driver.ask("DELETE", f"/iserver/account/{ACCOUNT}/order/{parent}")
+    driver.wait()
+    rows = _change(driver, target, orderType="LMT", price="189.00", quantity=10)
+    for _ in range(4):
+        driver.wait()
+
+    assert int(rows[0]["order_id"]) == target
+    assert driver.status(target) == "Filled"
+    assert driver.position() == -6.0
+
+
+def test_a_fill_of_a_child_reduces_the_other(drive: Callable[..., Any]) -> None:
+    """By as much; what has nothing left ends."""
+    driver = drive(partial_fills=True)
+    stop, target, _ = _ids(driver.place(*_small("190.00")))
+    for _ in range(3):
+        driver.wait()
+    driver.broker.set_price(AAPL, 196)
+    driver.wait()
+    assert (_sizes(driver)[stop], driver.status(stop)) == (6.0, "PreSubmitted")
+    driver.wait()
+    driver.wait()
+
+    assert (driver.status(target), driver.status(stop)) == ("Filled", "Cancelled")
+    assert driver.position() == 0
+
+
+def test_a_stop_stays_for_what_the_parent_may_still_fill(drive: Callable[..., Any]) -> None:
+    """Although the target has sold all that had been bought."""
+    driver = drive(partial_fills=True)
+    stop, target, parent = _ids(driver.place(*_small("190.00")))
+    driver.wait()
+    driver.broker.set_price(AAPL, 196)
+    driver.wait()
+    driver.wait()
+    assert (driver.status(target), driver.position()) == ("Filled", 0)
+    driver.broker.set_price(AAPL, "189.60")
+    driver.wait()
+    assert (_sizes(driver)[stop], driver.position()) == (4.0, 4.0)
+    driver.wait()
+
+    assert (_sizes(driver)[stop], driver.status(parent)) == (6.0, "Filled")
+
+
 def test_a_bracket_child_can_fail_alone(drive: Callable[..., Any]) -> None:
     """The answer has a failed row, and the parent stays inactive: brackets are not atomic."""
     driver = drive(fail_bracket_child=True)
@@ -330,7 +440,10 @@ def test_a_bracket_child_can_fail_alone(drive: Callable[..., Any]) -> None:
     assert [row["order_status"] for row in rest] == ["Inactive", "Inactive"]
     parent = int(rest[-1]["order_id"])
     assert driver.status(parent) == "Inactive"
-    assert driver.ask("DELETE", f"/iserver/account/{ACCOUNT}/order/{parent}").body["conid"] == -1
+    assert driver.ask("DELETE", f"/iserver/account/{ACCOUNT}/order/{parent}") == (
+        400,
+        {"error": f"OrderID {parent} doesn't exist"},
+    )
 
 
 # questions
@@ -407,7 +520,13 @@ def test_questions_can_be_random(drive: Callable[..., Any]) -> None:
         ({"size_limit": Decimal(10), "value_limit": Decimal(1890)}, {}, [], ""),
         ({"ask_order_risks": True}, {}, [], ""),
         ({"ask_order_risks": True}, {"orderType": "MKT"}, ["o10151", "o10153"], "at any available"),
-        ({"ask_order_risks": True}, {"orderType": "STP"}, ["o10331", "o10152"], "a stop order."),
+        ({"ask_order_risks": True}, {"orderType": "STP"}, ["o10152"], "a Stop (Market) Order"),
+        (
+            {"ask_order_risks": True},
+            {"orderType": "STOP_LIMIT", "auxPrice": 190},
+            ["o10153"],
+            "cap",
+        ),
     ],
 )
 def test_what_the_user_has_not_switched_off_is_asked(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ibkr_async.simulator.broker.matching import Trigger
 from ibkr_async.types import OrderStatus
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from ibkr_async.simulator.broker.tickets import IncomingTicket
 
 _DONE = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED})
+
+
+class Rejection(NamedTuple):
+    """A refusal that comes after the acknowledgement."""
+
+    reason: str
+    status: OrderStatus
+    """`Cancelled` or `Inactive`: both are how IBKR shows a rejected order."""
+    after_s: float
 
 
 @dataclass(slots=True)
@@ -37,9 +46,20 @@ class Order:
     """Unix time of the last fill or status change."""
     trigger: Trigger = field(default_factory=Trigger)
     parent_id: int = 0
+    children: list[int] = field(default_factory=list[int])
+    """Numbers of the orders that are attached to it."""
     held: bool = False
     """Whether it waits for its parent to fill."""
+    planned: Decimal | None = None
+    """What an attached order is for once its parent has filled; None when its size is its own."""
+    reduced: Decimal = Decimal(0)
+    """How much of `planned` fills of its group have made needless."""
     oca_group: str = ""
+    oca_type: str = ""
+    rejection: Rejection | None = None
+    """What the exchange will say about it."""
+    reason: str = ""
+    """Why the system ended it; empty when the user did, or nobody."""
 
     @property
     def remaining(self) -> Decimal:

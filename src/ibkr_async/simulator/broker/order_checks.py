@@ -208,13 +208,18 @@ class OrderChecks:
 
 
 def _risks(tickets: Sequence[IncomingTicket]) -> list[str]:
-    """Return the questions about the kind of an order. Their order is a guess."""
-    found = []
-    if any(ticket.kind.name == "MKT" for ticket in tickets):
-        found += ["o10151", "o10153"]
-    if any(ticket.kind.trigger and not ticket.kind.touch for ticket in tickets):
-        found += ["o10331", "o10152"]
-    return found
+    """Return the questions about the kind of an order.
+
+    Recorded: o10152 of a stop and o10153 of a stop limit, each after the account's own limits; o10151
+    and o10153 together of a market order.
+    """
+    names = {ticket.kind.name for ticket in tickets}
+    asked = {
+        "o10151": "MKT" in names,
+        "o10152": not names.isdisjoint({"STP", "TRAIL"}),
+        "o10153": not names.isdisjoint({"MKT", "STOP_LIMIT", "TRAILLMT"}),
+    }
+    return [message_id for message_id, is_asked in asked.items() if is_asked]
 
 
 def _change(current: Decimal, change: Decimal) -> dict[str, str]:

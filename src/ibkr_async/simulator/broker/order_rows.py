@@ -91,6 +91,7 @@ def full(order: Order) -> Row:
         "parentId": order.parent_id,
         "ocaGroupId": order.oca_group,
         "outsideRTH": ticket.outside_rth,
+        "order_cancellation_by_system_reason": order.reason,
     }
     return row | {key: value for key, value in optional.items() if value}
 
@@ -108,13 +109,16 @@ def marker(order: Order) -> Row:
 
 def status(order: Order) -> Row:
     """Return the `sor` delta of a changed status."""
-    return {
+    row: Row = {
         "acct": order.account_id,
         "orderId": order.order_id,
         "status": order.status.value,
         "bgColor": _WHITE,
         "fgColor": _colour(order.status),
     }
+    if order.reason:
+        row["order_cancellation_by_system_reason"] = order.reason
+    return row
 
 
 def sizes(order: Order) -> Row:
@@ -242,7 +246,22 @@ def order_status(order: Order, server_id: str) -> Row:
         "average_price": _price(instrument, order.average_price),
         "allowed_duplicate_opposite": True,
         "order_time": spelling.order_time(order.created),
+    } | _family(order)
+
+
+def _family(order: Order) -> Row:
+    """Return the keys by which parent and children know each other (measured, not documented).
+
+    How several children are written in the one text is a guess.
+    """
+    if order.children:
+        return {"children_order_ids": ",".join(map(str, order.children))}
+    links = {
+        "parent_order_id": str(order.parent_id or ""),
+        "oca_group_id": order.oca_group,
+        "oca_group_type": order.oca_type,
     }
+    return {key: value for key, value in links.items() if value}
 
 
 def size_and_fills(order: Order) -> str:

@@ -6,6 +6,12 @@ every step as an event. It must never see HTTP, ask questions or move prices.
 A new order is Inactive, PendingSubmit and PreSubmitted at once; the next `advance` makes it
 Submitted when nothing holds it (a trigger, a parent) and lets it trade. A cancel of a working
 order is PendingCancel until the next `advance`.
+
+What is attached to a parent forms an OCA group that is named by the parent's number and of the type
+`ReduceOnFillNonBlock` (measured). From the type's name is concluded, not measured, that a fill of one
+reduces the others by as much. A fill of the parent releases its children, each for as much as has
+filled; from then on any size is accepted for them, also one that ends short (recorded). A change of
+size while a child is held is acknowledged and ignored (recorded).
 """
 
 from __future__ import annotations
@@ -18,7 +24,7 @@ from typing import TYPE_CHECKING
 from ibkr_async.simulator.broker import order_rows
 from ibkr_async.simulator.broker.events import BrokerEvent, Executed, OrderChanged
 from ibkr_async.simulator.broker.matching import Trigger, elect, trade_price
-from ibkr_async.simulator.broker.order import BookedExecution, Order
+from ibkr_async.simulator.broker.order import BookedExecution, Order, Rejection
 from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ _PARTIAL_STEPS = 3
 _CONTRACT_COMMISSION = {"OPT": Decimal("0.65"), "FUT": Decimal("2.25")}
 _CURRENCY_COMMISSION = Decimal("2.00")
 _WORKING = frozenset({OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL})
+_REDUCE, _CANCEL = "ReduceOnFillNonBlock", "CancelOnFillWBlock"
+"""Types of OCA groups: that of attached orders is measured, that of `isSingleGroup` is a guess."""
 
 
 class OrderBook:
@@ -55,6 +63,8 @@ class OrderBook:
         self._execution_prefix = f"{first_order_id & 0xFFFFFFFF:08x}"
         self._late_commissions: deque[BookedExecution] = deque()
         self._events: list[BrokerEvent] = []
+        self.rejections: deque[Rejection] = deque()
+        """What the exchange will say about the next orders that have no parent."""
         self._open: dict[int, Order] = {}
         self._by_coid: dict[tuple[str, str], Order] = {}
         self.orders: dict[int, Order] = {}
@@ -102,6 +112,8 @@ class OrderBook:
             self.orders[order.order_id] = self._open[order.order_id] = order
             self._by_coid[account_id, ticket.coid] = order
             self._link(order, admitted)
+            if not order.parent_id and self.rejections:
+                order.rejection = self.rejections.popleft()
             admitted.append(order)
         for order in admitted:
             self._report(order_rows.full(order))
@@ -117,6 +129,10 @@ class OrderBook:
 
     def modify(self, order: Order, ticket: IncomingTicket, now: float) -> None:
         """Replace the terms of an open order; what it has filled stays filled."""
+        if order.held:
+            ticket = replace(ticket, quantity=order.ticket.quantity)
+        elif ticket.quantity != order.ticket.quantity:
+            order.planned = None
         # The client order id and the links belong to the order, not to the new terms.
         order.ticket = replace(ticket, coid=order.ticket.coid, parent_coid=order.ticket.parent_coid)
         order.trigger = Trigger()
@@ -169,14 +185,24 @@ class OrderBook:
         parent = self.order_of(order.account_id, ticket.parent_coid)
         if parent is not None:
             order.parent_id = parent.order_id
-            order.held = parent.status != OrderStatus.FILLED
-            order.oca_group = f"{parent.order_id}.children"
+            order.oca_group, order.oca_type = f"{parent.order_id}", _REDUCE
+            parent.children.append(order.order_id)
+            if not parent.is_done:
+                order.held, order.planned = True, ticket.quantity
+                self._release_for(order, parent)
         elif ticket.single_group:
             first = next((other for other in siblings if other.oca_group), order)
-            order.oca_group = first.oca_group or f"{order.order_id}"
+            # Recorded: `oco-` and the number of the first order.
+            order.oca_group = first.oca_group or f"oco-{order.order_id}"
+            order.oca_type = _CANCEL
 
     def _work(self, order: Order, now: float) -> None:
         if order.status == OrderStatus.INACTIVE:
+            return
+        if order.rejection is not None:
+            if now - order.created >= order.rejection.after_s:
+                order.reason = order.rejection.reason
+                self._finish(order, order.rejection.status, now)
             return
         if order.status == OrderStatus.PENDING_CANCEL:
             if self._settings.fills_beat_cancels:
@@ -229,15 +255,49 @@ class OrderBook:
             self._report(order_rows.sizes(order))
         else:
             self._finish(order, OrderStatus.FILLED, now)
-        self._cancel_rivals(order, now)
+        for child in self._children_of(order):
+            self._release_for(child, order)
+        for rival in self._rivals_of(order):
+            if rival.oca_type == _REDUCE:
+                self._reduce(rival, quantity, now)
+            else:
+                # The first fill, even a partial one, decides.
+                self._finish(rival, OrderStatus.CANCELLED, now)
 
-    def _cancel_rivals(self, order: Order, now: float) -> None:
-        """End the other orders of the group: the first fill, even a partial one, decides."""
+    def _rivals_of(self, order: Order) -> list[Order]:
         if not order.oca_group:
+            return []
+        return [
+            other
+            for other in self.open_orders()
+            if other is not order and other.oca_group == order.oca_group
+        ]
+
+    def _children_of(self, order: Order) -> list[Order]:
+        return [self._open[number] for number in order.children if number in self._open]
+
+    def _release_for(self, child: Order, parent: Order) -> None:
+        """Let a child work for what its parent has filled."""
+        if child.planned is None or not parent.filled:
             return
-        for other in self.open_orders():
-            if other is not order and other.oca_group == order.oca_group:
-                self._finish(other, OrderStatus.CANCELLED, now)
+        size = min(child.planned, parent.filled) - child.reduced
+        child.held = size <= child.filled
+        if not child.held and size != child.ticket.quantity:
+            child.ticket = replace(child.ticket, quantity=size)
+            self._report(order_rows.full(child))
+
+    def _reduce(self, order: Order, quantity: Decimal, now: float) -> None:
+        """Take from an order what another one of its group has done; nothing left: it ends."""
+        order.reduced += quantity
+        left = order.ticket.quantity - quantity
+        if left > order.filled:
+            order.ticket = replace(order.ticket, quantity=left)
+            self._report(order_rows.full(order))
+        elif order.planned is not None and order.parent_id in self._open:
+            # Its parent may still fill, and it is needed again.
+            order.held = True
+        else:
+            self._finish(order, OrderStatus.CANCELLED, now)
 
     def _finish(self, order: Order, status: OrderStatus, now: float) -> None:
         """Bring an order to its end, and with it the children that it leaves without purpose."""
@@ -248,12 +308,10 @@ class OrderBook:
             self._report(order_rows.final(order))
         else:
             self._report(order_rows.status(order))
-        for child in self.open_orders():
-            if child.parent_id != order.order_id or not child.held:
-                continue
+        for child in self._children_of(order):
             if status == OrderStatus.FILLED:
-                child.held = False
-            else:
+                self._release_for(child, order)
+            if child.held:
                 self._finish(child, OrderStatus.CANCELLED, now)
 
     def _set_status(self, order: Order, status: OrderStatus, now: float) -> None:

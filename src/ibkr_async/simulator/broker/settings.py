@@ -71,8 +71,8 @@ class BrokerSettings:
     value_limit: Decimal | None = None
     """Ask o451 about orders worth more than this in US dollars; None: never."""
     ask_order_risks: bool = False
-    """Ask about market orders (o10151, o10153), stops (o10331, o10152) and cash quantities (o10164,
-    o10223), as IBKR does until the user switches these off."""
+    """Ask about market orders (o10151, o10153), stops (o10152), stop limits (o10153) and cash
+    quantities (o10223, o10164), as IBKR does until the user switches these off."""
     question_chain: tuple[str, ...] | None = None
     """Ask exactly these message ids for each order, in this order; None: ask by the rules."""
     question_chance: float = 1.0

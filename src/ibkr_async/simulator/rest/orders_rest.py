@@ -220,7 +220,8 @@ class OrdersRest:
     def cancel(self, call: Call, account_id: str, order_id: str) -> Answer:
         """Ask for an order's end. The answer acknowledges the request, not the cancel.
 
-        `conid` -1 and `account` null say that it was cancelled at once.
+        `conid` -1 and `account` null say that it was cancelled at once. A parent that was left Inactive
+        because its child failed does not exist for this endpoint (recorded).
         """
         refused = self._order_request(account_id)
         if refused is not None:
@@ -233,6 +234,8 @@ class OrdersRest:
         order = self._open_order(account_id, order_id)
         if isinstance(order, Answer):
             return order
+        if order.status == OrderStatus.INACTIVE and order not in self._prompts.values():
+            return _no_such_order(order_id)
         if self._state.book.cancel(order, call.now):
             return ok(_cancel_answer(order.order_id, -1, None))
         return ok(_cancel_answer(order.order_id, order.instrument.conid, account_id))
