@@ -64,7 +64,7 @@ def jws(claims: Any, header: Any = None, key: rsa.RSAPrivateKey = KEY) -> str:
 def desk() -> BearerDesk:
     """Return a desk whose tokens can be foretold."""
     numbers = iter(f"token{number}" for number in range(100))
-    return BearerDesk(CLIENT, new_token=lambda: next(numbers))
+    return BearerDesk(CLIENT, new_token=lambda: next(numbers), begin_login=str)
 
 
 def ask(desk: BearerDesk, assertion: str, *, now: float = NOW, **changes: str) -> Any:

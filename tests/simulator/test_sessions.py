@@ -26,20 +26,22 @@ def test_live_token_lasts_until_it_expires(sessions: Sessions) -> None:
     """A token is valid for the lifetime, not longer."""
     assert sessions.log_in(A, b"token", NOW) == NOW + 86_400
 
-    assert sessions.live_token(A, NOW + 86_399) == b"token"
-    assert sessions.live_token(A, NOW + 86_400) is None
-    assert sessions.live_token(B, NOW) is None
+    assert list(sessions.live_tokens(A, NOW + 86_399)) == [b"token"]
+    assert sessions.live_tokens(A, NOW + 86_400) == {}
+    assert sessions.live_tokens(B, NOW) == {}
 
 
 def test_new_login_has_a_new_session_id(sessions: Sessions) -> None:
-    """The id of the former login binds no socket any more."""
+    """The id of the former login binds no socket any more; its token is good all the same."""
     sessions.log_in(A, b"1", NOW)
-    first = sessions.session_id(A)
-    assert sessions.identity_of(first) == A
+    first = sessions.session_id(sessions.live_tokens(A, NOW)[b"1"])
+    assert sessions.identity_of(first) == sessions.live_tokens(A, NOW)[b"1"]
 
     sessions.log_in(A, b"2", NOW)
 
-    assert sessions.session_id(A) != first
+    tokens = sessions.live_tokens(A, NOW)
+    assert list(tokens) == [b"2", b"1"]
+    assert sessions.session_id(tokens[b"2"]) != first
     assert sessions.identity_of(first) is None
 
 
@@ -49,7 +51,27 @@ def test_expired_logins_are_all_gone(sessions: Sessions) -> None:
 
     sessions.expire_logins()
 
-    assert sessions.live_token(A, NOW) is None
+    assert sessions.live_tokens(A, NOW) == {}
+
+
+def test_renewed_login_keeps_the_session_until_the_old_one_is_used(sessions: Sessions) -> None:
+    """Then there are two programs with the same keys, and one session between them."""
+    sessions.log_in(A, b"1", NOW)
+    first = sessions.live_tokens(A, NOW)[b"1"]
+    sessions.open(first, compete=False, now=NOW)
+    sessions.log_in(A, b"2", NOW)
+    second = sessions.live_tokens(A, NOW)[b"2"]
+    assert sessions.holds(first)
+    assert sessions.holds(second)
+    assert not sessions.competing(first)
+
+    sessions.touch(first, NOW)
+
+    assert (sessions.holds(first), sessions.competing(first)) == (False, True)
+    assert (sessions.holds(second), sessions.competing(second)) == (True, False)
+    assert not sessions.open(first, compete=False, now=NOW)
+    assert sessions.open(first, compete=True, now=NOW)
+    assert (sessions.holds(second), sessions.competing(second)) == (False, True)
 
 
 def test_second_identity_competes(sessions: Sessions) -> None:

@@ -62,8 +62,8 @@ def _verify(
 ) -> Verified:
     parts = urlsplit(url)
     verifier = Verifier([consumer], origins=[f"{parts.scheme}://{parts.netloc}"], tolerant=tolerant)
-    key = base64.b64decode(live_token) if live_token else None
-    return verifier.verify(request, lambda _consumer, _token: key, now)
+    keys = [base64.b64decode(live_token)] if live_token else []
+    return verifier.verify(request, lambda _consumer, _token: keys, now)
 
 
 def _header(params: dict[str, str], signature: str, **changes: str) -> str:
@@ -285,10 +285,10 @@ def test_nonce_works_once_and_is_forgotten_when_too_old() -> None:
     verifier = Verifier([CONSUMER], origins=[f"{parts.scheme}://{parts.netloc}"], window_s=1e9)
     live_token = base64.b64decode(TICKLE["live_session_token"])
     request = _protected(TICKLE, TICKLE["signature_base64"])
-    verifier.verify(request, lambda _consumer, _token: live_token, NOW)
+    verifier.verify(request, lambda _consumer, _token: [live_token], NOW)
 
     with pytest.raises(Refusal, match="nonce was used before"):
-        verifier.verify(request, lambda _consumer, _token: live_token, NOW + 1)
+        verifier.verify(request, lambda _consumer, _token: [live_token], NOW + 1)
 
     # A hundred thousand nonces, without signing each.
     verifier._remember(("", "", "", "later"), NOW + 3e9)

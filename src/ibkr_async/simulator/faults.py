@@ -1,6 +1,6 @@
-"""Failures that a test orders, and the record of what was asked. Pure.
+"""Failures and delays that a test orders, and the record of what was asked. Pure.
 
-Responsible for answers that replace the normal ones, and for the request log. It must never keep a
+Responsible for answers that replace the normal ones, for how long answers take, and for the request log. It must never keep a
 header, a query or a body: a log holds no secrets.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 _KEPT_REQUESTS = 10_000
 DROPPED = 0
@@ -46,24 +46,56 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Faults:
-    """The failures that are still to come."""
+class Delay:
+    """An ordered slowness."""
 
-    _pending: list[Fault] = field(default_factory=list[Fault])
+    pattern: str
+    """Path below `/v1/api`; `*` stands for any text."""
+    seconds: float
+    times: float
+    """How many requests it holds up; infinity for all."""
+    after: bool
+    """Let the request take effect first: only its answer is late."""
+
+
+_Ordered = TypeVar("_Ordered", Fault, Delay)
+
+
+@dataclass(slots=True)
+class Faults:
+    """The failures and delays that are still to come."""
+
+    _failures: list[Fault] = field(default_factory=list[Fault])
+    _delays: list[Delay] = field(default_factory=list[Delay])
 
     def add(self, fault: Fault) -> None:
         """Order a failure."""
-        self._pending.append(fault)
+        self._failures.append(fault)
 
     def take(self, path: str) -> Fault | None:
         """Use up one failure that fits this path."""
-        for fault in self._pending:
-            if fnmatchcase(path, fault.pattern):
-                fault.times -= 1
-                if fault.times <= 0:
-                    self._pending.remove(fault)
-                return fault
-        return None
+        return _take(self._failures, path)
+
+    def slow(self, delay: Delay) -> None:
+        """Order a delay; one of no seconds ends the others of its path."""
+        if delay.seconds > 0:
+            self._delays.append(delay)
+        else:
+            self._delays = [each for each in self._delays if each.pattern != delay.pattern]
+
+    def take_delay(self, path: str) -> Delay | None:
+        """Use up one delay that fits this path."""
+        return _take(self._delays, path)
+
+
+def _take(ordered: list[_Ordered], path: str) -> _Ordered | None:
+    for each in ordered:
+        if fnmatchcase(path, each.pattern):
+            each.times -= 1
+            if each.times <= 0:
+                ordered.remove(each)
+            return each
+    return None
 
 
 def request_log() -> deque[RequestRecord]:

@@ -11,14 +11,16 @@ import asyncio
 import tempfile
 from collections import ChainMap
 from dataclasses import replace
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
 from ibkr_async.simulator.broker.broker import Broker
-from ibkr_async.simulator.faults import DROPPED, Fault, RequestRecord
+from ibkr_async.simulator.broker.order import Rejection
+from ibkr_async.simulator.faults import DROPPED, Delay, Fault, RequestRecord
 from ibkr_async.simulator.levers import StreamLevers
 from ibkr_async.simulator.login.authorize_page import (
     AUTHORIZE_PATH,
@@ -43,6 +45,7 @@ from ibkr_async.simulator.server import bind_loopback, serving
 from ibkr_async.simulator.settings import SimulatorSettings
 from ibkr_async.simulator.sockets.floor import Floor
 from ibkr_async.simulator.sockets.socket import SocketFacts, SocketHub
+from ibkr_async.types import OrderStatus
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
@@ -400,6 +403,33 @@ class Simulator(StreamLevers):
         """
         self._running.desk.faults.add(Fault(path, DROPPED, "", times, after))
 
+    def slow(
+        self, path: str, seconds: float, *, times: int | None = None, after: bool = False
+    ) -> None:
+        """Answer requests to `path` this much later, `times` of them or all; 0 seconds end it.
+
+        Without `after` a request waits before it takes effect, with it only the answer is late: an
+        order goes live, and its sender may give up waiting. Other requests do not wait.
+        """
+        self._running.desk.faults.slow(Delay(path, seconds, inf if times is None else times, after))
+
+    def reject_next(
+        self,
+        reason: str = "Order rejected by the exchange.",
+        *,
+        times: int = 1,
+        status: Literal["Cancelled", "Inactive"] = "Cancelled",
+        after_s: float = 0.5,
+    ) -> None:
+        """Let the exchange refuse the next orders after IBKR has acknowledged them.
+
+        They end `after_s` later, with what is attached to them, without a fill. Both words are how
+        IBKR shows a rejected order; `reason` stands in its row of the live orders, if anywhere.
+        """
+        self._running.floor.broker.reject_next(
+            Rejection(reason, OrderStatus(status), after_s), times
+        )
+
     def push(self, frame_text: str) -> None:
         """Send a raw frame to every socket that has been greeted."""
         self._running.hub.push(frame_text)
@@ -451,6 +481,7 @@ class _Parts:
                 credential=USERNAME,
             ),
             new_token=lambda: random.token(32).hex(),
+            begin_login=sessions.begin,
         )
         self.desk = Desk(
             self.floor,
@@ -482,6 +513,10 @@ class _Parts:
                 Route(AUTHORIZE_PATH, authorize_endpoint(page, sim.now), methods=["GET", "POST"]),
                 Route(TOKEN_PATH, bearer_endpoint, methods=["POST"]),
                 Route(SSO_PATH, bearer_endpoint, methods=["POST"]),
-                Route("/{path:path}", rest_endpoint(self.desk, sim.now), methods=_METHODS),
+                Route(
+                    "/{path:path}",
+                    rest_endpoint(self.desk, sim.now, sim.world.clock),
+                    methods=_METHODS,
+                ),
             ]
         )

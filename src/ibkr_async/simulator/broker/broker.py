@@ -39,6 +39,8 @@ from ibkr_async.world import seeded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ibkr_async.simulator.broker.order import Rejection
+
 __all__ = [
     "Answer",
     "Broker",
@@ -216,6 +218,10 @@ class Broker:
     def set_price(self, conid: int, price: Decimal | float | str) -> None:
         """Force the market of an instrument, for tests; the next `advance` reports it."""
         self._board.set_price(conid, Decimal(str(price)))
+
+    def reject_next(self, rejection: Rejection, times: int) -> None:
+        """Let the next `times` orders without a parent be rejected after their acknowledgement."""
+        self._book.rejections.extend([rejection] * times)
 
     def _is_heard(self, event: BrokerEvent) -> bool:
         """Tell whether the live-orders feed passes an event on."""

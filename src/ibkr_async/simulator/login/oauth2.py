@@ -79,6 +79,8 @@ class RegisteredClient:
 @dataclass(frozen=True, slots=True)
 class _Bearer:
     expires_at: float
+    identity: Identity = ""
+    """Whose session it is; empty for an access token."""
 
 
 def read_jws(text: str, client: RegisteredClient) -> dict[str, Any]:
@@ -129,9 +131,16 @@ def _invalid(detail: str) -> Problem:
 class BearerDesk:
     """One registered client, its access tokens and its sessions."""
 
-    def __init__(self, client: RegisteredClient, *, new_token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        client: RegisteredClient,
+        *,
+        new_token: Callable[[], str],
+        begin_login: Callable[[Identity], Identity],
+    ) -> None:
         self.client = client
         self._new_token = new_token
+        self._begin_login = begin_login
         self._access_tokens: dict[str, _Bearer] = {}
         self._sessions: dict[str, _Bearer] = {}
 
@@ -183,14 +192,16 @@ class BearerDesk:
             raise _invalid("ip must be the address of the caller")
         expires_at = _check_times(claims, now, longest_s=_LONGEST_SESSION_S)
         bearer = self._new_token()
-        self._sessions[bearer] = _Bearer(expires_at)
+        identity = self._begin_login(IDENTITY_PREFIX + self.client.client_id)
+        self._sessions[bearer] = _Bearer(expires_at, identity)
         return ok({"access_token": bearer, "token_type": "Bearer", "active": True})
 
     def identity_of(self, authorization: str, now: float) -> Identity:
         """Return whose bearer a header carries. Errors: `Refusal`."""
-        if not self.knows(_bearer_in(authorization), now):
+        session = self._sessions.get(_bearer_in(authorization))
+        if session is None or now >= session.expires_at:
             raise Refusal("invalid bearer token, or it has expired")
-        return IDENTITY_PREFIX + self.client.client_id
+        return session.identity
 
     def knows(self, bearer: str, now: float) -> bool:
         """Tell whether this is the bearer token of a session that has not lapsed."""

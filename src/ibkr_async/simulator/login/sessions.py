@@ -4,18 +4,23 @@ Responsible for live session tokens and their expiry, the session ids that `/tic
 the brokerage session: opening, losing it to somebody else, idling out, logging out. It must never
 read a clock: time comes in as Unix seconds.
 
-One user name has at most one brokerage session, wherever it logs in (protocol notes, section 6).
-Who asks is an *identity*: `gateway` for requests without a signature, or `oauth:` with the
-consumer and token.
+One user name has at most one brokerage session, wherever it logs in; a second login makes the first
+`competing` (both documented). Who asks is an *identity*: `gateway` for requests without a signature, else
+one login: `oauth:`, consumer, token and a number.
+
+A program that renews its login and a second program look alike when they log in: the same keys ask for
+another token. Both tokens are good, so the new login has what the old one had, and counts as its renewal
+until the old token is used again. Then they are two programs, and the old one has lost the session.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Identity: TypeAlias = str
 
@@ -30,17 +35,18 @@ _MAC = "00:00:5E:00:53:01"
 
 
 def oauth_identity(consumer: str, token: str) -> Identity:
-    """Name the identity of a signed request."""
+    """Name whose keys signed a request."""
     return f"oauth:{consumer}:{token}"
 
 
 def third_party_identity(consumer: str, token: str) -> Identity:
-    """Name the identity of a request signed for the Third-Party Web API."""
+    """Name whose keys signed a request for the Third-Party Web API."""
     return f"third-party:{consumer}:{token}"
 
 
 @dataclass(slots=True)
 class _Login:
+    identity: Identity
     live_token: bytes = field(repr=False)
     expires_at: float
 
@@ -58,23 +64,42 @@ class Sessions:
     closed: bool = False
     """True during a reset: nobody can open the brokerage session."""
     last_request: float = 0.0
-    _logins: dict[Identity, _Login] = field(default_factory=dict[Identity, _Login])
+    _logins: dict[Identity, list[_Login]] = field(default_factory=dict[Identity, "list[_Login]"])
+    """Logins that have not lapsed, by whose keys they were made with, oldest first."""
+    _newest: dict[Identity, Identity] = field(default_factory=dict[Identity, Identity])
+    _renewed: dict[Identity, Identity] = field(default_factory=dict[Identity, Identity])
+    """Logins and what counts as their renewal."""
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _ids: dict[Identity, str] = field(default_factory=dict[Identity, str])
     _connected: set[Identity] = field(default_factory=set[Identity])
 
     # logins
 
-    def log_in(self, identity: Identity, live_token: bytes, now: float) -> float:
-        """Store a new live session token; return when it expires. Its session id is new too."""
+    def begin(self, who: Identity) -> Identity:
+        """Begin another login with the keys of `who`: return its identity. Its session id is new."""
+        identity = f"{who}:{next(self._numbers)}"
+        former = self._newest.get(who)
+        self._newest[who] = identity
+        if former is not None:
+            self._ids.pop(former, None)
+            self._renewed[former] = identity
+            if former in self._connected:
+                self._connected.add(identity)
+            if self.holder == former:
+                self.holder = identity
+        return identity
+
+    def log_in(self, who: Identity, live_token: bytes, now: float) -> float:
+        """Store a new live session token; return when it expires. Former ones stay good."""
         expires_at = now + self.login_lifetime_s
-        self._logins[identity] = _Login(live_token, expires_at)
-        self._ids.pop(identity, None)
+        logins = [login for login in self._logins.get(who, ()) if now < login.expires_at]
+        self._logins[who] = [*logins, _Login(self.begin(who), live_token, expires_at)]
         return expires_at
 
-    def live_token(self, identity: Identity, now: float) -> bytes | None:
-        """Return the HMAC key of an identity; None when it has none or it has expired."""
-        login = self._logins.get(identity)
-        return login.live_token if login is not None and now < login.expires_at else None
+    def live_tokens(self, who: Identity, now: float) -> dict[bytes, Identity]:
+        """Return the HMAC keys that are good at present, the newest first, and whose each is."""
+        logins = reversed(self._logins.get(who, []))
+        return {login.live_token: login.identity for login in logins if now < login.expires_at}
 
     def expire_logins(self) -> None:
         """Make every live session token invalid."""
@@ -95,6 +120,8 @@ class Sessions:
     def touch(self, identity: Identity, now: float) -> None:
         """Note a request: it keeps the brokerage session of its sender alive."""
         self.expire_idle(now)
+        # A login that was thought to be renewed is another program.
+        self._renewed.pop(identity, None)
         if identity == GATEWAY and GATEWAY not in self._connected and self.holder is None:
             # A gateway opens the session by itself after its browser login, once.
             self.open(GATEWAY, compete=False, now=now)
@@ -117,7 +144,7 @@ class Sessions:
 
     def holds(self, identity: Identity) -> bool:
         """Tell whether this identity has the brokerage session."""
-        return self.holder == identity
+        return self.holder == self._present(identity)
 
     def take_over(self) -> None:
         """Let another program of the user take the brokerage session."""
@@ -155,4 +182,15 @@ class Sessions:
 
     def competing(self, identity: Identity) -> bool:
         """Tell whether somebody else holds the session that this identity once had or wants."""
+        identity = self._present(identity)
         return self.holder not in {None, identity} and identity in self._connected
+
+    def is_same(self, one: Identity, other: Identity) -> bool:
+        """Tell whether two logins are one program's."""
+        return self._present(one) == self._present(other)
+
+    def _present(self, identity: Identity) -> Identity:
+        """Return the login that has become of this one."""
+        while identity in self._renewed:
+            identity = self._renewed[identity]
+        return identity

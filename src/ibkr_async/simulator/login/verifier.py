@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Form: TypeAlias = Literal["A", "B", "C"]
 Step: TypeAlias = Literal["request_token", "access_token", "live_session_token", "resource"]
 Parameters: TypeAlias = "list[tuple[str, str]]"
-LiveTokenOf: TypeAlias = "Callable[[str, str], bytes | None]"
+LiveTokensOf: TypeAlias = "Callable[[str, str], Iterable[bytes]]"
 
 REALM = "limited_poa"
 UNAUTHORIZED = 401
@@ -113,6 +113,8 @@ class Verified:
     parameters: Mapping[str, str]
     """Of the header, decoded."""
     form: Form
+    live_token: bytes = field(default=b"", repr=False)
+    """The key that a resource was asked for with."""
 
 
 def percent_encode(text: str) -> str:
@@ -186,11 +188,11 @@ class Verifier:
         self._window_s = window_s
         self._nonces: dict[tuple[str, str, str, str], float] = {}
 
-    def verify(self, request: ReceivedRequest, live_token: LiveTokenOf, now: float) -> Verified:
+    def verify(self, request: ReceivedRequest, live_tokens: LiveTokensOf, now: float) -> Verified:
         """Accept or refuse a request. `now` is Unix time in seconds.
 
-        `live_token` looks up the 20-byte key of a consumer and token; None when there is none or
-        it has expired. Errors: `Refusal`.
+        `live_tokens` looks up the 20-byte keys of a consumer and token that are good at present.
+        Errors: `Refusal`.
         """
         step = step_of(request.path)
         header = read_header(request.authorization)
@@ -202,13 +204,16 @@ class Verifier:
         if nonce in self._nonces:
             raise Refusal("nonce was used before")
 
+        key = b""
         if step == "resource":
-            form = self._hmac_form(request, header, live_token(consumer.key, token))
+            form, key = self._hmac_form(request, header, list(live_tokens(consumer.key, token)))
         else:
             prepend = consumer.access_tokens[token].hex() if step == "live_session_token" else ""
             form = self._rsa_form(request, header, consumer.signature_key, prepend)
         self._remember(nonce, now)
-        return Verified(step=step, consumer=consumer, token=token, parameters=header, form=form)
+        return Verified(
+            step=step, consumer=consumer, token=token, parameters=header, form=form, live_token=key
+        )
 
     def _consumer(self, header: Mapping[str, str]) -> Consumer:
         consumer = self._consumers.get(header.get("oauth_consumer_key", ""))
@@ -246,18 +251,19 @@ class Verifier:
         raise Refusal("invalid signature")
 
     def _hmac_form(
-        self, request: ReceivedRequest, header: Mapping[str, str], key: bytes | None
-    ) -> Form:
-        """Check an HMAC signature in every accepted form."""
+        self, request: ReceivedRequest, header: Mapping[str, str], keys: Sequence[bytes]
+    ) -> tuple[Form, bytes]:
+        """Check an HMAC signature in every accepted form; return also the key that made it."""
         signature = _signature(header, "HMAC-SHA256")
-        if key is None:
+        if not keys:
             raise Refusal("no live session token, or it has expired")
         for form in self._forms:
             for origin in self._origins:
                 text = _base_string_of(form, origin, request, header)
-                digest = hmac.new(key, text.encode(), hashlib.sha256).digest()
-                if hmac.compare_digest(digest, signature):
-                    return form
+                for key in keys:
+                    digest = hmac.new(key, text.encode(), hashlib.sha256).digest()
+                    if hmac.compare_digest(digest, signature):
+                        return form, key
         raise Refusal("invalid signature")
 
 

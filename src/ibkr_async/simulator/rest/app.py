@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ibkr_async.simulator.login.oauth2 import BearerDesk
     from ibkr_async.simulator.login.oauth_flow import ThirdPartyFlow
     from ibkr_async.simulator.sockets.floor import Floor
+    from ibkr_async.world import Clock
 
 ROOT = "/v1/api"
 _FORBIDDEN, _NOT_FOUND, _LENGTH_REQUIRED = 403, 404, 411
@@ -126,11 +127,7 @@ class Desk:
     def answer(self, request: WebRequest, now: float) -> Reply:
         """Answer a request. `now` is Unix time in seconds."""
         received = request.received
-        path = unquote(received.path)
-        if path.startswith(f"{THIRD_PARTY_ROOT}/oauth/"):
-            path = path.removeprefix(THIRD_PARTY_ROOT)
-        elif not path.startswith(f"{THIRD_PARTY_ROOT}/"):
-            path = path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
+        path = _path(received)
         reply, identity = self._guarded(request, path, now)
         self.log.append(
             RequestRecord(received.method, path, reply.status, identity.partition(":")[0])
@@ -186,11 +183,12 @@ class Desk:
         name_identity = third_party_identity if is_third_party else oauth_identity
         verified = self._verifier.verify(
             received,
-            lambda consumer, token: self._sessions.live_token(name_identity(consumer, token), now),
+            lambda consumer, token: self._sessions.live_tokens(name_identity(consumer, token), now),
             now,
         )
         self.signature_forms[verified.form] += 1
-        identity = name_identity(verified.consumer.key, verified.token)
+        who = name_identity(verified.consumer.key, verified.token)
+        identity = self._sessions.live_tokens(who, now).get(verified.live_token, who)
         return self._answer_step(verified, identity, received, path, now), identity
 
     def _answer_step(
@@ -322,6 +320,16 @@ class Desk:
         )
 
 
+def _path(received: ReceivedRequest) -> str:
+    """Return the path below `/v1/api`; that of the Third-Party Web API is whole but for its OAuth."""
+    path = unquote(received.path)
+    if path.startswith(f"{THIRD_PARTY_ROOT}/oauth/"):
+        return path.removeprefix(THIRD_PARTY_ROOT)
+    if path.startswith(f"{THIRD_PARTY_ROOT}/"):
+        return path
+    return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
+
+
 def _is_true(value: Any) -> bool:
     return value is True or (isinstance(value, str) and value.lower() == "true")
 
@@ -352,9 +360,9 @@ def _page(status: int, title: str) -> Reply:
 
 
 def rest_endpoint(
-    desk: Desk, clock: Callable[[], float]
+    desk: Desk, now: Callable[[], float], clock: Clock
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return the HTTP endpoint that serves a desk."""
+    """Return the HTTP endpoint that serves a desk. `now` gives the simulator's time."""
 
     async def serve(request: Request) -> Response:
         headers = request.headers
@@ -370,21 +378,26 @@ def rest_endpoint(
             content_type=headers.get("content-type", ""),
             body=body,
         )
+        delay = desk.faults.take_delay(_path(received))
+        if delay is not None and not delay.after:
+            await clock.sleep(delay.seconds)
         reply = desk.answer(
             WebRequest(
                 received=received,
                 has_user_agent=bool(headers.get("user-agent")),
                 has_length="content-length" in headers,
             ),
-            clock(),
+            now(),
         )
+        if delay is not None and delay.after:
+            await clock.sleep(delay.seconds)
         if reply.status == DROPPED:
             request.scope[CUT]()
             await request.receive()  # the connection's end
             return Response()
         response = Response(reply.content, reply.status, media_type=reply.content_type)
         # By the simulator's own clock, which a test may have moved: a client corrects its own by it.
-        response.headers["date"] = formatdate(clock(), usegmt=True)
+        response.headers["date"] = formatdate(now(), usegmt=True)
         if reply.cookie:
             response.headers["set-cookie"] = reply.cookie
         return response

@@ -96,7 +96,7 @@ class Floor:
         if self.sessions.holds(identity):
             self.sessions.lapse()
         for screen in list(self.screens):
-            if screen.identity == identity:
+            if self.sessions.is_same(screen.identity, identity):
                 screen.close(_LOGGED_OUT)
 
     def begin_reset(self) -> None:
