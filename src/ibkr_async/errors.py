@@ -333,7 +333,10 @@ class LockedError(ResponseError):
 
 
 class RateLimitedError(ResponseError):
-    """429: too many requests. IBKR may block this IP address for 10 to 15 minutes."""
+    """429, or held back by this client: too many requests.
+
+    IBKR may block this IP address for 10 to 15 minutes. `was_sent` tells the two apart.
+    """
 
     advice = (
         "requests to this endpoint are held back; do not restart, the penalty is on the address"
@@ -348,10 +351,13 @@ class RateLimitedError(ResponseError):
         body: str = "",
         advice: str = "",
         retry_after_s: float | None = None,
+        was_sent: bool = True,
     ) -> None:
         super().__init__(request, status, detail, body=body, advice=advice)
         self.retry_after_s = retry_after_s
-        """Seconds from the `Retry-After` header; None when the server sent none."""
+        """Seconds to wait: from `Retry-After` (None when the server sent none), or to the next slot."""
+        self.was_sent = was_sent
+        """False when this client held the request back: nothing left this machine."""
 
 
 class ServerError(ResponseError):

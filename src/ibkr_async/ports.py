@@ -26,6 +26,27 @@ Pairs = tuple[tuple[str, str], ...]
 """Query or form parameters in order, decoded; repeated names are kept."""
 
 
+class Departure:
+    """A permit of one request, asked in the line before it leaves, that knows whether it may have left.
+
+    Whoever carries the request calls it, and calls `stayed` when it did not leave after all.
+    """
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        """Ask `check`, which raises when the request must not leave."""
+        self._check = check
+        self.may_have_left = False
+
+    def __call__(self) -> None:
+        """Let the request leave, or raise."""
+        self._check()
+        self.may_have_left = True
+
+    def stayed(self) -> None:
+        """Note that not a byte of it has left this machine."""
+        self.may_have_left = False
+
+
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A signed request, ready for the wire."""
 
@@ -38,6 +59,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     is_urgent: bool = False
     """True for orders and cancels, which have connections that no read can take."""
+    departure: Departure | None = None
+    """What wants to know when the request did not leave after all."""
 
     def __repr__(self) -> str:
         # The headers hold the signature; a traceback with locals must not show them.

@@ -521,10 +521,10 @@ NOTHING_SENT: list[IbkrError] = [
     AuthError("live session token", "refused"),
     SessionError("not ready"),
     ClosedError("client"),
+    RateLimitedError("POST /x", 429, "not sent: the next slot is 90 s away", was_sent=False),
 ]
 PROOF: list[IbkrError] = [
     BadRequestError("POST /x", 400, "accountId is not valid"),
-    UnauthorizedError("POST /x", 401, "expired"),
     ForbiddenError("POST /x", 403, "not permitted"),
     NotFoundError("POST /x", 404, "not found"),
     BadRequestError("POST /x", 411, "length required"),
@@ -580,8 +580,51 @@ def test_every_other_failure_of_the_tickets_is_unknown(failure: IbkrError) -> No
     assert isinstance(error_of(dialogue), OrderUnknownError)
 
 
-@pytest.mark.parametrize("failure", [*NOTHING_SENT, *PROOF, *IN_DOUBT], ids=repr)
-def test_every_failure_of_a_yes_is_unknown(failure: IbkrError) -> None:
+def test_lapsed_login_is_itself_and_says_that_nothing_was_placed() -> None:
+    """IBKR has not looked at the order, so it did not reject it."""
+    failure = UnauthorizedError("POST /x", 401, "expired", body="{}")
+    dialogue = start()
+
+    dialogue.failed(failure)
+
+    error = error_of(dialogue)
+    assert isinstance(error, UnauthorizedError)
+    assert (error.request, error.status, error.body) == ("POST /x", 401, "{}")
+    assert "nothing was placed" in str(error)
+    assert isinstance(dialogue.step, Failed)
+    assert dialogue.step.cause is failure
+
+
+@pytest.mark.parametrize("failure", NOTHING_SENT, ids=repr)
+def test_yes_that_was_not_sent_leaves_no_order(failure: IbkrError) -> None:
+    """The order does not go on without it."""
+    dialogue = start(ALLOW)
+    dialogue.receive(rows("question"))
+
+    dialogue.failed(failure)
+
+    assert error_of(dialogue) is failure
+
+
+def test_yes_that_was_not_sent_hides_no_leg() -> None:
+    """Another leg was accepted before: it is named, and the question is said to be open."""
+    dialogue = start(ALLOW, 2)
+    dialogue.receive((*rows("accepted"), *rows("question")))
+
+    dialogue.failed(NOTHING_SENT[0])
+
+    error = error_of(dialogue)
+    assert isinstance(error, OrderQuestionError)
+    assert error.live_order_ids == ("987654",)
+    assert "the yes was not sent" in error.reason
+    assert not error.declined
+
+
+LAPSED = UnauthorizedError("POST /x", 401, "expired")
+
+
+@pytest.mark.parametrize("failure", [*PROOF, *IN_DOUBT, LAPSED], ids=repr)
+def test_every_failure_of_a_yes_that_was_sent_is_unknown(failure: IbkrError) -> None:
     """A half-confirmed order was seen to go live later."""
     dialogue = start(ALLOW)
     dialogue.receive(rows("question"))
@@ -607,7 +650,7 @@ def test_unknown_outcome_gives_no_advice_but_its_own() -> None:
     assert "before placing it again" in str(error_of(dialogue))
 
 
-@pytest.mark.parametrize("failure", [*NOTHING_SENT, *PROOF, *IN_DOUBT], ids=repr)
+@pytest.mark.parametrize("failure", [*NOTHING_SENT, *PROOF, *IN_DOUBT, LAPSED], ids=repr)
 def test_every_failure_of_a_no_leaves_the_question_refused(failure: IbkrError) -> None:
     """The outcome does not hang on it."""
     dialogue = start()

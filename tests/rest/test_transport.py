@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import msgspec
 import pytest
 import respx
 from cryptography import x509
@@ -29,7 +30,7 @@ from ibkr_async.errors import (
     TransportError,
     UnreadableResponseError,
 )
-from ibkr_async.ports import HttpReply, HttpRequest, Method
+from ibkr_async.ports import Departure, HttpReply, HttpRequest, Method
 from ibkr_async.rest.settings import ConnectionSettings
 from ibkr_async.rest.transport import HttpxTransport, map_failure
 from support.waiting import until
@@ -510,6 +511,69 @@ async def test_plain_http_server_behind_https_is_a_tls_error(transport: HttpxTra
         error = await failure(transport, get(f"https://127.0.0.1:{port}/x"))
 
     assert type(error) is TlsError
+    assert not error.may_have_reached_server
+
+
+async def cancelled(transport: HttpxTransport, url: str, when: asyncio.Event) -> Departure:
+    """Give up a request at a moment. Return what its permit knows then."""
+    departure = Departure(lambda: None)
+    departure()
+    request = msgspec.structs.replace(get(url), departure=departure)
+    task = asyncio.create_task(transport.send(request))
+    await when.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return departure
+
+
+async def test_request_given_up_while_it_connects_has_not_left(transport: HttpxTransport) -> None:
+    """The other side takes the connection and says nothing: TLS is not agreed."""
+    connected = asyncio.Event()
+
+    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(be_silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        departure = await cancelled(transport, f"https://127.0.0.1:{port}/x", connected)
+        await transport.aclose()
+
+    assert not departure.may_have_left
+
+
+async def test_request_given_up_after_that_may_have_left(transport: HttpxTransport) -> None:
+    """On a new connection, and on one that is used again."""
+    async with Server(OK) as server:
+        await transport.send(get(server.url + "/x"))
+        server._answer = silence  # the same connection does not answer any more
+        server.received.clear()
+        again = await cancelled(transport, server.url + "/x", server.received)
+        server.received.clear()
+        new = await cancelled(transport, server.url + "/x", server.received)
+        await transport.aclose()
+
+    assert again.may_have_left
+    assert new.may_have_left
+
+
+async def test_time_that_runs_out_while_connecting_leaves_nothing(
+    transport: HttpxTransport,
+) -> None:
+    """The total time is shorter than the time to connect, so it is not httpx that says so."""
+
+    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(be_silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        request = msgspec.structs.replace(get(f"https://127.0.0.1:{port}/x"), timeout_s=0.05)
+        error = await failure(transport, request)
+        await transport.aclose()
+
     assert not error.may_have_reached_server
 
 

@@ -85,25 +85,31 @@ class OrderDesk(OrderReads):
         account_id: str | None = None,
         group: str | None = None,
         cancel_if_incomplete: bool = False,
+        urgent: bool = False,
     ) -> OrderHandle:
         """Place an order, answer IBKR's questions by policy, and return once it is acknowledged.
 
         Shape: a handle with every leg. Without `answers` every question is refused. `group` is an
         advisor's group in place of an account. With `cancel_if_incomplete` the live legs of a
-        bracket of which a leg was refused are cancelled before that is raised. With the setting
-        `dry_run` IBKR is asked for a preview instead, and a `DryRun` without legs comes back.
-        Errors: `OrderInvalidError`, `OrderGuardError`; `TransportError`, `AuthError` or
-        `SessionError` when nothing was sent; `OrderRejectedError`, `OrderQuestionError`;
+        bracket of which a leg was refused are cancelled before that is raised. `urgent` is for what
+        closes or reduces a position: as a cancel it goes past the queue of requests, and once a second
+        past the pause after a 429; name the contract by its conid, since a symbol is a read. With
+        the setting `dry_run` IBKR is asked for a preview instead, and a `DryRun` without legs comes back.
+        Errors: `OrderInvalidError`, `OrderGuardError`; `TransportError`, `AuthError`, `SessionError`,
+        or `RateLimitedError` with `was_sent` false, when nothing was sent; `UnauthorizedError` when the
+        login had lapsed and nothing was placed; `OrderRejectedError`, `OrderQuestionError`;
         `OrderUnknownError` when it may be live, raised after a search of at least 15 seconds. An
         error's `live_order_ids` are legs that IBKR has accepted all the same.
         Source: POST /iserver/account/{accountId}/orders, POST /iserver/reply/{replyId}.
         Cancellation: does not take back what was sent. The order is then in `unknown`, a warning is
-        logged, and the client goes on looking for it.
+        logged, and the client goes on looking for it. One that still waits to be sent (for its turn, the
+        pace, a login or a connection) is not sent, and nothing is unknown.
         Concurrency: one at a time per session; waiting for one's turn sends nothing. The first order
         waits up to five seconds until the order feeds are open, so that no fill is missed.
         Side effects at the broker: never sent twice; a refused question is answered with no.
         """
         submission = await self._engine.preparation.order(order, account_id, group)
+        submission = msgspec.structs.replace(submission, urgent=urgent)
         if self._engine.settings.dry_run:
             return await self._try_dry(submission)
         try:
@@ -121,6 +127,7 @@ class OrderDesk(OrderReads):
         *,
         answers: Answers | None = None,
         account_id: str | None = None,
+        urgent: bool = False,
     ) -> OrderHandle:
         """Replace the terms of an order, answer IBKR's questions by policy, return once it is taken.
 
@@ -129,9 +136,10 @@ class OrderDesk(OrderReads):
         Errors: as `submit`; `OrderUnknownError` means that the order is there, and with which terms
         is not known.
         Source: POST /iserver/account/{accountId}/order/{orderId}.
-        Cancellation, concurrency, side effects: as `submit`.
+        Cancellation, concurrency, side effects, `urgent`: as `submit`.
         """
         submission = await self._engine.preparation.modification(order_id, order, account_id)
+        submission = msgspec.structs.replace(submission, urgent=urgent)
         if self._engine.settings.dry_run:
             return await self._try_dry(submission)
         return self._handle(submission, await self._submit(submission, answers))
@@ -151,7 +159,12 @@ class OrderDesk(OrderReads):
         return await self._engine.dispatch.preview(submission)
 
     async def place(
-        self, order: Submittable, account_id: str | None = None, *, group: str | None = None
+        self,
+        order: Submittable,
+        account_id: str | None = None,
+        *,
+        group: str | None = None,
+        urgent: bool = False,
     ) -> tuple[PlaceAnswer, ...]:
         """Place an order and return IBKR's first answer as it is; `submit` does the whole dialogue.
 
@@ -162,6 +175,7 @@ class OrderDesk(OrderReads):
         """
         self._permit_change("place")
         submission = await self._engine.preparation.order(order, account_id, group)
+        submission = msgspec.structs.replace(submission, urgent=urgent)
         dialogue = _dialogue(submission, Answers.ask(_nobody))
         await self._engine.open_feeds()
         rows = await self._engine.dispatch.place(submission, dialogue)

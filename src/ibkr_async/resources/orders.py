@@ -49,9 +49,9 @@ class OrderEndpoints(Resource):
     """
 
     async def place(
-        self, account_id: str, tickets: Sequence[Ticket], *, permit: Permit
+        self, account_id: str, tickets: Sequence[Ticket], *, permit: Permit, urgent: bool = False
     ) -> tuple[PlaceAnswer, ...]:
-        """Send tickets, once.
+        """Send tickets, once. With `urgent` they go ahead as a cancel does.
 
         Shape: at least one row; a refusal is a row too, because IBKR answers it with status 200.
         Errors: any failure that may have reached the server leaves the order's outcome unknown.
@@ -63,14 +63,20 @@ class OrderEndpoints(Resource):
             path_params={"account_id": account_id},
             result=Any,
             body=OrdersBody(tuple(tickets)),
-            urgency=Urgency.ORDER,
+            urgency=_urgency(urgent=urgent),
             permit=permit,
             error_in_200=False,
         )
         return _rows(request, await self._send(request))
 
     async def modify(
-        self, account_id: str, order_id: str, ticket: Ticket, *, permit: Permit
+        self,
+        account_id: str,
+        order_id: str,
+        ticket: Ticket,
+        *,
+        permit: Permit,
+        urgent: bool = False,
     ) -> tuple[PlaceAnswer, ...]:
         """Replace the terms of an order by a full ticket, once.
 
@@ -83,13 +89,15 @@ class OrderEndpoints(Resource):
             path_params={"account_id": account_id, "order_id": order_id},
             result=Any,
             body=ticket,
-            urgency=Urgency.ORDER,
+            urgency=_urgency(urgent=urgent),
             permit=permit,
             error_in_200=False,
         )
         return _rows(request, await self._send(request))
 
-    async def what_if(self, account_id: str, tickets: Sequence[Ticket]) -> WhatIf:
+    async def what_if(
+        self, account_id: str, tickets: Sequence[Ticket], *, urgent: bool = False
+    ) -> WhatIf:
         """Ask what an order would cost and change. Nothing is placed.
 
         Errors: `RefusedError` with IBKR's words when it would be refused.
@@ -101,15 +109,15 @@ class OrderEndpoints(Resource):
                 path="/iserver/account/{account_id}/orders/whatif",
                 path_params={"account_id": account_id},
                 result=WhatIf,
-                urgency=Urgency.ORDER,
+                urgency=_urgency(urgent=urgent),
                 body=OrdersBody(tuple(tickets)),
             )
         )
 
     async def reply(
-        self, reply_id: str, *, confirmed: bool, permit: Permit
+        self, reply_id: str, *, confirmed: bool, permit: Permit, urgent: bool = False
     ) -> tuple[PlaceAnswer, ...]:
-        """Answer a question, once.
+        """Answer a question, once. A no goes ahead as a cancel does.
 
         Shape and errors: as `place`; another question may come.
         Source: POST /iserver/reply/{replyId}, "Place Order Reply".
@@ -120,7 +128,7 @@ class OrderEndpoints(Resource):
             path_params={"reply_id": reply_id},
             result=Any,
             body=ReplyBody(confirmed),
-            urgency=Urgency.ORDER,
+            urgency=_urgency(urgent=urgent or not confirmed),
             permit=permit,
             error_in_200=False,
         )
@@ -271,6 +279,10 @@ class OrderEndpoints(Resource):
                 permit=permit,
             )
         )
+
+
+def _urgency(*, urgent: bool) -> Urgency:
+    return Urgency.CANCEL if urgent else Urgency.ORDER
 
 
 def _rows(request: RestRequest[Any], wire: Any) -> tuple[PlaceAnswer, ...]:

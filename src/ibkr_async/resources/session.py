@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ibkr_async.models.session import AuthStatusReply, LogoutReply, SsoValidation, TickleReply
 from ibkr_async.resources.accounts import LIST_ACCOUNTS
 from ibkr_async.resources.base import Resource
-from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.request import RestRequest, Urgency
 
 if TYPE_CHECKING:
     from ibkr_async.models.accounts import AccountsReply
@@ -70,7 +70,12 @@ class SessionEndpoints(Resource):
         """
         return await self._send(
             RestRequest[TickleReply](
-                method="POST", path="/tickle", result=TickleReply, replayable=True
+                method="POST",
+                path="/tickle",
+                result=TickleReply,
+                replayable=True,
+                # Held back after a 429, the session would lapse and take every order's news along.
+                urgency=Urgency.CANCEL,
             )
         )
 

@@ -18,7 +18,7 @@ from ibkr_async.errors import ClosedError, IbkrError, RateLimitedError, Unauthor
 from ibkr_async.home import Home
 from ibkr_async.models import base as _base
 from ibkr_async.oauth.encoding import percent_encode
-from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest, Pairs, Transport
+from ibkr_async.ports import USER_AGENT, Departure, HttpReply, HttpRequest, Pairs, Transport
 from ibkr_async.rest.decode import decode_reply, retry_after_s
 from ibkr_async.rest.login import LoginGate
 from ibkr_async.rest.pacing import Booking, Pacer
@@ -228,6 +228,7 @@ class RestPipeline:
             timeout_s=default_s if request.timeout_s is None else request.timeout_s,
             label=request.label,
             is_urgent=request.urgency is not Urgency.READ,
+            departure=request.permit if isinstance(request.permit, Departure) else None,
         )
 
     async def _transmit(self, signed: HttpRequest, booking: Booking) -> HttpReply:
@@ -292,6 +293,7 @@ class RestPipeline:
             # After a 429 the error's own advice is the right one: more patience is no cure.
             advice="" if self._pacer.is_boxed else patience,
             retry_after_s=wait_s,
+            was_sent=False,
         )
 
     def _check_open(self) -> None:

@@ -32,7 +32,7 @@ class Urgency(Enum):
     ORDER = auto()
     """That, and the share of orders."""
     CANCEL = auto()
-    """Everything; and not even a 429 stops it."""
+    """Everything; and not even a 429 stops it: cancels, tickles, and orders that somebody calls urgent."""
 
 
 class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

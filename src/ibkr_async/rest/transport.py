@@ -33,7 +33,7 @@ from ibkr_async.rest.settings import ConnectionSettings
 from ibkr_async.world import RealNetwork, World
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
 _CLOSE_S: Final = 2.0
 
@@ -106,20 +106,26 @@ class HttpxTransport:
         Errors: `ConnectFailedError`, `TlsError`, `RequestTimeoutError`, `ConnectionBrokenError`,
         each with `may_have_reached_server`; `UnreadableResponseError` for a body over the limit;
         `ClosedError` after `aclose`.
-        Cancellation: passes through; the connection is dropped, not reused.
+        Cancellation: passes through; the connection is dropped, not reused. Who has a `departure` is
+        told when nothing had left by then.
         """
-        clients = self._clients or await self._open()
-        client = clients.orders if request.is_urgent else clients.reads
-        # httpx limits each read, not their sum: a server that trickles could hold us for ever.
-        with anyio.move_on_after(request.timeout_s):
-            try:
-                return await self._exchange(client, request)
-            except tuple(row[0] for row in _FAILURES) as error:
-                raise map_failure(error, request.label) from error
+        way = _Way()
+        try:
+            clients = self._clients or await self._open()
+            client = clients.orders if request.is_urgent else clients.reads
+            # httpx limits each read, not their sum: a server that trickles could hold us for ever.
+            with anyio.move_on_after(request.timeout_s):
+                try:
+                    return await self._exchange(client, request, way)
+                except tuple(row[0] for row in _FAILURES) as error:
+                    raise map_failure(error, request.label, has_left=way.has_left) from error
+        finally:
+            if request.departure is not None and not way.has_left:
+                request.departure.stayed()
         raise RequestTimeoutError(
             request.label,
             f"no complete answer within {request.timeout_s:g} s",
-            may_have_reached_server=True,
+            may_have_reached_server=way.has_left,
         )
 
     async def aclose(self) -> None:
@@ -169,7 +175,9 @@ class HttpxTransport:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
-    async def _exchange(self, client: httpx.AsyncClient, request: HttpRequest) -> HttpReply:
+    async def _exchange(
+        self, client: httpx.AsyncClient, request: HttpRequest, way: _Way
+    ) -> HttpReply:
         headers = {"accept-encoding": "gzip", "connection": "keep-alive"}
         # One spelling per name: `auth` writes "Content-Length", and twice is refused by servers.
         headers.update((name.lower(), value) for name, value in request.headers.items())
@@ -192,9 +200,11 @@ class HttpxTransport:
                     "read": request.timeout_s,
                     "write": request.timeout_s,
                 },
-                "trace": _close_half_open(),
+                "trace": way.follow,
             },
         )
+        # Until httpx says that it has to connect first.
+        way.has_left = True
         response = await client.send(message, stream=True)
         try:
             content = bytearray()
@@ -315,26 +325,33 @@ class _Connection(httpcore.AsyncNetworkStream):
         return self._reader.at_eof() or self._clock.monotonic() - self._used_at > self._idle_s
 
 
-def _close_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-    """Make the hook that closes a connection whose TLS handshake is cancelled.
+class _Way:
+    """How far one request has come."""
 
-    httpx closes it after an error, but forgets it after a cancellation: the socket would stay open
-    until the garbage collector finds it.
-    """
-    stream: Any = None
+    def __init__(self) -> None:
+        self.has_left = False
+        """Whether the first byte may be on its way."""
+        self._stream: Any = None
 
-    async def follow(step: str, facts: Mapping[str, Any]) -> None:
-        nonlocal stream
-        if step == "connection.connect_tcp.complete":
-            stream = facts["return_value"]
-        elif step == "connection.start_tls.failed" and stream is not None:
+    async def follow(self, step: str, facts: Mapping[str, Any]) -> None:
+        """Take note of a step of httpx's.
+
+        A connection whose TLS handshake is cancelled is closed here: httpx closes it after an error,
+        but forgets it after a cancellation, and the socket would stay open until the garbage collector
+        finds it.
+        """
+        if step == "http11.send_request_headers.started":
+            self.has_left = True
+        elif step == "connection.connect_tcp.started":
+            self.has_left = False
+        elif step == "connection.connect_tcp.complete":
+            self._stream = facts["return_value"]
+        elif step == "connection.start_tls.failed" and self._stream is not None:
             with anyio.CancelScope(shield=True):
-                await stream.aclose()
-
-    return follow
+                await self._stream.aclose()
 
 
-def map_failure(error: Exception, label: str) -> IbkrError:
+def map_failure(error: Exception, label: str, *, has_left: bool = True) -> IbkrError:
     """Turn what httpx raised into the error that says whether the server may have the request."""
     tls = _tls_reason(error)
     if isinstance(error, httpx.ConnectError) and tls:
@@ -342,7 +359,8 @@ def map_failure(error: Exception, label: str) -> IbkrError:
     for kind, ours, may_have_reached_server, words in _FAILURES:
         if isinstance(error, kind):
             detail = f"{words} ({error})" if str(error) else words
-            return ours(label, detail, may_have_reached_server=may_have_reached_server)
+            reached = may_have_reached_server and has_left
+            return ours(label, detail, may_have_reached_server=reached)
     raise error
 
 

@@ -76,14 +76,20 @@ class Outcomes:
                 coid_reused=error.coid_reused,
             )
             return
-        self.unknown.forget(submission.coid)
         event = "not_sent"
         if isinstance(error, OrderRejectedError | OrderQuestionError):
             event = "rejected" if isinstance(error, OrderRejectedError) else "refused"
             if submission.modifies is None and not error.live_order_ids:
                 self._tracker.rejected(submission.coid, error.detail, self._now())
         ids = getattr(error, "live_order_ids", ())
-        self.note(event, submission, detail=str(error), order_ids=ids)
+        self.not_placed(submission, event, str(error), ids)
+
+    def not_placed(
+        self, submission: Submission, event: str, detail: str, order_ids: Sequence[str] = ()
+    ) -> None:
+        """It is known that it was not placed, but for the legs named; `event` says how it ended."""
+        self.unknown.forget(submission.coid)
+        self.note(event, submission, detail=detail, order_ids=order_ids)
 
     def unclear(
         self,

@@ -32,6 +32,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """The tickets, as they go out."""
     modifies: OrderId | None = None
     """Order whose terms it replaces; None for a new order."""
+    urgent: bool = False
+    """Goes ahead of all other requests, as a cancel does."""
 
 
 class UnknownOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,13 +16,17 @@ What is known after a failure, and so how it ends:
 
     failure                                  tickets being sent       yes being sent   no being sent
     no permission (nothing left)             the error itself         a no is sent     refused
-    nothing else left this machine           the error itself         unknown          refused
-    400 401 403 404 411 429, 200 + error     rejected                 unknown (*)      refused
+    nothing else left this machine           the error itself         the same (**)    refused
+    401 (the login has lapsed)               the error itself         unknown          refused
+    400 403 404 411 429, 200 + error         rejected                 unknown (*)      refused
     timeout, broken, 5xx, unreadable, other  unknown                  unknown          refused
 
 (*) An error inside a 200 is a rejection after a yes too, unless it says that the reply id was not
 found: IBKR was seen to answer that, or 503, and the order went live later (ibkr-conduit). A no that
 was not acknowledged is reported as `declined=False`.
+
+(**) Without a yes the order does not go on, and IBKR drops the question at the next order request. If
+a leg was accepted before, the error is that of a refused question, which names it.
 
 A refusal because the client order id is known already is unknown too, unless it is a modification:
 it says that there is an order under this id, and not whose.
@@ -44,10 +48,12 @@ from ibkr_async.errors import (
     OrderQuestionError,
     OrderRejectedError,
     OrderUnknownError,
+    RateLimitedError,
     RefusedError,
     ResponseError,
     SessionError,
     TransportError,
+    UnauthorizedError,
     UnreadableResponseError,
     UsageError,
 )
@@ -69,7 +75,6 @@ MAX_QUESTIONS: Final = 8
 _PROOF_OF_REFUSAL: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_FOUND,
         HTTPStatus.LENGTH_REQUIRED,
@@ -202,11 +207,15 @@ class SubmitDialogue:
         elif isinstance(self.step, SendReply) and isinstance(error, OrderGuardError):
             refusal = Verdict(accept=False, reason=error.detail, cause=error)
             self._refuse(self.step.question, refusal)
+        elif isinstance(self.step, SendReply) and nothing_was_sent(error):
+            self._end_unsent(self.step.question, error)
         elif isinstance(self.step, SendReply):
             asked = _names(self.step.question)
             self._end_unknown(f"yes to question {asked}: {error.without_advice}", error)
         elif nothing_was_sent(error):
             self.step = Failed(error)
+        elif isinstance(error, UnauthorizedError):
+            self.step = Failed(_not_let_in(error), error)
         elif _is_proven_refusal(error) and not self._shows_reuse(str(error)):
             self.step = Failed(OrderRejectedError(self.coid, str(error)), error)
         else:
@@ -333,6 +342,14 @@ class SubmitDialogue:
             verdict.cause,
         )
 
+    def _end_unsent(self, question: Question, error: IbkrError) -> None:
+        if not self._accepted:
+            self.step = Failed(error)
+            return
+        self._declined = False
+        reason = f"the yes was not sent: {error.without_advice}"
+        self._end_refused(question, Verdict(accept=False, reason=reason, cause=error))
+
     def _end_unknown(self, detail: str, cause: IbkrError | None = None) -> None:
         error = OrderUnknownError(
             self.coid,
@@ -367,7 +384,19 @@ def nothing_was_sent(error: IbkrError) -> bool:
     """Tell whether a failure proves that the request never left this machine."""
     if isinstance(error, TransportError):
         return not error.may_have_reached_server
+    if isinstance(error, RateLimitedError):
+        return not error.was_sent
     return isinstance(error, UsageError | AuthError | SessionError | OrderGuardError)
+
+
+def _not_let_in(error: UnauthorizedError) -> UnauthorizedError:
+    """Return what a 401 means for an order: it was turned away before anybody looked at it."""
+    advice = (
+        "nothing was placed; the next call logs in anew, so place it again if you still want it"
+    )
+    return UnauthorizedError(
+        error.request, error.status, error.detail, body=error.body, advice=advice
+    )
 
 
 def _is_proven_refusal(error: IbkrError) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -21,10 +21,12 @@ from ibkr_async.orders.send.dialogue import (
     AskUser,
     Failed,
     SendReply,
+    SendTickets,
     nothing_was_sent,
 )
 from ibkr_async.orders.send.stake import Stake, stakes_of
 from ibkr_async.orders.write.policy import Verdict
+from ibkr_async.ports import Departure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,21 +39,34 @@ if TYPE_CHECKING:
     from ibkr_async.orders.send.gate import SubmissionGate
     from ibkr_async.orders.send.permission import Permission
     from ibkr_async.resources.orders import OrderEndpoints
-    from ibkr_async.rest.request import Permit
 
 
-class _UnderWay(NamedTuple):
+class _UnderWay:
     """A submission from its turn on."""
 
-    submission: Submission
-    dialogue: SubmitDialogue
-    previews: Sequence[WhatIf | None] | None
-    """IBKR's of its tickets, where their value is limited."""
+    def __init__(
+        self,
+        submission: Submission,
+        dialogue: SubmitDialogue,
+        previews: Sequence[WhatIf | None] | None,
+    ) -> None:
+        self.submission = submission
+        self.dialogue = dialogue
+        self.previews = previews
+        """IBKR's of its tickets, where their value is limited."""
+        self.departure: Departure | None = None
+        """Of the request that is under way, or was the last."""
 
     @property
     def stakes(self) -> tuple[Stake, ...]:
         """What its tickets put at stake, as they are at this moment."""
         return stakes_of(self.submission.tickets, self.previews)
+
+    @property
+    def is_unsent(self) -> bool:
+        """Tell whether nothing of it has left this machine."""
+        has_left = self.departure is not None and self.departure.may_have_left
+        return isinstance(self.dialogue.step, SendTickets) and not has_left
 
 
 class Dispatch:
@@ -87,7 +102,7 @@ class Dispatch:
         self.refuse_nested_call()
         async with self._lock:
             order = await self._take_turn(submission, dialogue)
-            with self._remembering(submission, dialogue):
+            with self._remembering(order):
                 while not isinstance(dialogue.step, Acknowledged | Failed):
                     await self._take_step(order)
             self._settle(dialogue, submission)
@@ -102,7 +117,7 @@ class Dispatch:
         self.refuse_nested_call()
         async with self._lock:
             order = await self._take_turn(submission, dialogue)
-            with self._remembering(submission, dialogue):
+            with self._remembering(order):
                 try:
                     rows = await self._send(order)
                 except IbkrError as error:
@@ -119,6 +134,7 @@ class Dispatch:
             order = self._questions.get(reply_id)
             permit = self._permit_answer(f"of reply {reply_id}", order, confirmed=confirmed)
             permit()  # also before the dialogue goes on: what is refused now can be answered later
+            permit.stayed()
             if order is None:
                 return await self._reply_to_stranger(reply_id, confirmed=confirmed, permit=permit)
             return await self._reply_to_own(reply_id, order, confirmed=confirmed, permit=permit)
@@ -164,14 +180,16 @@ class Dispatch:
         first, *others = submission.tickets
         alone = (msgspec.structs.replace(first, parent_id=None), *others)
         return [
-            await self._endpoints.what_if(submission.account_id, (ticket,))
+            await self._endpoints.what_if(
+                submission.account_id, (ticket,), urgent=submission.urgent
+            )
             if ticket.parent_id is None
             else None
             for ticket in alone
         ]
 
     async def _take_step(self, order: _UnderWay) -> None:
-        submission, dialogue, _ = order
+        submission, dialogue = order.submission, order.dialogue
         step = dialogue.step
         if isinstance(step, AskUser):
             dialogue.decide(await self._ask(step))
@@ -189,25 +207,27 @@ class Dispatch:
         """Send what the dialogue asks for."""
         submission, step = order.submission, order.dialogue.step
         account_id, tickets = submission.account_id, submission.tickets
+        urgent = submission.urgent
         if isinstance(step, SendReply):
             permit = self._permit_answer(submission.coid, order, confirmed=step.confirmed)
+            order.departure = permit
             return await self._endpoints.reply(
-                step.question.reply_id, confirmed=step.confirmed, permit=permit
+                step.question.reply_id, confirmed=step.confirmed, permit=permit, urgent=urgent
             )
-        permit = partial(self._check, order, is_new=True)
+        permit = order.departure = Departure(partial(self._check, order, is_new=True))
         if submission.modifies is not None:
             return await self._endpoints.modify(
-                account_id, submission.modifies, tickets[0], permit=permit
+                account_id, submission.modifies, tickets[0], permit=permit, urgent=urgent
             )
-        return await self._endpoints.place(account_id, tickets, permit=permit)
+        return await self._endpoints.place(account_id, tickets, permit=permit, urgent=urgent)
 
-    def _permit_answer(self, what: str, order: _UnderWay | None, *, confirmed: bool) -> Permit:
+    def _permit_answer(self, what: str, order: _UnderWay | None, *, confirmed: bool) -> Departure:
         """Return what is asked before an answer leaves; None stands for an order of somebody else."""
         if not confirmed:
-            return partial(self._permission.check_change, what)
+            return Departure(partial(self._permission.check_change, what))
         if order is None:
-            return partial(self._permission.check, what, None, None, is_new=False)
-        return partial(self._check, order, is_new=False)
+            return Departure(partial(self._permission.check, what, None, None, is_new=False))
+        return Departure(partial(self._check, order, is_new=False))
 
     def _check(self, order: _UnderWay, *, is_new: bool) -> None:
         submission = order.submission
@@ -232,25 +252,28 @@ class Dispatch:
     # --- not forgetting --------------------------------------------------------------------------
 
     @contextmanager
-    def _remembering(self, submission: Submission, dialogue: SubmitDialogue) -> Iterator[None]:
+    def _remembering(self, order: _UnderWay) -> Iterator[None]:
         """Keep the order when the body is cancelled, or ends by a defect, halfway."""
         try:
             yield
         except BaseException:
-            self._give_up(submission.coid, dialogue.situation, submission, dialogue.live_order_ids)
+            self._give_up(order)
             raise
 
-    def _give_up(
-        self, coid: str, detail: str, submission: Submission, order_ids: tuple[str, ...]
-    ) -> None:
-        warn_unknown(coid, detail)
-        self._outcomes.unclear(submission, detail, order_ids)
-        self._on_abandoned(coid)
+    def _give_up(self, order: _UnderWay) -> None:
+        submission, dialogue = order.submission, order.dialogue
+        if order.is_unsent:
+            self._outcomes.not_placed(submission, "not_sent", "given up before it was sent")
+            return
+        detail = dialogue.situation
+        warn_unknown(submission.coid, detail)
+        self._outcomes.unclear(submission, detail, dialogue.live_order_ids)
+        self._on_abandoned(submission.coid)
 
     # --- single steps ----------------------------------------------------------------------------
 
     async def _reply_to_stranger(
-        self, reply_id: str, *, confirmed: bool, permit: Permit
+        self, reply_id: str, *, confirmed: bool, permit: Departure
     ) -> tuple[PlaceAnswer, ...]:
         """Answer a question about an order that this desk did not place."""
         coid = f"of reply {reply_id}"
@@ -262,20 +285,23 @@ class Dispatch:
             detail = f"yes to reply id {reply_id}: {error.without_advice}"
             raise OrderUnknownError(coid, detail) from error
         except BaseException:
-            if confirmed:
+            if confirmed and permit.may_have_left:
                 warn_unknown(coid, f"given up while yes to reply id {reply_id} was being sent")
             raise
 
     async def _reply_to_own(
-        self, reply_id: str, order: _UnderWay, *, confirmed: bool, permit: Permit
+        self, reply_id: str, order: _UnderWay, *, confirmed: bool, permit: Departure
     ) -> tuple[PlaceAnswer, ...]:
         """Answer a question, and take the dialogue on by what comes back."""
-        submission, dialogue, _ = order
+        submission, dialogue = order.submission, order.dialogue
+        order.departure = permit
         _decide(dialogue, reply_id, confirmed=confirmed)
         if confirmed:
             self._outcomes.confirming(submission, (reply_id,))
         try:
-            rows = await self._endpoints.reply(reply_id, confirmed=confirmed, permit=permit)
+            rows = await self._endpoints.reply(
+                reply_id, confirmed=confirmed, permit=permit, urgent=submission.urgent
+            )
         except IbkrError as error:
             if nothing_was_sent(error):
                 raise  # the question is still open, and may be answered again
@@ -286,10 +312,10 @@ class Dispatch:
                 raise dialogue.step.error from error
             raise
         except BaseException:
-            self._questions.pop(reply_id)
-            if confirmed:
-                ids = dialogue.live_order_ids
-                self._give_up(submission.coid, dialogue.situation, submission, ids)
+            if permit.may_have_left:  # else the question is still open
+                self._questions.pop(reply_id)
+                if confirmed:
+                    self._give_up(order)
             raise
         self._questions.pop(reply_id)
         self._keep_rows(rows, order)

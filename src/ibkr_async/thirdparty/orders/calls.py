@@ -33,6 +33,7 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.orders.send.stake import Stake
+from ibkr_async.ports import Departure
 from ibkr_async.thirdparty.answers import (
     CancelAnswer,
     ModifyAnswer,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
     from ibkr_async.orders.send.permission import Permission
-    from ibkr_async.rest.request import Permit
     from ibkr_async.thirdparty.orders.requests import Replacement
     from ibkr_async.thirdparty.sending import Calls
 
@@ -85,6 +85,7 @@ class OrderCalls:
             account,
             customer_order_id,
             f"POST of order {customer_order_id}",
+            departure=permit,
         )
 
     async def modify(
@@ -97,30 +98,36 @@ class OrderCalls:
             "PUT", ORDER, body, permit=permit, account=account, customer_order_id=original
         )
         what = f"PUT that makes order {original} into {change.customer_order_id}"
-        return await self._decided(ModifyAnswer, call, account, change.customer_order_id, what)
+        return await self._decided(
+            ModifyAnswer, call, account, change.customer_order_id, what, departure=permit
+        )
 
     async def cancel(self, account: str, customer_order_id: str) -> CancelAnswer:
         """Ask for an order's end."""
+        what = f"cancel of order {customer_order_id}"
+        permit = Departure(partial(self._permission.check_change, what))
         call = self._calls.act(
             "DELETE",
             ORDER,
             None,
-            permit=partial(self._permission.check_change, f"cancel of order {customer_order_id}"),
+            permit=permit,
             account=account,
             customer_order_id=customer_order_id,
         )
         what = f"DELETE of order {customer_order_id}"
-        return await self._decided(CancelAnswer, call, account, customer_order_id, what)
+        return await self._decided(
+            CancelAnswer, call, account, customer_order_id, what, departure=permit
+        )
 
     def _permit(
         self, account: str, customer_order_id: str, body: dict[str, Any], contract_id: int | None
-    ) -> Permit:
+    ) -> Departure:
         """Return what is asked before an order leaves. This API gives no preview of its value."""
         stake = Stake(
             conids=None if contract_id is None else frozenset({contract_id}),
             units=body["Quantity"],
         )
-        return partial(self._permission.check, customer_order_id, account, (stake,))
+        return Departure(partial(self._permission.check, customer_order_id, account, (stake,)))
 
     async def _decided(
         self,
@@ -129,9 +136,11 @@ class OrderCalls:
         account: str,
         customer_order_id: str,
         what: str,
+        *,
+        departure: Departure,
     ) -> R:
         """Make the call and say what is proven: the row, the refusal, or that it is unknown."""
-        with _warning_when_given_up(customer_order_id, what):
+        with _warning_when_given_up(customer_order_id, what, departure):
             try:
                 wire = await call
                 row = _own_row(row_type, wire, customer_order_id, what)
@@ -235,16 +244,19 @@ def _nothing_was_sent(error: IbkrError) -> bool:
 
 
 @contextmanager
-def _warning_when_given_up(customer_order_id: str, what: str) -> Iterator[None]:
+def _warning_when_given_up(
+    customer_order_id: str, what: str, departure: Departure
+) -> Iterator[None]:
     """Log that an outcome is unknown when the caller is cancelled halfway and hears nothing."""
     try:
         yield
     except IbkrError:
         raise
     except BaseException:
-        _log.warning(
-            "order %s: outcome unknown (given up during %s); look for it with find_order",
-            customer_order_id,
-            what,
-        )
+        if departure.may_have_left:
+            _log.warning(
+                "order %s: outcome unknown (given up during %s); look for it with find_order",
+                customer_order_id,
+                what,
+            )
         raise
