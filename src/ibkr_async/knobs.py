@@ -7,6 +7,7 @@ each part names its own, once. Pure.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import ClassVar, Final
 
 import msgspec
@@ -30,14 +31,17 @@ class Knobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         """Refuse values that would make a timer spin or a limit meaningless."""
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
+        for field in msgspec.structs.fields(type(self)):
+            name, value = field.name, getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, float | Real):
+                if type(field.default) in {int, float} and value is not field.default:
+                    raise ConfigError(f"setting {name}: {value!r} is not a number")
                 continue
             highest = self.at_most.get(name, math.inf)
-            above_zero = value > 0 or (value == 0 and name in self.may_be_zero)
+            number = float(value)
+            above_zero = number > 0 or (number == 0 and name in self.may_be_zero)
             # Written so that NaN is refused as well.
-            if not (above_zero and value < math.inf and value <= highest):
+            if not (above_zero and number < math.inf and number <= highest):
                 low = "0 to" if name in self.may_be_zero else "above zero, to"
                 wanted = "it must be above zero" if highest == math.inf else f"{low} {highest:g}"
                 raise ConfigError(f"setting {name}: {value} is out of range; {wanted}")

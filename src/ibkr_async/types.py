@@ -7,9 +7,11 @@ here, so that an unknown word never raises.
 
 from __future__ import annotations
 
-from decimal import Decimal
+import operator
+from decimal import Context, Decimal
 from enum import StrEnum
-from typing import NewType, Protocol, TypeAlias
+from numbers import Real
+from typing import Final, NewType, Protocol, SupportsIndex, TypeAlias
 
 Conid = NewType("Conid", int)
 """IBKR's contract identifier, such as 265598 for Apple on SMART."""
@@ -23,8 +25,17 @@ OrderId = NewType("OrderId", str)
 ClientOrderId = NewType("ClientOrderId", str)
 """The caller's own order reference: `cOID` on tickets, `order_ref` in answers."""
 
-DecimalLike: TypeAlias = Decimal | int | str | float
-"""What order inputs accept. A float goes through its shortest repr: 0.1 is `Decimal("0.1")`."""
+DecimalLike: TypeAlias = Decimal | SupportsIndex | str | Real | float
+"""What order inputs accept: also the numbers of other libraries, such as numpy's.
+
+A float is read as its shortest text, but of a fraction no more than 15 digits and 15 decimal places: it
+holds no more for sure. So 0.1 is `Decimal("0.1")`, and 0.1 + 0.2 is `Decimal("0.3")`. That removes noise,
+and puts no price on the tick: `round_to` does.
+"""
+
+_SURE_DIGITS: Final = 15
+_FLOATS: Final = Context(prec=_SURE_DIGITS)
+_SURE_PLACES: Final = Decimal("1e-15")
 
 
 class HasConid(Protocol):
@@ -129,16 +140,26 @@ class SecType(StrEnum):
     COMBO = "BAG"
 
 
-def to_decimal(value: DecimalLike) -> Decimal:
-    """Turn an order input into an exact `Decimal`.
+def whole(value: object) -> int | None:
+    """Return a whole number of anybody's type as an `int`; None for anything else, a bool too."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return int(operator.index(value))  # type: ignore[arg-type]  # it says
+    except TypeError:
+        return None
 
-    Errors: `ValueError` when the text is not a finite number.
+
+def to_decimal(value: DecimalLike) -> Decimal:
+    """Turn an order input into a `Decimal`: exact, but for the noise of a float; see `DecimalLike`.
+
+    Errors: `ValueError` when it is not a finite number.
     """
     if isinstance(value, bool):
         message = "a price or quantity cannot be a bool"
         raise ValueError(message)  # noqa: TRY004 - one error type for every unusable value
     try:
-        number = Decimal(repr(value) if isinstance(value, float) else value)
+        number = _read_number(value)
     except (ArithmeticError, TypeError, ValueError) as error:
         message = f"{value!r} is not a number"
         raise ValueError(message) from error
@@ -146,3 +167,25 @@ def to_decimal(value: DecimalLike) -> Decimal:
         message = f"{value!r} is not a finite number"
         raise ValueError(message)
     return number
+
+
+def _read_number(value: DecimalLike) -> Decimal:
+    if isinstance(value, Decimal | str):
+        return Decimal(value)
+    if (number := whole(value)) is not None:
+        return Decimal(number)
+    if not isinstance(value, float | Real):
+        raise TypeError
+    # A float's own text, also that of a subclass; then what others call theirs, as numpy's float32.
+    text = float.__repr__(value) if isinstance(value, float) else str(value)
+    try:
+        read = Decimal(text)
+    except ArithmeticError:
+        read = Decimal(repr(float(value)))
+    is_noisy = len(read.as_tuple().digits) > _SURE_DIGITS
+    if not is_noisy or read == read.to_integral_value():
+        return read
+    sure = _FLOATS.plus(read)
+    if sure.adjusted() < 0:
+        sure = _FLOATS.quantize(sure, _SURE_PLACES)
+    return sure.normalize(_FLOATS)

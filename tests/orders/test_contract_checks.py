@@ -99,6 +99,28 @@ def test_price_is_rounded_to_the_side_of_caution(
     assert getattr(round_to(order, RULES, prices="nearest"), name) == Decimal(nearest)
 
 
+@pytest.mark.parametrize("price", [0, "-37.63"])
+def test_sign_of_a_price_is_for_the_rules_to_say(price: Any) -> None:
+    """A combination's may be anything; what the rules leave out is not applied."""
+    never = ContractRules(negative_capable=False)
+    for order, name in (
+        (LimitOrder(1, "SELL", 1, price), "price"),
+        (StopOrder(1, "SELL", 1, price), "stop_price"),
+    ):
+        with pytest.raises(OrderInvalidError, match="positive") as caught:
+            check_against(order, never)
+        assert caught.value.field == name
+        check_against(order, ContractRules(negative_capable=True))
+        check_against(order, NO_RULES)
+    check_against(LimitOrder("28812380;;;1/1,2/-1", "SELL", 1, price), never)
+
+
+def test_price_off_the_grid_is_told_how_to_get_there() -> None:
+    """Also a float that arithmetic has left beside it."""
+    with pytest.raises(OrderInvalidError, match="round_to"):
+        check_against(LimitOrder(1, "BUY", 1, 100 / 3), RULES)
+
+
 def test_groups_are_rounded_leg_by_leg() -> None:
     """And whole quantities where the contract needs them."""
     bracket = Bracket(entry=LimitOrder(1, "BUY", "2.5", "100.04"), stop_loss="99.991")

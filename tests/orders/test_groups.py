@@ -32,7 +32,6 @@ SHORT = LimitOrder(1, "SELL", 10, 100)
         ({"entry": ENTRY, "take_profit": 100}, "take_profit"),
         ({"entry": ENTRY, "take_profit": 90}, "take_profit"),
         ({"entry": ENTRY, "stop_loss": 100}, "stop_loss"),
-        ({"entry": ENTRY, "stop_loss": 0}, "stop_loss"),
         ({"entry": ENTRY, "take_profit": "x"}, "take_profit"),
         ({"entry": SHORT, "take_profit": 110}, "take_profit"),
         ({"entry": SHORT, "stop_loss": 90}, "stop_loss"),

@@ -16,6 +16,7 @@ from ibkr_async.orders.send.permission import Permission
 from ibkr_async.orders.send.stake import Stake, stakes_of
 from ibkr_async.orders.settings import GuardSettings
 from support.fake_time import FakeTime, fake_world
+from support.foreign_numbers import ForeignInt
 
 
 def permission(
@@ -251,3 +252,28 @@ def test_limit_that_means_nothing_is_refused(settings: dict[str, Any]) -> None:
     """The message names the setting."""
     with pytest.raises(ConfigError, match=next(iter(settings))):
         GuardSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"conids": ["AAPL"]},
+        {"conids": [True]},
+        {"accounts": [1]},
+        {"accounts": [""]},
+        {"conids": [1.5]},
+    ],
+)
+def test_list_of_what_may_trade_holds_what_it_is_of(settings: dict[str, Any]) -> None:
+    """Anything else would let nothing pass, and nobody would know why."""
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        GuardSettings(**settings)
+
+
+def test_one_account_may_be_given_as_a_text() -> None:
+    """And not as the list of its letters; conids may be of any library."""
+    held = permission(accounts="DU1", conids=[ForeignInt(1)])
+
+    held.check("c", "DU1", stakes_of([ticket()]))
+    with pytest.raises(OrderGuardError):
+        held.check("c", "D", stakes_of([ticket()]))

@@ -18,6 +18,7 @@ from ibkr_async.models.streaming import Bulletin, Notification, Prompt
 from ibkr_async.orders.send.exercise import ExerciseDialogue
 from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.wire.topics import TOPICS
+from ibkr_async.types import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -200,9 +201,10 @@ class Streams:
         an order whose fill you want to see here: one that fills sooner is not replayed.
         Source: `str+{"realtimeUpdatesOnly":…,"days":…}`, "Trades Data".
         """
-        if days not in _DAYS:
+        replayed = whole(days)
+        if replayed not in _DAYS:
             raise UsageError(f"days={days!r}: IBKR replays 1 to 7 days of trades")
-        arguments = {"realtimeUpdatesOnly": realtime_updates_only, "days": days}
+        arguments = {"realtimeUpdatesOnly": realtime_updates_only, "days": replayed}
         return self._feed(Wish(TOPICS["str"], "", arguments), buffer=buffer, policy=policy)
 
     def profit_and_loss(
@@ -269,8 +271,8 @@ class Streams:
         Side effects at the broker: none before one of the dialogue's answers is sent.
         Source: `shs+exercise+{"CEX":"CONID"}`, "Exercise Options"; known from the documentation only.
         """
-        conid = contract if isinstance(contract, int | str) else contract.conid
-        if not isinstance(conid, int) or conid <= 0:
+        conid = whole(getattr(contract, "conid", contract))
+        if conid is None or conid <= 0:
             raise UsageError(f"{contract!r} is not the conid of an option")
         form = Wish(TOPICS["shs"], "exercise", {"CEX": str(conid)})
         answers = Wish(TOPICS["inp"], "exercise")

@@ -17,7 +17,7 @@ from ibkr_async.models.market_data import QUOTE, resolve_fields
 from ibkr_async.models.quotes import Quote
 from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.wire.topics import TOPICS
-from ibkr_async.types import Conid
+from ibkr_async.types import Conid, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,7 +67,7 @@ class Quotes(Folded[Quote]):
         It is as new as the iteration: somebody must iterate.
         Errors: `UsageError` for a contract that was not asked for.
         """
-        key = contract if isinstance(contract, int | str) else contract.conid
+        key = contract if isinstance(contract, str) else whole(getattr(contract, "conid", contract))
         conid = self._pictures.conids.get(key) if key is not None else None
         if conid is None:
             raise UsageError(f"{contract!r} is not among these quotes")
@@ -118,7 +118,7 @@ class _Contracts(Subscription):
         for target, (conid, symbol) in zip(targets, found, strict=True):
             self.pictures.quotes.setdefault(conid, Quote.empty(conid, symbol))
             self.pictures.conids |= {symbol: conid, conid: conid}
-            if isinstance(target, int | str):
+            if isinstance(target, str):
                 self.pictures.conids[target] = conid
         # The same contract may have been named twice, as symbol and as conid.
         return [self._pattern.for_target(conid) for conid in dict.fromkeys(c for c, _ in found)]

@@ -17,6 +17,7 @@ from ibkr_async.stream.core.channel import Listener, Wish
 from ibkr_async.stream.delivery.buffer import POLICIES, Buffer
 from ibkr_async.stream.wire.sharing import replace
 from ibkr_async.stream.wire.topic_row import Target
+from ibkr_async.types import whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -95,8 +96,8 @@ def spelling(topic: Topic, target: Any) -> str | None:
 def _spell_contract(contract: ContractLike) -> str | None:
     if isinstance(contract, str):
         return contract if Target.CONTRACT.value.fullmatch(contract) else None
-    conid = contract if isinstance(contract, int) else contract.conid
-    if conid is None:
+    conid = whole(getattr(contract, "conid", contract))
+    if conid is None or conid <= 0:
         raise UsageError(f"{contract!r} has no conid; resolve it first")
     return str(conid)
 
@@ -220,12 +221,13 @@ def make_buffer(
         raise UsageError(f"messages of {topic.code!r} cannot be merged; choose another policy")
     if capacity is None:
         capacity = _EVERY_MESSAGE if chosen == "fail" else _PARTIAL_UPDATES
-    if capacity < 1:
+    room = whole(capacity) or 0
+    if room < 1:
         raise UsageError(f"buffer={capacity!r}: at least one message must be able to wait")
     return Buffer(
         name,
         policy=chosen,
-        capacity=capacity,
+        capacity=room,
         identify=_identify_by(topic.identity),
         merge=topic.merge or replace,
     )

@@ -29,7 +29,7 @@ def increment_at(rules: tuple[IncrementRule, ...] | None, price: DecimalLike) ->
 
     Shape: None when no rule applies. Negative prices use the rule of their absolute value.
     """
-    level = abs(to_decimal(price))
+    level = to_decimal(price).copy_abs()
     best: tuple[Decimal, Decimal] | None = None
     for rule in rules or ():
         if rule.lower_edge is None or rule.increment is None or rule.lower_edge > level:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from math import isfinite
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 import msgspec
 
 from ibkr_async.models.scalars import bounded_decimal
+from ibkr_async.types import whole
 
 
 class Fact:
@@ -103,8 +105,11 @@ def _exact_numbers(value: Any) -> Any:
         # Beyond the bound the exponent stays: written out it could be a megabyte of zeros.
         plain = str(value) if bounded_decimal(value) is None else format(value, "f")
         return msgspec.Raw(plain.encode())
-    if isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"{value} cannot be written as a JSON number")
+    if isinstance(value, float | Real) and not isinstance(value, bool):  # of any library
+        number = whole(value)
+        if number is None and not isfinite(value):
+            raise ValueError(f"{value} cannot be written as a JSON number")
+        return float(value) if number is None else number
     if is_object(value):
         return {key: _exact_numbers(item) for key, item in value.items()}
     if is_array(value):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -28,25 +28,26 @@ from ibkr_async.errors import (
     OrderUnknownError,
     UsageError,
 )
-from ibkr_async.models.order_answers import OrderAccepted
+from ibkr_async.models.order_answers import OrderAccepted, PromptQuestion
 from ibkr_async.orders.fate.reads import OrderReads
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.orders.handle import OrderHandle
 from ibkr_async.orders.results import DryRun, Recovered
 from ibkr_async.orders.send.dialogue import Acknowledged, Failed, SubmitDialogue
-from ibkr_async.orders.write.policy import Answers
+from ibkr_async.orders.write.policy import Answers, read_answers, read_message_ids
+from ibkr_async.orders.write.rules import read_fields, read_order_id
 from ibkr_async.types import ClientOrderId, OrderId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ibkr_async.models.order_answers import PlaceAnswer, PromptQuestion
+    from ibkr_async.models.order_answers import PlaceAnswer
     from ibkr_async.models.orders import CancelReply, SuppressReply, WhatIf
     from ibkr_async.orders.engine import OrderEngine
     from ibkr_async.orders.fate.unknown import UnknownOrder
     from ibkr_async.orders.known.events import OrderState
     from ibkr_async.orders.known.news import OrderEvents
-    from ibkr_async.orders.write.policy import Question
+    from ibkr_async.orders.write.policy import AnswersLike, Question
     from ibkr_async.orders.write.tickets import Submittable
     from ibkr_async.rest.request import Permit
 
@@ -81,7 +82,7 @@ class OrderDesk(OrderReads):
         self,
         order: Submittable,
         *,
-        answers: Answers | None = None,
+        answers: AnswersLike | None = None,
         account_id: str | None = None,
         group: str | None = None,
         cancel_if_incomplete: bool = False,
@@ -89,7 +90,8 @@ class OrderDesk(OrderReads):
     ) -> OrderHandle:
         """Place an order, answer IBKR's questions by policy, and return once it is acknowledged.
 
-        Shape: a handle with every leg. Without `answers` every question is refused. `group` is an
+        Shape: a handle with every leg. Without `answers` every question is refused; in place of
+        `Answers` also `{"o163": True}` or a list of allowed ids will do. `group` is an
         advisor's group in place of an account. With `cancel_if_incomplete` the live legs of a
         bracket of which a leg was refused are cancelled before that is raised. `urgent` is for what
         closes or reduces a position: as a cancel it goes past the queue of requests, and once a second
@@ -108,12 +110,14 @@ class OrderDesk(OrderReads):
         waits up to five seconds until the order feeds are open, so that no fill is missed.
         Side effects at the broker: never sent twice; a refused question is answered with no.
         """
+        policy = read_answers(answers)
+        read_fields(cancel_if_incomplete=cancel_if_incomplete, urgent=urgent)
         submission = await self._engine.preparation.order(order, account_id, group)
         submission = msgspec.structs.replace(submission, urgent=urgent)
         if self._engine.settings.dry_run:
             return await self._try_dry(submission)
         try:
-            order_ids = await self._submit(submission, answers)
+            order_ids = await self._submit(submission, policy)
         except (OrderRejectedError, OrderQuestionError) as error:
             if cancel_if_incomplete:
                 await self._cancel_legs(submission, error.live_order_ids)
@@ -125,7 +129,7 @@ class OrderDesk(OrderReads):
         order_id: str | int,
         order: Submittable,
         *,
-        answers: Answers | None = None,
+        answers: AnswersLike | None = None,
         account_id: str | None = None,
         urgent: bool = False,
     ) -> OrderHandle:
@@ -138,11 +142,13 @@ class OrderDesk(OrderReads):
         Source: POST /iserver/account/{accountId}/order/{orderId}.
         Cancellation, concurrency, side effects, `urgent`: as `submit`.
         """
+        policy = read_answers(answers)
+        read_fields(urgent=urgent)
         submission = await self._engine.preparation.modification(order_id, order, account_id)
         submission = msgspec.structs.replace(submission, urgent=urgent)
         if self._engine.settings.dry_run:
             return await self._try_dry(submission)
-        return self._handle(submission, await self._submit(submission, answers))
+        return self._handle(submission, await self._submit(submission, policy))
 
     async def what_if(
         self, order: Submittable, *, account_id: str | None = None, group: str | None = None
@@ -190,6 +196,7 @@ class OrderDesk(OrderReads):
         Errors: as `place`; `OrderUnknownError` at once: `find` looks for the order. A no can fail in
         any way without harm: the order does not go on.
         """
+        read_fields(reply_id=reply_id, confirmed=confirmed)
         if confirmed:
             await self._engine.preparation.facts()
         return await self._engine.dispatch.reply(reply_id, confirmed=confirmed)
@@ -202,8 +209,7 @@ class OrderDesk(OrderReads):
         Errors: `UsageError` for something that is not among the options; `OrderGuardError`.
         Source: POST /iserver/notification.
         """
-        if option not in prompt.options or prompt.order_id is None or prompt.req_id is None:
-            raise UsageError(f"{option!r} is not one of {list(prompt.options)}")
+        _check_choice(prompt, option)
         await self._engine.preparation.facts()
         return await self._engine.dispatch.answer_prompt(prompt, option)
 
@@ -228,20 +234,16 @@ class OrderDesk(OrderReads):
         Concurrency: does not wait for a submission, and no gate or guard stops it. IBKR may drop a
         question that is open meanwhile; that submission then ends as unknown.
         """
-        number = str(order_id)
-        if not number.isdecimal():
-            raise UsageError(f"{order_id!r} is not an order id; use cancel_all for all orders")
-        permit = self._permit_change(f"cancel of order {number}")
-        account = await self._engine.preparation.account(account_id)
-        self._engine.outcomes.cancelling(number, account)
-        reply = await self._endpoints.cancel(
-            account,
-            number,
-            permit=permit,
+        number = read_order_id(order_id)
+        by_hand = read_fields(
             manual_indicator=manual_indicator,
             ext_operator=ext_operator,
             manual_cancel_time=manual_cancel_time,
         )
+        permit = self._permit_change(f"cancel of order {number}")
+        account = await self._engine.preparation.account(account_id)
+        self._engine.outcomes.cancelling(number, account)
+        reply = await self._endpoints.cancel(account, number, permit=permit, **by_hand)
         self._engine.news.tracker.expect(number)
         return reply
 
@@ -284,6 +286,7 @@ class OrderDesk(OrderReads):
         proven after a search of at least 15 seconds.
         Pacing: takes up to half a minute; the live orders may be read once per 5 seconds.
         """
+        read_fields(coid=coid)
         self._engine.news.check_home()
         known = self.unknown.get(coid)
         if known is not None and known.coid_reused:
@@ -316,18 +319,19 @@ class OrderDesk(OrderReads):
 
     # --- suppressing questions -------------------------------------------------------------------
 
-    async def suppress(self, message_ids: Sequence[str]) -> SuppressReply:
+    async def suppress(self, message_ids: Iterable[str]) -> SuppressReply:
         """Let IBKR stop asking these kinds of question until the brokerage session ends.
 
         Each call replaces the list. IBKR accepts ids that do not exist.
         Source: POST /iserver/questions/suppress.
         """
-        if isinstance(message_ids, str) or not 1 <= len(message_ids) <= _MOST_SUPPRESSED:
+        wanted = () if isinstance(message_ids, str) else read_message_ids(message_ids)
+        if not 1 <= len(wanted) <= _MOST_SUPPRESSED:
             raise UsageError(
                 f"pass a list of 1 to {_MOST_SUPPRESSED} message ids, such as ['o163']"
             )
         permit = self._permit_change("suppression of questions")
-        return await self._endpoints.suppress(message_ids, permit=permit)
+        return await self._endpoints.suppress(wanted, permit=permit)
 
     async def reset_suppressed(self) -> SuppressReply:
         """Let IBKR ask everything again.
@@ -339,8 +343,8 @@ class OrderDesk(OrderReads):
 
     # --- sending it ------------------------------------------------------------------------------
 
-    async def _submit(self, submission: Submission, answers: Answers | None) -> tuple[OrderId, ...]:
-        dialogue = _dialogue(submission, answers or Answers.none())
+    async def _submit(self, submission: Submission, answers: Answers) -> tuple[OrderId, ...]:
+        dialogue = _dialogue(submission, answers)
         if submission.modifies is None:
             await self._engine.open_feeds()
         await self._engine.dispatch.submit(submission, dialogue)
@@ -411,6 +415,14 @@ class OrderDesk(OrderReads):
 def _dialogue(submission: Submission, answers: Answers) -> SubmitDialogue:
     modifies = submission.modifies is not None
     return SubmitDialogue(submission.coid, len(submission.tickets), answers, modifies=modifies)
+
+
+def _check_choice(prompt: Any, option: Any) -> None:
+    if not isinstance(prompt, PromptQuestion) or prompt.req_id is None:
+        raise UsageError(f"{prompt!r} is no prompt that can be answered")
+    read_order_id(prompt.order_id)
+    if option not in prompt.options:
+        raise UsageError(f"{option!r} is not one of {list(prompt.options)}")
 
 
 async def _nobody(_question: Question) -> bool:

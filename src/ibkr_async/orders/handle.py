@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ibkr_async.orders.known.events import OrderState
     from ibkr_async.orders.known.news import OrderEvents, OrderNews
     from ibkr_async.orders.known.record import OrderRecord
-    from ibkr_async.orders.write.policy import Answers
+    from ibkr_async.orders.write.policy import AnswersLike
     from ibkr_async.orders.write.tickets import Submittable
     from ibkr_async.types import ClientOrderId, OrderId
 
@@ -45,7 +45,7 @@ class OrderActions(Protocol):
         order_id: str,
         order: Submittable,
         *,
-        answers: Answers | None = None,
+        answers: AnswersLike | None = None,
         account_id: str | None = None,
     ) -> OrderHandle:
         """Send one order's full ticket again."""
@@ -101,7 +101,9 @@ class Leg:
         await _wait_for_end(self._news, (self._record,), linger_s)
         return self.state
 
-    async def modify(self, order: Submittable, *, answers: Answers | None = None) -> OrderHandle:
+    async def modify(
+        self, order: Submittable, *, answers: AnswersLike | None = None
+    ) -> OrderHandle:
         """Change this order to what `order` says, all of it; as `OrderHandle.modify`."""
         return await self._desk.modify(
             self.order_id, order, answers=answers, account_id=self._account_id
@@ -224,7 +226,9 @@ class OrderHandle:
 
     # --- acting ----------------------------------------------------------------------------------
 
-    async def modify(self, order: Submittable, *, answers: Answers | None = None) -> OrderHandle:
+    async def modify(
+        self, order: Submittable, *, answers: AnswersLike | None = None
+    ) -> OrderHandle:
         """Change the order, or the entry, to what `order` says, all of it.
 
         IBKR takes no partial change: give the complete order with the new values. A `Replaced` event

@@ -12,7 +12,7 @@ import msgspec
 
 from ibkr_async.errors import ConfigError
 from ibkr_async.knobs import Knobs
-from ibkr_async.types import to_decimal
+from ibkr_async.types import to_decimal, whole
 
 _DAY_S: Final = 86_400.0
 
@@ -39,9 +39,15 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         """Read limits exactly, and refuse those that mean nothing."""
         force = msgspec.structs.force_setattr
-        for name in ("accounts", "conids"):
-            if getattr(self, name) is not None:
-                force(self, name, frozenset(getattr(self, name)))
+        for name, read in (("accounts", _account), ("conids", whole)):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            # A text is a list too: of its letters.
+            members = [read(one) for one in ((given,) if isinstance(given, str) else given)]
+            if None in members:
+                raise ConfigError(f"setting guard.{name}: {given!r} has what is none")
+            force(self, name, frozenset(members))
         for name in ("max_quantity", "max_notional", "max_orders_per_minute"):
             value = getattr(self, name)
             if value is None:
@@ -54,6 +60,10 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 raise ConfigError(f"setting guard.{name}: {value} is out of range; above zero")
             if name != "max_orders_per_minute":
                 force(self, name, number)
+
+
+def _account(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 class FollowerSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):

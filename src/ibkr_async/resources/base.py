@@ -6,12 +6,11 @@ a request is signed, paced or retried.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ibkr_async.errors import UsageError
-from ibkr_async.types import Conid
+from ibkr_async.types import Conid, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,12 +67,8 @@ def check_conid(value: object) -> Conid:
 
     Errors: `UsageError` for anything but a positive whole number.
     """
-    try:
-        # A bool is an int, and no conid.
-        conid = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]  # it says
-    except TypeError:
-        conid = 0
-    if conid <= 0:
+    conid = whole(value)
+    if conid is None or conid <= 0:
         raise UsageError(f"{value!r} is not a conid; a conid is a positive whole number")
     return Conid(conid)
 

@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 
-from ibkr_async.errors import ClosedError, IbkrError, RateLimitedError, UnauthorizedError
+from ibkr_async.errors import (
+    ClosedError,
+    IbkrError,
+    RateLimitedError,
+    UnauthorizedError,
+    UsageError,
+)
 from ibkr_async.home import Home
 from ibkr_async.models import base as _base
 from ibkr_async.oauth.encoding import percent_encode
@@ -203,26 +209,34 @@ class RestPipeline:
         return booking
 
     def _sign(self, request: RestRequest[Any]) -> HttpRequest:
-        """Write the request out and sign it; every attempt gets its own nonce and timestamp."""
+        """Write the request out and sign it; every attempt gets its own nonce and timestamp.
+
+        Errors: `UsageError` for a parameter that JSON or a URL cannot carry.
+        """
         root = self._auth.base_url
         if request.is_at_host_root:
             root = root.removesuffix(urlsplit(root).path)
         url = root + request.expanded_path
         headers = {"user-agent": USER_AGENT, "accept": "application/json"}
         content = b""
-        if request.form is not None:
-            headers["content-type"] = "application/x-www-form-urlencoded"
-            content = _encode_pairs(request.form).encode()
-        elif request.method != "GET":
-            headers["content-type"] = "application/json"
-            content = b"{}" if request.body is None else _base.encode(request.body)
+        try:
+            query = f"?{_encode_pairs(request.query)}" if request.query else ""
+            if request.form is not None:
+                headers["content-type"] = "application/x-www-form-urlencoded"
+                content = _encode_pairs(request.form).encode()
+            elif request.method != "GET":
+                headers["content-type"] = "application/json"
+                content = b"{}" if request.body is None else _base.encode(request.body)
+        except (OverflowError, RecursionError, TypeError, ValueError) as error:
+            detail = f"{request.method} {request.path}: a parameter cannot be written out: {error}"
+            raise UsageError(detail) from error
         headers.update(self._auth.sign(request.method, url, request.query, request.form or ()))
         default_s = (
             self._settings.read_timeout_s if request.replayable else self._settings.action_timeout_s
         )
         return HttpRequest(
             method=request.method,
-            url=f"{url}?{_encode_pairs(request.query)}" if request.query else url,
+            url=url + query,
             headers=headers,
             content=content,
             timeout_s=default_s if request.timeout_s is None else request.timeout_s,

@@ -84,7 +84,11 @@ class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
             text = str(value)
             if text in {"", ".", ".."}:
                 raise UsageError(f"{self.method} {self.path}: {name} cannot be {text!r}")
-            segments[name] = quote(text, safe="")
+            try:
+                segments[name] = quote(text, safe="")
+            except UnicodeEncodeError:
+                detail = f"{name} holds half a character, which a URL cannot carry"
+                raise UsageError(f"{self.method} {self.path}: {detail}") from None
         return self.path.format_map(segments)
 
     @property

@@ -13,6 +13,7 @@ from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, UsageErro
 from ibkr_async.models.base import convert
 from ibkr_async.orders.send.permission import Permission
 from ibkr_async.orders.settings import GuardSettings
+from ibkr_async.orders.write.rules import read_conid
 from ibkr_async.resources.base import check_conids, pairs
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.settings import RestSettings
@@ -227,10 +228,7 @@ class ThirdPartyClient:
         Source: POST /accounts/{account}/orders.
         Cancellation: does not take back what was sent; a warning is logged.
         """
-        if not isinstance(order, ThirdPartyOrder):
-            raise UsageError(
-                "place_order takes a ThirdPartyOrder, as in ThirdPartyOrder(contract_id=8314, ...)"
-            )
+        _check_type("place_order", order, ThirdPartyOrder)
         customer_order_id = self._id_of(order)
         body = order.wire(customer_order_id)
         return await self._order_calls.place(account, customer_order_id, body)
@@ -245,6 +243,8 @@ class ThirdPartyClient:
         Shape, errors, cancellation: as `place_order`; the order's id is the *new* one.
         Source: PUT /accounts/{account}/orders/CUST_ORDER_ID.
         """
+        _check_type("modify_order", original, ThirdPartyOrder, ThirdPartyOrderState)
+        _check_type("modify_order", change, OrderChange)
         new_terms = replacement(original, change, self._new_id())
         return await self._order_calls.modify(account, new_terms, original.contract_id)
 
@@ -264,6 +264,7 @@ class ThirdPartyClient:
 
         Source: POST /accounts/{account}/order_impact.
         """
+        _check_type("order_impact", order, ThirdPartyOrder)
         path = "/accounts/{account}/order_impact"
         body = order.impact_wire(self._id_of(order))
         wire = await self._calls.ask(path, body, account=account)
@@ -289,7 +290,7 @@ class ThirdPartyClient:
         named = (instrument_type, symbol, exchange, currency)
         if conid is not None:
             _refuse_both("conid", named)
-            query = pairs(conid=values.read_conid("conid", conid))
+            query = pairs(conid=read_conid("conid", conid))
         else:
             query = pairs(**rules.check_security_query(*named, needs_market=True))
         return await self._calls.read_rows(ThirdPartySecurityDefinition, "/secdef", query)
@@ -363,6 +364,12 @@ class ThirdPartyClient:
 def _is_paper(account: str | None) -> bool:
     """Tell whether an account is paper: those begin with D; this API has no other sign of them."""
     return account is not None and account.startswith(_PAPER_PREFIX)
+
+
+def _check_type(call: str, given: object, *types: type) -> None:
+    if not isinstance(given, types):
+        wanted = " or ".join(one.__name__ for one in types)
+        raise UsageError(f"{call} takes a {wanted}, and not {type(given).__name__}")
 
 
 def _single(type_: type[T], wire: Any) -> T:

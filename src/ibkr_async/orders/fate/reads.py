@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ibkr_async.errors import NotReadyError, UsageError
+from ibkr_async.orders.write.rules import read_order_id
+from ibkr_async.types import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +52,7 @@ class OrderReads:
         by a forced read of its own as soon as somebody follows orders.
         Source: GET /iserver/account/orders. Pacing: 1 per 5 seconds for each of the requests.
         """
+        filters = (filters,) if isinstance(filters, str) else tuple(filters)
         tracker = self._news.tracker
         # Rows that IBKR had at hand are of unknown age.
         asked = tracker.version if force else None
@@ -75,8 +78,9 @@ class OrderReads:
         """
         tracker = self._news.tracker
         asked = tracker.version
-        reply = await self._endpoints.status(str(order_id))
-        named = reply if reply.order_id else msgspec.structs.replace(reply, order_id=str(order_id))
+        number = read_order_id(order_id)
+        reply = await self._endpoints.status(number)
+        named = reply if reply.order_id else msgspec.structs.replace(reply, order_id=number)
         tracker.status_reply(named, self._world.clock.wall(), asked)
         return reply
 
@@ -87,11 +91,14 @@ class OrderReads:
         without meaning it.
         Source: GET /iserver/account/trades. Pacing: 1 per 5 seconds.
         """
-        if days is not None and not 1 <= days <= _MOST_DAYS:
-            raise UsageError(f"days must be 1 to {_MOST_DAYS}, not {days}")
+        wanted = whole(days)
+        if days is not None and not 1 <= (wanted or 0) <= _MOST_DAYS:
+            raise UsageError(f"days must be 1 to {_MOST_DAYS}, not {days!r}")
         tracker = self._news.tracker
         asked = tracker.version
-        rows = await self._endpoints.trades(days=days) or await self._endpoints.trades(days=days)
+        rows = await self._endpoints.trades(days=wanted) or await self._endpoints.trades(
+            days=wanted
+        )
         for row in rows:
             tracker.trade_row(row, self._world.clock.wall(), asked)
         return rows

@@ -13,6 +13,8 @@ import msgspec
 from ibkr_async.errors import UsageError
 from ibkr_async.feeds.feed import Feed
 from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt
+from ibkr_async.orders.write.rules import read_fields
+from ibkr_async.types import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,10 +74,12 @@ class ExerciseDialogue(Feed[ExerciseMessage]):
         when the dialogue is over; `UsageError`, also in a dry run. Nothing was sent then.
         Side effects at the broker: may exercise the option immediately.
         """
-        if contracts < 1:
-            raise UsageError(f"contracts={contracts!r}: at least one")
-        terms = {"allowed": "not_shown", "make_final": final, "value": contracts}
-        self._contracts = contracts
+        number = whole(contracts) or 0
+        if number < 1:
+            raise UsageError(f"contracts={contracts!r}: at least one, and whole")
+        read_fields(final=final)
+        terms = {"allowed": "not_shown", "make_final": final, "value": number}
+        self._contracts = number
         self._answer(form, "submit", {"exercise": terms}, is_new=True)
 
     async def choose(self, message: ExerciseMessage, action: str) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from ibkr_async.errors import OrderInvalidError, UsageError
+from ibkr_async.errors import OrderInvalidError
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.orders.send.stake import stakes_of
+from ibkr_async.orders.write.rules import read_fields, read_order_id
 from ibkr_async.orders.write.symbols import symbols_of, with_conids
 from ibkr_async.orders.write.tickets import (
     check_tickets,
@@ -20,7 +21,7 @@ from ibkr_async.orders.write.tickets import (
     modification_ticket,
     to_tickets,
 )
-from ibkr_async.types import AccountId, ClientOrderId, OrderId
+from ibkr_async.types import AccountId, ClientOrderId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -86,6 +87,7 @@ class Preparation:
 
         Errors: `OrderInvalidError`; `ContractError`.
         """
+        read_fields(account_id=account_id, group=group)
         drafts = check_tickets(draft_tickets(await self._with_conids(order)))
         account = await self._chosen_account(account_id or drafts[0].account_id, group)
         tickets = to_tickets(drafts, None if group else account, self._make_coid)
@@ -98,11 +100,10 @@ class Preparation:
     ) -> Submission:
         """Prepare new terms for an order.
 
-        Errors: as `order`; `UsageError` for something that is no order id.
+        Errors: as `order`.
         """
-        number = str(order_id)
-        if not number.isdecimal():
-            raise UsageError(f"{order_id!r} is not an order id")
+        number = read_order_id(order_id)
+        read_fields(account_id=account_id)
         order = await self._with_conids(order)
         account = await self._chosen_account(account_id or draft_tickets(order)[0].account_id, None)
         ticket = modification_ticket(order, account)
@@ -111,7 +112,7 @@ class Preparation:
                 coid=ClientOrderId(ticket.coid or f"of order {number}"),
                 account_id=account,
                 tickets=(ticket,),
-                modifies=OrderId(number),
+                modifies=number,
             )
         )
 
@@ -120,6 +121,7 @@ class Preparation:
 
         A cancel must not wait for anything.
         """
+        read_fields(account_id=wanted)
         return AccountId(
             wanted or self.default_account_id or await self._chosen_account(None, None)
         )

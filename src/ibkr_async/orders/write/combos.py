@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ibkr_async.errors import OrderInvalidError
+from ibkr_async.orders.write.rules import read_conid, read_exchange
+from ibkr_async.types import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +51,13 @@ def combo_conidex(
         raise OrderInvalidError("currency", f"{currency!r} is none of {known}")
     if len(legs) < 2:  # noqa: PLR2004 - one leg is no combination
         raise OrderInvalidError("legs", "a combination needs two legs or more")
-    for conid, ratio in legs:
-        if type(conid) is not int or type(ratio) is not int or conid <= 0 or ratio == 0:
-            rule = f"({conid!r}, {ratio!r}) is no (conid, ratio) of whole numbers"
-            raise OrderInvalidError("legs", rule)
-    routing = f"@{exchange}" if exchange else ""
-    written = ",".join(f"{conid}/{ratio}" for conid, ratio in legs)
-    return f"{SPREAD_CONIDS[currency]}{routing};;;{written}"
+    spread = SPREAD_CONIDS[currency]
+    routing = "" if exchange is None else f"@{read_exchange(exchange, spread)}"
+    return f"{spread}{routing};;;{','.join(_leg(*leg) for leg in legs)}"
+
+
+def _leg(conid: object, ratio: object) -> str:
+    number = whole(ratio)
+    if not number:
+        raise OrderInvalidError("legs", f"{ratio!r} is no ratio: a whole number other than 0")
+    return f"{read_conid('legs', conid)}/{number}"

@@ -22,6 +22,7 @@ import msgspec
 
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.orders.write.groups import Bracket, Group, OcaGroup, replace_each
+from ibkr_async.orders.write.rules import is_combo
 from ibkr_async.orders.write.tickets import order_type_of
 from ibkr_async.types import OrderType, Side, to_decimal
 
@@ -133,9 +134,12 @@ def _needs_whole_units(order: SingleOrder, rules: ContractRules) -> bool:
 
 def _check_prices(order: SingleOrder, rules: ContractRules) -> None:
     for name, price in _prices(order):
+        if price <= 0 and rules.negative_capable is False and not is_combo(order.conid):
+            raise OrderInvalidError(name, f"must be positive for this contract, not {price}")
         step = rules.increment_at(price)
         if step and price % step:
-            raise OrderInvalidError(name, f"{price} is no multiple of the tick size {step}")
+            rule = f"{price} is no multiple of the tick size {step}; round_to makes it one"
+            raise OrderInvalidError(name, rule)
 
 
 def _prices(order: SingleOrder) -> Iterator[tuple[str, Decimal]]:

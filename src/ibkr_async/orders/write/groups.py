@@ -20,7 +20,7 @@ from ibkr_async.orders.write.order_types import (
     TrailingStopLimitOrder,
     TrailingStopOrder,
 )
-from ibkr_async.orders.write.rules import is_combo, opposite, read_price, read_tif
+from ibkr_async.orders.write.rules import opposite, read_number, read_tif
 from ibkr_async.types import ContractLike, DecimalLike, Side, TimeInForce, to_decimal
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
     def _limit_exit(self, wanted: Any) -> LimitOrder:
         if isinstance(wanted, LimitOrder):
             return wanted
-        price = read_price("take_profit", wanted, combo=is_combo(self.entry.conid))
+        price = read_number("take_profit", wanted)
         return LimitOrder(*self._exit_start(), price, **self._exit_options())
 
     def _stop_exit(self, wanted: Any) -> SingleOrder:
@@ -96,7 +96,7 @@ class Bracket(msgspec.Struct, frozen=True, kw_only=True):
             wanted, StopOrder | StopLimitOrder | TrailingStopOrder | TrailingStopLimitOrder
         ):
             return wanted
-        price = read_price("stop_loss", wanted, combo=is_combo(self.entry.conid))
+        price = read_number("stop_loss", wanted)
         return StopOrder(*self._exit_start(), price, **self._exit_options())
 
     def _exit_start(self) -> tuple[ContractLike, Side, DecimalLike | None]:

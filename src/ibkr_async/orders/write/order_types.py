@@ -13,19 +13,20 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from ibkr_async.orders.write.rules import (
-    check_contract,
-    check_options,
     is_combo,
     read_amounts,
     read_contract,
-    read_price,
+    read_exchange,
+    read_number,
+    read_options,
+    read_quantity,
     read_side,
     read_tif,
     read_trailing,
 )
 from ibkr_async.types import ContractLike, DecimalLike, Side, TimeInForce
 
-_PRICE_FIELDS: Final = ("price", "stop_price", "trigger_price", "offset")
+_PRICE_FIELDS: Final = ("price", "stop_price", "trigger_price")
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     outside_rth: bool | None = None
     """May trade outside regular hours; IBKR's default is no."""
     coid: str | None = None
-    """Your own id of the order, unique for 24 hours; made for you when left out."""
+    """Your own id of the order, unique for 24 hours; made for you when left out. Blanks may be in it."""
     account_id: str | None = None
     """Account; the session's default account when left out."""
     exchange: str | None = None
@@ -72,9 +73,10 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
 
     # who enters it, and for whom
     manual_indicator: bool | None = None
-    """Entered by hand; demanded for US futures and options on them (CME rule 536-B)."""
+    """Entered by hand; demanded for US futures and options on them (CME rule 536-B), with
+    `ext_operator`. One class of accounts takes it alone, and answers 500 to any `ext_operator`."""
     ext_operator: str | None = None
-    """Who entered it; goes together with `manual_indicator`."""
+    """Who entered it; see `manual_indicator`."""
     manual_order_time: int | None = None
     """When it was entered by hand, Unix time."""
     allocation_method: str | None = None
@@ -103,21 +105,21 @@ class _Order(_Options, frozen=True):
     """Units of the instrument; kept as `Decimal`. None when `cash_quantity` or `fx_quantity` is given."""
 
     def __post_init__(self) -> None:
-        force = msgspec.structs.force_setattr
-        force(self, "side", read_side(self.side))
-        force(self, "tif", read_tif(self.tif))
-        for name, number in read_amounts(self).items():
-            force(self, name, number)
-        force(self, "conid", read_contract(self.conid))
-        check_contract(self.conid, self.exchange, symbols=True)
-        check_options(self)
-        for name in self._price_fields():
-            value = getattr(self, name)
-            if value is not None:
-                force(self, name, read_price(name, value, combo=is_combo(self.conid)))
-
-    def _price_fields(self) -> tuple[str, ...]:
-        return tuple(name for name in _PRICE_FIELDS if hasattr(self, name))
+        said = {"side": read_side(self.side), "tif": read_tif(self.tif), **read_amounts(self)}
+        conid = said["conid"] = read_contract(self.conid, symbols=True)
+        if self.exchange is not None:
+            said["exchange"] = read_exchange(self.exchange, conid)
+        said |= read_options(self)
+        for name in _PRICE_FIELDS:
+            if (value := getattr(self, name, None)) is not None:
+                said[name] = read_number(name, value)
+        if (offset := getattr(self, "offset", None)) is not None:
+            read_offset = read_number if is_combo(conid) else read_quantity
+            said["offset"] = read_offset("offset", offset)
+        if hasattr(self, "trailing_type"):
+            said |= read_trailing(self)
+        for name, value in said.items():
+            msgspec.structs.force_setattr(self, name, value)
 
 
 class MarketOrder(_Order, frozen=True):
@@ -128,7 +130,7 @@ class LimitOrder(_Order, frozen=True):
     """Buy or sell at `price` or better: `LimitOrder(265598, Side.BUY, 10, "189.50")`."""
 
     price: DecimalLike
-    """Limit price; kept as `Decimal`. A combination's may be zero or negative."""
+    """Limit price; kept as `Decimal`. Zero or less for contracts whose rules are `negative_capable`."""
 
 
 class StopOrder(_Order, frozen=True):
@@ -157,11 +159,6 @@ class TrailingStopOrder(_Order, frozen=True):
     stop_price: DecimalLike | None = None
     """Stop to start from; IBKR derives it from the market when left out."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        amount = read_trailing(self.trailing_amount, self.trailing_type)
-        msgspec.structs.force_setattr(self, "trailing_amount", amount)
-
 
 class TrailingStopLimitOrder(_Order, frozen=True):
     """Become a limit order at `price` once the price turns by `trailing_amount` from its best."""
@@ -174,11 +171,6 @@ class TrailingStopLimitOrder(_Order, frozen=True):
     """Distance; kept as `Decimal`. Units: those of `trailing_type`."""
     trailing_type: Literal["amt", "%"] = "amt"
     """`amt`: price units. `%`: percent of the price."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        amount = read_trailing(self.trailing_amount, self.trailing_type)
-        msgspec.structs.force_setattr(self, "trailing_amount", amount)
 
 
 class MidpriceOrder(_Order, frozen=True):

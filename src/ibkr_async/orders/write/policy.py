@@ -6,7 +6,8 @@ is only kept here, and awaited by the desk.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -27,7 +28,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...]
     """What IBKR asks, without markup."""
     options: tuple[str, ...] = ()
-    """IBKR's words for yes and no."""
+    """IBKR's words for yes and no, in any order: the no came first where it was seen."""
     number: int = 1
     """Which question of this order it is, from 1."""
 
@@ -51,6 +52,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """What the callback raised, if that is why."""
 
 
+_MESSAGE_ID: Final = re.compile(r"\w+", re.ASCII)
+
 ACCEPT: Final = Verdict(accept=True)
 
 
@@ -68,6 +71,17 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     callback: AskCallback | None = None
     """Decides on questions that are neither denied nor wholly allowed."""
 
+    def __post_init__(self) -> None:
+        """Hold a policy valid, so that no question finds out that it is not.
+
+        Errors: `UsageError`.
+        """
+        for name in ("allowed", "denied"):
+            message_ids = frozenset(read_message_ids(getattr(self, name)))
+            msgspec.structs.force_setattr(self, name, message_ids)
+        if self.callback is not None and not callable(self.callback):
+            raise UsageError(f"{self.callback!r} is not an async function that can be asked")
+
     @classmethod
     def none(cls) -> Answers:
         """Refuse every question: the order is placed only if IBKR asks nothing."""
@@ -76,12 +90,12 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def allow(cls, *message_ids: str) -> Answers:
         """Accept questions of these kinds, such as `Answers.allow("o163", "o354")`."""
-        return cls(allowed=_checked(message_ids))
+        return cls(allowed=frozenset(read_message_ids(message_ids)))
 
     @classmethod
     def deny(cls, *message_ids: str) -> Answers:
         """Refuse questions of these kinds even where another policy would accept or ask."""
-        return cls(denied=_checked(message_ids))
+        return cls(denied=frozenset(read_message_ids(message_ids)))
 
     @classmethod
     def ask(cls, callback: AskCallback) -> Answers:
@@ -127,8 +141,38 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
         return f"the policy does not allow {', '.join(missing)}"
 
 
-def _checked(message_ids: Iterable[Any]) -> frozenset[str]:
+AnswersLike: TypeAlias = Answers | Mapping[str, bool] | Iterable[str]
+"""What is taken where a policy is meant; see `read_answers`."""
+
+
+def read_answers(given: AnswersLike | None) -> Answers:
+    """Read what was given as a policy, as what it plainly means.
+
+    `{"o163": True, "o354": False}` allows and denies; ids by themselves are allowed; None allows none.
+    Errors: `UsageError` for anything else.
+    """
+    if given is None or isinstance(given, Answers):
+        return given or Answers.none()
+    if not isinstance(given, Mapping):
+        return Answers.allow(*read_message_ids(given))
+    for message_id, answer in given.items():
+        if not isinstance(answer, bool):
+            raise UsageError(f"answers: {message_id!r} is answered by True or False only")
+    allowed = [message_id for message_id, answer in given.items() if answer]
+    return Answers.allow(*allowed) | Answers.deny(*(given.keys() - allowed))
+
+
+def read_message_ids(given: Any) -> tuple[str, ...]:
+    """Read message ids: several, or one as a text.
+
+    Errors: `UsageError`.
+    """
+    if isinstance(given, str):
+        given = (given,)
+    elif isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise UsageError(f"{given!r} is no list of message ids, such as ['o163', 'o354']")
+    message_ids = tuple(given)
     for message_id in message_ids:
-        if not isinstance(message_id, str) or not message_id:
+        if not isinstance(message_id, str) or not _MESSAGE_ID.fullmatch(message_id):
             raise UsageError(f"{message_id!r} is not a message id; they look like 'o163'")
-    return frozenset(message_ids)
+    return tuple(map(str, message_ids))

@@ -7,7 +7,7 @@ Responsible for the translation, and for the rules that join several fields or s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -30,20 +30,18 @@ from ibkr_async.orders.write.order_types import (
     TrailingStopOrder,
 )
 from ibkr_async.orders.write.rules import (
-    check_coid,
-    check_contract,
-    check_options,
-    is_combo,
     read_amounts,
-    read_price,
+    read_coid,
+    read_conid,
+    read_contract,
+    read_number,
+    read_options,
+    read_order_type,
     read_side,
     read_tif,
     read_trailing,
 )
 from ibkr_async.types import OrderType
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 Order: TypeAlias = SingleOrder | Bracket | OcaGroup
 Submittable: TypeAlias = Order | Ticket | Sequence[Ticket]
@@ -79,12 +77,12 @@ def modification_ticket(order: Submittable, account_id: str) -> Ticket:
     drafts = draft_tickets(order)
     if len(drafts) != 1:
         raise OrderInvalidError("order", "orders are modified one by one")
-    replace = msgspec.structs.replace
+    replace, parent = msgspec.structs.replace, drafts[0].parent_id
     (checked,) = check_tickets((replace(drafts[0], parent_id=None),))
     return replace(
         checked,
         account_id=_own_account(checked.account_id, account_id),
-        parent_id=drafts[0].parent_id,
+        parent_id=None if parent is None else read_coid("parent_id", parent),
     )
 
 
@@ -94,7 +92,7 @@ def draft_tickets(order: Any) -> tuple[Ticket, ...]:
     Shape: children of a bracket whose entry has no id yet have `parent_id=""`.
     Errors: `OrderInvalidError` for something that is no order.
     """
-    if isinstance(order, Ticket):
+    if type(order) is Ticket:  # one of a subclass would bring fields that nobody checks
         return (order,)
     if isinstance(order, Bracket):
         entry, *exits = order.legs
@@ -107,7 +105,7 @@ def draft_tickets(order: Any) -> tuple[Ticket, ...]:
         return (_draft(order),)
     if isinstance(order, Iterable) and not isinstance(order, str | bytes | Mapping):
         tickets = tuple(order)
-        if tickets and all(isinstance(ticket, Ticket) for ticket in tickets):
+        if tickets and all(type(ticket) is Ticket for ticket in tickets):
             return tickets
     raise OrderInvalidError("order", "must be an order, a Ticket, or a sequence of Tickets")
 
@@ -173,7 +171,7 @@ _SAME: Final = tuple(
 
 def order_type_of(order: SingleOrder) -> OrderType:
     """Name IBKR's type of an order."""
-    return _PRICING[type(order)][0]
+    return _kind(order)[0]
 
 
 def _pricing(order: SingleOrder) -> dict[str, Any]:
@@ -182,7 +180,7 @@ def _pricing(order: SingleOrder) -> dict[str, Any]:
     STP, TRAIL and MIT carry what elects them in `price`; STOP_LIMIT, TRAILLMT and LIT have their
     limit there and what elects them in `auxPrice`.
     """
-    order_type, fields = _PRICING[type(order)]
+    order_type, fields = _kind(order)
     prices = {ticket_field: getattr(order, name) for ticket_field, name in fields.items()}
     return {"order_type": order_type, **prices}
 
@@ -209,6 +207,10 @@ _PRICING: Final[Mapping[type, tuple[OrderType, Mapping[str, str]]]] = {
     RelativeOrder: (OrderType.RELATIVE, {"price": "price", "aux_price": "offset"}),
 }
 """Kind of order -> IBKR's type, and which ticket field holds which of its prices."""
+
+
+def _kind(order: SingleOrder) -> tuple[OrderType, Mapping[str, str]]:
+    return next(_PRICING[base] for base in type(order).__mro__ if base in _PRICING)
 
 
 def _with_parent_coid(drafts: Sequence[Ticket], make_coid: Callable[[], str]) -> tuple[Ticket, ...]:
@@ -250,51 +252,53 @@ _PRICES: Final = ("price", "aux_price")
 
 def _checked(ticket: Ticket, prefix: str) -> Ticket:
     try:
-        _check_ticket_contract(ticket)
-        _check_needs(ticket)
-        _check_ids(ticket)
+        said = {"order_type": read_order_type(ticket.order_type), **_contract(ticket)}
+        _check_needs(ticket, said["order_type"])
+        _check_parent(ticket)
         return msgspec.structs.replace(
-            ticket, side=read_side(ticket.side), tif=read_tif(ticket.tif), **_numbers(ticket)
+            ticket,
+            side=read_side(ticket.side),
+            tif=read_tif(ticket.tif),
+            **said,
+            **read_options(ticket),
+            **_numbers(ticket),
         )
     except OrderInvalidError as error:
         raise OrderInvalidError(prefix + error.field, error.rule) from None
 
 
-def _check_ticket_contract(ticket: Ticket) -> None:
-    if ticket.conid is None and ticket.conidex is None and ticket.sec_type is None:
-        raise OrderInvalidError("conid", "is missing; give conid or conidex")
+def _contract(ticket: Ticket) -> dict[str, Any]:
     if ticket.conid is not None and ticket.conidex is not None:
         raise OrderInvalidError("conidex", "conid would win over it and force SMART; give one")
-    contract = ticket.conidex if ticket.conid is None else ticket.conid
-    if contract is not None:
-        check_contract(contract, None)
+    if ticket.conidex is not None:
+        return {"conidex": str(read_contract(ticket.conidex))}
+    if ticket.conid is not None:
+        return {"conid": read_conid("conid", ticket.conid)}
+    if ticket.sec_type is None:
+        raise OrderInvalidError("conid", "is missing; give conid or conidex")
+    return {}
 
 
-def _numbers(ticket: Ticket) -> dict[str, Decimal]:
-    combo = is_combo(ticket.conidex)
-    numbers = {
-        name: read_price(name, value, combo=combo)
-        for name in _PRICES
-        if (value := getattr(ticket, name)) is not None
-    }
-    if ticket.trailing_amount is not None or ticket.trailing_type is not None:
-        numbers["trailing_amount"] = read_trailing(ticket.trailing_amount, ticket.trailing_type)
-    return numbers | read_amounts(ticket)
-
-
-def _check_needs(ticket: Ticket) -> None:
-    if ticket.order_type not in set(OrderType):
-        raise OrderInvalidError("order_type", f"{ticket.order_type!r} is none of IBKR's types")
-    for name in _NEEDS.get(OrderType(ticket.order_type), ()):
-        if getattr(ticket, name) is None:
-            raise OrderInvalidError(name, f"an order of type {ticket.order_type} needs it")
-    if ticket.order_type in _PRICELESS and ticket.price is not None:
-        raise OrderInvalidError("price", "a market order has none")
-
-
-def _check_ids(ticket: Ticket) -> None:
+def _check_parent(ticket: Ticket) -> None:
     if ticket.coid is not None and ticket.parent_id is not None:
         raise OrderInvalidError("coid", "children of a bracket carry no own coid")
-    check_options(ticket)
     if ticket.parent_id:
-        check_coid("parent_id", ticket.parent_id)
+        read_coid("parent_id", ticket.parent_id)
+
+
+def _numbers(ticket: Ticket) -> dict[str, Any]:
+    numbers: dict[str, Any] = read_amounts(ticket)
+    for name in _PRICES:
+        if (value := getattr(ticket, name)) is not None:
+            numbers[name] = read_number(name, value)
+    if ticket.trailing_amount is not None or ticket.trailing_type is not None:
+        numbers |= read_trailing(ticket)
+    return numbers
+
+
+def _check_needs(ticket: Ticket, order_type: OrderType) -> None:
+    for name in _NEEDS.get(order_type, ()):
+        if getattr(ticket, name) is None:
+            raise OrderInvalidError(name, f"an order of type {order_type} needs it")
+    if order_type in _PRICELESS and ticket.price is not None:
+        raise OrderInvalidError("price", "a market order has none")

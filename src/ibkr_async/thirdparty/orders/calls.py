@@ -33,6 +33,7 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.orders.send.stake import Stake
+from ibkr_async.orders.write.rules import read_text
 from ibkr_async.ports import Departure
 from ibkr_async.thirdparty.answers import (
     CancelAnswer,
@@ -77,6 +78,7 @@ class OrderCalls:
         self, account: str, customer_order_id: str, body: dict[str, Any]
     ) -> ThirdPartyOrderState:
         """Place an order."""
+        read_text("account", account)
         permit = self._permit(account, customer_order_id, body, body.get("ContractId"))
         call = self._calls.act("POST", ORDERS, body, permit=permit, account=account)
         return await self._decided(
@@ -92,6 +94,7 @@ class OrderCalls:
         self, account: str, change: Replacement, contract_id: int | None
     ) -> ModifyAnswer:
         """Replace the terms and the id of an order, which trades `contract_id` if that is known."""
+        read_text("account", account)
         original, body = change.orig_customer_order_id, change.wire()
         permit = self._permit(account, change.customer_order_id, body, contract_id)
         call = self._calls.act(
@@ -104,6 +107,7 @@ class OrderCalls:
 
     async def cancel(self, account: str, customer_order_id: str) -> CancelAnswer:
         """Ask for an order's end."""
+        read_text("account", account)
         what = f"cancel of order {customer_order_id}"
         permit = Departure(partial(self._permission.check_change, what))
         call = self._calls.act(

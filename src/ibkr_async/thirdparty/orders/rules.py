@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ibkr_async.errors import OrderInvalidError
+from ibkr_async.orders.write.rules import read_conid, read_flag, read_quantity
 from ibkr_async.thirdparty.fix import FixOrderType, FixSide, FixTif, InstrumentType
 from ibkr_async.thirdparty.orders import values
 
@@ -30,26 +31,26 @@ _STOPS: Final = frozenset({FixOrderType.STOP, FixOrderType.STOP_LIMIT})
 _LIMITS: Final = frozenset({FixOrderType.LIMIT, FixOrderType.STOP_LIMIT})
 
 READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
-    "quantity": values.read_number,
-    "price": values.read_number,
-    "aux_price": values.read_number,
-    "outside_rth": values.read_flag,
+    "quantity": read_quantity,
+    "price": values.read_price,
+    "aux_price": values.read_price,
+    "outside_rth": read_flag,
     "side": lambda field, value: values.read_code(field, value, FixSide),
     "order_type": lambda field, value: values.read_code(field, value, FixOrderType),
     "tif": lambda field, value: values.read_code(field, value, FixTif),
     "customer_order_id": values.read_customer_order_id,
-    "contract_id": values.read_conid,
+    "contract_id": read_conid,
     "instrument_type": lambda field, value: values.read_code(field, value, InstrumentType),
     "ticker": values.read_symbol,
     "listing_exchange": values.read_exchange,
     "currency": values.read_currency,
     "order_restrictions": values.read_restrictions,
-    "german_hft_algo": values.read_flag,
+    "german_hft_algo": read_flag,
     "mifid2_decision_maker": values.read_short_code,
     "mifid2_algo": values.read_short_code,
     "mifid2_execution_trader": values.read_short_code,
     "mifid2_execution_algo": values.read_short_code,
-    "use_price_management_algo": values.read_flag,
+    "use_price_management_algo": read_flag,
 }
 
 

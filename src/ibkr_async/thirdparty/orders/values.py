@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ibkr_async.errors import OrderInvalidError
+from ibkr_async.orders.write.rules import read_number
 from ibkr_async.thirdparty.fix import EXCHANGES, OpenCode, OrderRestriction
-from ibkr_async.types import to_decimal
+from ibkr_async.types import whole
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -24,8 +25,6 @@ _SHORT_CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9.][A-Za-z0-9 ._/'-]{0,31}")
 _EXCHANGE: Final = re.compile(r"[A-Z0-9.]{1,20}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_LARGEST_EXPONENT: Final = 15
-_SMALLEST_EXPONENT: Final = -15
 
 _HOUSE_WORDS: Final = {"MKT": "MARKET", "LMT": "LIMIT", "STP": "STOP", "OPG": "OPEN"}
 """What `ibkr_async.types` calls the same things."""
@@ -36,8 +35,9 @@ def read_code(field: str, value: Any, kind: type[C]) -> C:
 
     Errors: `OrderInvalidError` for a code that the reference does not list.
     """
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        text = str(value).strip()
+    number = whole(value)
+    if isinstance(value, str) or number is not None:
+        text = str(value if number is None else number).strip()
         name = text.upper().replace(" ", "_").replace("-", "_")
         name = _HOUSE_WORDS.get(name, name)
         for member in kind:
@@ -50,7 +50,7 @@ def read_code(field: str, value: Any, kind: type[C]) -> C:
 def read_restrictions(field: str, value: Any) -> tuple[OrderRestriction, ...]:
     """Read order restrictions: one, several in a text separated by spaces, or several items."""
     items = value.split() if isinstance(value, str) else value
-    if isinstance(items, int) and not isinstance(items, bool):
+    if whole(items) is not None:
         items = (items,)
     if not isinstance(items, Iterable):
         raise OrderInvalidError(field, "one or more of 1, 2 and 3, separated by spaces")
@@ -62,7 +62,8 @@ def read_restrictions(field: str, value: Any) -> tuple[OrderRestriction, ...]:
 
 def read_customer_order_id(field: str, value: Any) -> str:
     """Read the customer's own id of an order: text, or a whole number."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    number = whole(value)
+    text = value if number is None else str(number)
     if not isinstance(text, str) or not _CUSTOMER_ORDER_ID.fullmatch(text) or text in {".", ".."}:
         raise OrderInvalidError(field, "must be 1 to 64 letters, digits or any of . _ : -")
     return text
@@ -70,7 +71,8 @@ def read_customer_order_id(field: str, value: Any) -> str:
 
 def read_short_code(field: str, value: Any) -> str:
     """Read a MiFID II short code."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    number = whole(value)
+    text = value if number is None else str(number)
     if not isinstance(text, str) or not _SHORT_CODE.fullmatch(text):
         raise OrderInvalidError(
             field,
@@ -97,33 +99,11 @@ def read_currency(field: str, value: Any) -> str:
     return _matching(field, value, _CURRENCY, "must be a currency of three letters, such as USD")
 
 
-def read_conid(field: str, value: Any) -> int:
-    """Read the internal identifier of a contract."""
-    if type(value) is not int or value <= 0:  # a bool is an int, and no conid
-        raise OrderInvalidError(
-            field, f"{value!r} is not an IB contract id: a positive whole number, as from secdef()"
-        )
-    return value
-
-
-def read_flag(field: str, value: Any) -> bool:
-    """Read a switch."""
-    if not isinstance(value, bool):
-        raise OrderInvalidError(field, f"must be True or False, not {value!r}")
-    return value
-
-
-def read_number(field: str, value: Any) -> Decimal:
-    """Read a price or quantity, which must be positive."""
-    try:
-        number = to_decimal(value)
-    except ValueError as error:
-        raise OrderInvalidError(field, str(error)) from None
-    exponent = int(number.as_tuple().exponent)
-    if exponent < _SMALLEST_EXPONENT or max(number.adjusted(), exponent) > _LARGEST_EXPONENT:
-        raise OrderInvalidError(field, "has more digits than any order")
-    if number <= 0:
-        raise OrderInvalidError(field, f"must be positive, not {number}")
+def read_price(field: str, value: Any) -> Decimal:
+    """Read a price, which some contracts let be negative."""
+    number = read_number(field, value)
+    if number == 0:
+        raise OrderInvalidError(field, "must be positive, or negative where the contract takes it")
     return number
 
 
