@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ibkr_async.errors import UsageError
 from ibkr_async.models.base import decode
 from ibkr_async.models.history import BARS, Bar, HistoryReply, check_period_and_bar
+from ibkr_async.models.streaming import BarsMessage
 from ibkr_async.models.times import (
     epoch_ms,
     format_compact_utc,
@@ -56,6 +57,26 @@ def test_no_bars_is_an_empty_tuple() -> None:
     """An answer without data gives no bars."""
     assert decode(HistoryReply, b'{"data":null}').bars == ()
     assert Bar().starts_at is None
+    assert decode(HistoryReply, b'{"data":null}').starts_at is None
+
+
+@pytest.mark.parametrize("kind", [HistoryReply, BarsMessage])
+def test_empty_window_has_no_bar(kind: type[HistoryReply]) -> None:
+    """IBKR fills it with one bar of zeros that has no time: nobody traded at 0."""
+    reply = decode(kind, b'{"startTime":"20260404-13:30:00","points":0,"data":[{"o":0.0,"c":0.0}]}')
+
+    assert reply.bars == ()
+    assert reply.starts_at is None
+    assert reply.data == (Bar(open=0.0, close=0.0),)
+
+
+def test_start_is_that_of_the_first_bar_not_of_the_window() -> None:
+    """Of daily bars the documentation's `startTime` is one day before the first bar."""
+    reply = decode(
+        HistoryReply, b'{"startTime":"20250513-13:30:00","data":[{"c":1,"t":1747229400000}]}'
+    )
+
+    assert reply.starts_at == datetime(2025, 5, 14, 13, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def read_page(
     A bar has ended when the next one has begun, or when its time is over. Of a page that ends in the
     past, a bar that reaches beyond the end is left out: the next page has it whole.
     """
-    known = sorted((bar for bar in reply.bars if bar.t is not None), key=lambda bar: bar.t or 0)
+    known = sorted(reply.bars, key=lambda bar: bar.t or 0)
     newest = known[-1].t if known else None
     bars = []
     for bar in known:

@@ -13,7 +13,7 @@ import msgspec
 
 from ibkr_async.errors import UsageError
 from ibkr_async.models.base import Bool, Float, Int, Model, Str
-from ibkr_async.models.times import from_epoch_ms, parse_compact_utc
+from ibkr_async.models.times import from_epoch_ms
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,7 +89,8 @@ class HistoryReply(Model, frozen=True, rename="camel"):
     price_factor: Int = None
     """Factor of the prices in `high` and `low`, not of those in `bars`."""
     start_time: Str = None
-    """Start of the first bar, `YYYYMMDD-HH:mm:ss` UTC."""
+    """Where the window begins, `YYYYMMDD-HH:mm:ss` UTC. The first daily bar was seen a day later: see
+    `starts_at`."""
     chart_pan_start_time: Str = None
     """Where an older window would begin, `YYYYMMDD-HH:mm:ss` UTC."""
     high: Str = None
@@ -121,21 +122,24 @@ class HistoryReply(Model, frozen=True, rename="camel"):
     direction: Int = None
     """-1 when the window ends at the time asked for."""
     data: tuple[Bar, ...] | None = None
-    """The bars as sent; see `bars`."""
+    """The bars as sent, the placeholder of an empty window among them; see `bars`."""
     points: Int = None
-    """Number of bars, as IBKR counts them (one less than there are)."""
+    """Number of bars, as IBKR counts them (one less than there are; 0 also for an empty window)."""
     travel_time: Int = None
     """Milliseconds that IBKR needed."""
 
     @property
     def bars(self) -> tuple[Bar, ...]:
-        """The bars, oldest first; empty when there are none."""
-        return self.data or ()
+        """The bars, oldest first; empty when there are none.
+
+        A window without trades comes with one bar of zeros that has no time: that is no bar.
+        """
+        return tuple(bar for bar in self.data or () if bar.t is not None)
 
     @property
     def starts_at(self) -> datetime | None:
-        """Start of the first bar as UTC datetime."""
-        return parse_compact_utc(self.start_time)
+        """Start of the first bar as UTC datetime; None when there is none."""
+        return min((at for bar in self.bars if (at := bar.starts_at)), default=None)
 
     def shares(self, bar: Bar) -> float | None:
         """Return a bar's volume in shares (or contracts): volume times volume factor.
