@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from ibkr_async.errors import SubscriptionError, UsageError
@@ -51,6 +53,32 @@ async def test_ladder_is_folded_and_begins_anew_after_a_gap() -> None:
     assert PriceLadder().last_trade is None
     with pytest.raises(StopAsyncIteration):
         await anext(ladders)
+
+
+async def test_repeated_row_is_no_step() -> None:
+    """A frame that repeats a row shows nothing, unless another row of it has changed."""
+    feeds = CoreFeeds()
+    row = '{"row":0,"price":"185.24","ask":"900"}'
+    async with Ladder(feeds.upstream, "AAPL") as ladders:
+        for data in (row, row, f'{{"row":1,"price":"185.23","bid":"5"}},{row}', f"{row},{row}"):
+            feeds.receive(f'{{"topic":"sbd+DU1+265598","data":[{data}]}}')
+            await asyncio.sleep(0)
+        await ladders.drain()
+        seen = [ladder async for ladder in ladders]
+
+    assert [sorted(ladder.rows) for ladder in seen] == [[0, 1]]
+
+
+async def test_row_that_is_repeated_alone_is_no_step() -> None:
+    """Each frame is taken before the next one comes."""
+    feeds = CoreFeeds()
+    async with Ladder(feeds.upstream, "AAPL") as ladders:
+        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","ask":"900"}]}')
+        await anext(ladders)
+        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","ask":"900"}]}')
+        feeds.receive('{"topic":"sbd+DU1+265598","data":[{"row":0,"price":"9","ask":"901"}]}')
+
+        assert (await anext(ladders)).asks == ((9.0, 901.0),)
 
 
 async def test_ladder_that_was_not_opened_is_misuse() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ibkr_async.models.quotes import Quote
 from ibkr_async.stream.delivery.events import Gap, Resumed
 from stream.core_driver import smd
 from stream.core_feeds import CoreFeeds
+from support.captures import read_captures
 from support.fake_time import FakeTime
 from support.inside import registry_of
 
@@ -39,6 +41,55 @@ async def test_deltas_fold_into_the_quote_of_the_contract_that_changed() -> None
     assert seen[2].received_at == 1.5
     assert quotes.stats.delivered == 3
     assert [quote async for quote in quotes] == []
+
+
+async def test_repeated_frame_is_no_step() -> None:
+    """IBKR sends the first frame of each contract twice, with its keys in another order."""
+    feeds, quotes = make("AAPL")
+    async with quotes:
+        for frame in (
+            '{"6509":"DPB","topic":"smd+265598","conid":265598,"_updated":5,"84":"1.5","31":"2"}',
+            '{"conid":265598,"_updated":5,"31":"2","84":"1.5","6509":"DPB","topic":"smd+265598"}',
+            '{"conid":265598,"_updated":6,"topic":"smd+265598"}',
+            '{"conid":265598,"_updated":6,"31":"2","86":"3","topic":"smd+265598"}',
+            '{"conid":265598,"31":"2","topic":"smd+265598"}',
+        ):
+            feeds.core.frame_received(frame, 0.0)
+        await quotes.drain()
+        seen = [quote async for quote in quotes]
+
+    assert [(quote.updated_at_ms, quote.ask) for quote in seen] == [(5, None), (6, None), (6, 3.0)]
+
+
+async def test_repeated_frame_after_a_gap_is_a_step() -> None:
+    """What was known is forgotten then, so the same frame is news."""
+    feeds, quotes = make("AAPL")
+    frame = '{"conid":265598,"_updated":5,"31":"2","topic":"smd+265598"}'
+    async with quotes:
+        feeds.receive(frame)
+        assert (await anext(quotes)).last == 2.0
+        feeds.lose()
+        assert (await anext(quotes)).last is None
+        feeds.come_back()
+        feeds.receive(frame)
+
+        assert (await anext(quotes)).last == 2.0
+
+
+@pytest.mark.captures
+async def test_recorded_first_frames_are_one_step() -> None:
+    """The recording has the first frame in two key orders."""
+    feeds, quotes = make(265598, fields=("31", "84", "86", "6509", "83"))
+    rows = [row for row in read_captures("ws_smd_single.jsonl") if row.inbound]
+    async with quotes:
+        for row in rows:
+            feeds.receive(row.raw)
+        await quotes.drain()
+        seen = [quote async for quote in quotes]
+
+    frames = sum(row.topic_or_path.startswith("smd") for row in rows)
+    assert len(seen) == frames - 1
+    assert all(one != other for one, other in pairwise(seen))
 
 
 async def test_contract_named_twice_is_subscribed_once() -> None:

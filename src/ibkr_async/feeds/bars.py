@@ -150,6 +150,8 @@ class Bars(Feed[PriceBar]):
         """When history is asked for next, on the monotonic clock; None when it has nothing to add."""
         self._failures = 0
         self._begun = False
+        self._shown: PriceBar | None = None
+        """The growing bar that was given last."""
 
     @property
     def conid(self) -> int:
@@ -303,10 +305,12 @@ class Bars(Feed[PriceBar]):
             self._fill_at = self._clock.monotonic() + wait_s
 
     def _show(self) -> None:
-        """Return the growing bar as it is now, unless an older one is not final yet."""
+        """Give the growing bar if it has changed, unless an older one is not final yet."""
         bar = self._builder.bar
-        if self._forming and bar is not None and not self._is_empty and not self._ended:
-            self._given.put(bar)
+        if not self._forming or bar is None or self._is_empty or self._ended or bar == self._shown:
+            return
+        self._shown = bar
+        self._given.put(bar)
 
     def _now_ms(self) -> int:
         return round(self._clock.wall() * 1000)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Ladder(Folded[PriceLadder]):
-    """The ladder after each change: `async with ib.ladder("AAPL") as ladder: async for state in …`.
+    """The ladder after each change (a repeated row is none): `async with ib.ladder("AAPL") as ladder: async for state in …`.
 
     A slow consumer skips intermediate states, never the newest. When data may be missing an empty
     ladder is given; the next one has what was sent since. Errors: as `ib.stream.price_ladder`.
@@ -51,16 +51,19 @@ class _Rows(Fold[PriceLadder]):
 
     def __init__(self, buffer: Buffer[Any]) -> None:
         super().__init__(buffer)
-        self.latest = PriceLadder()
+        self.latest = self._shown = PriceLadder()
 
     def fold(self, row: LadderRow, /) -> PriceLadder | None:
         """Put a row in its place; show the ladder once the frame, and what came since, is in it."""
         self.latest = self.latest.apply(row)
-        return None if self._buffer.data_is_next else self.latest
+        if self._buffer.data_is_next or self.latest is self._shown:
+            return None
+        self._shown = self.latest
+        return self.latest
 
     def reset(self, _topic: str, /) -> PriceLadder | None:
         """Forget every row."""
         if not self.latest.rows:
             return None
-        self.latest = PriceLadder()
+        self.latest = self._shown = PriceLadder()
         return self.latest

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class Quotes(Folded[Quote]):
     """Quotes of the wanted contracts: `async with … as quotes: async for q in quotes:`.
 
-    Each step of the iteration gives the whole quote of the contract that has just changed; a slow
-    consumer skips intermediate states, never the newest. When data of a contract may be missing, its
+    Each step of the iteration gives the whole quote of the contract that has just changed (a repeated
+    frame is no step); a slow consumer skips intermediate states, never the newest. When data of a contract may be missing, its
     quote is given with nothing in it; the next one has what was sent since.
 
     Errors: `UnknownFieldError`; on entering `UnknownSymbolError`, `AmbiguousSymbolError`. While iterating: those of `Feed`.
@@ -96,8 +96,11 @@ class _Pictures(Fold[Quote]):
         if quote is None:
             self.strays += 1
             return None
-        quote = self.quotes[conid] = quote.apply(update, received_at=self._now())
-        return quote
+        newer = quote.apply(update, received_at=self._now())
+        if newer is quote:
+            return None
+        self.quotes[conid] = newer
+        return newer
 
     def reset(self, topic: str, /) -> Quote | None:
         """Forget what was sent of a contract."""

@@ -18,7 +18,7 @@ from ibkr_async.models.base import parse_json, parse_price
 from ibkr_async.models.fact import Fact
 from ibkr_async.models.fields import FIELDS, tag_of
 from ibkr_async.models.market_data import without_slots
-from ibkr_async.models.scalars import read_float, read_quoted, read_size, read_text
+from ibkr_async.models.scalars import read_float, read_int, read_quoted, read_size, read_text
 from ibkr_async.types import Conid
 
 if TYPE_CHECKING:
@@ -60,14 +60,19 @@ class Quote(Fact, msgspec.Struct, frozen=True, eq=False, gc=False):
         return cls(Conid(conid), symbol)
 
     def apply(self, update: MarketDataUpdate, received_at: float | None = None) -> Quote:
-        """Fold one update into the picture and return the new picture.
+        """Fold one update into the picture and return the new picture, or the same one for no news.
 
         Shape: values that the update does not carry stay; one that says nothing (`""`) becomes None.
+        What is known already is no news: IBKR sends the first frame of a contract twice.
         Errors: `ValueError` when the update is about another contract.
         """
         if update.conid is not None and update.conid != self.conid:
             raise ValueError(f"an update of {update.conid} does not belong to {self.conid}")
         sent = _sent_in(update)
+        # The time first: it nearly always differs, and the whole comparison costs half a fold.
+        at = self.wire.get("_updated")
+        if sent.get("_updated", at) == at and sent.items() <= self.wire.items():
+            return self
         if received_at is None:
             if sent.keys() <= _TOPIC_ONLY:
                 return self
@@ -200,7 +205,7 @@ class Quote(Fact, msgspec.Struct, frozen=True, eq=False, gc=False):
     @property
     def updated_at_ms(self) -> int | None:
         """IBKR's clock when it sent the newest update, Unix milliseconds. Not the exchange's time."""
-        return self.wire.get("_updated")
+        return read_int(self.wire.get("_updated"))
 
     @property
     def extra(self) -> Mapping[str, Any]:

@@ -62,8 +62,11 @@ class PriceLadder(Fact, msgspec.Struct, frozen=True):
     """Newest row of each index, in the order of the ladder."""
 
     def apply(self, row: LadderRow) -> PriceLadder:
-        """Return the ladder with one row replaced; a row without an index changes nothing."""
+        """Return the ladder with one row replaced; the same ladder when that changes nothing."""
         if row.row is None:
+            return self
+        known = self.rows.get(row.row)
+        if known is not None and known == row and known.extra == row.extra:
             return self
         rows = {**self.rows, row.row: row}
         return PriceLadder(MappingProxyType(dict(sorted(rows.items()))))

@@ -397,6 +397,8 @@ class StreamCore:
         items = row.read(wire, unread)
         if row.fast:
             items[0].raw = frame
+            if not unread.count:
+                items[0].kept = None  # it is in `raw`, exactly as in a usual frame
         if server_id:
             self._lifecycle.name(channel, server_id, now)
         channel.spoke = True
