@@ -457,6 +457,75 @@ def test_every_topic_refused_ends_the_subscription() -> None:
     assert [type(item) for item in listener.buffer.take_all_marked()] == [SubscriptionFailed] * 2
 
 
+NO_ACCOUNTS = '{"error":"No accounts","code":500,"topic":"%s"}'
+
+
+def test_refusal_of_a_whole_topic_fails_everything_that_waits_for_it() -> None:
+    """No contract is named: whoever waits has the words, and whoever has data goes on."""
+    driver, waiting = connected("smd+1", "smd+2")
+    served, other = driver.listen("smd+3"), driver.listen("str")
+    driver.receive(smd(3))
+    driver.receive(NO_ACCOUNTS % "smd")
+
+    assert isinstance(waiting.buffer.error, SubscriptionError)
+    assert "No accounts" in str(waiting.buffer.error)
+    assert sorted(registry_of(driver.core).channels) == ["smd+3", "str"]
+    assert not served.buffer.ended
+    assert not other.buffer.ended
+    assert driver.names() == [
+        "Confirmed", "ErrorReceived", "SubscriptionFailed", "SubscriptionFailed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("topic", ["str", "spl", "ssd+DU1", "sld+DU1", "smh+8314", "shs+exercise"])
+def test_refusal_of_a_whole_topic_is_heard_for_every_topic(topic: str) -> None:
+    """Whatever stands between its code and its arguments."""
+    driver, listener = connected(topic)
+    driver.receive(NO_ACCOUNTS % topic.partition("+")[0])
+
+    assert "No accounts" in str(listener.buffer.error)
+    assert driver.names()[-1] == "SubscriptionFailed"
+
+
+@pytest.mark.parametrize("topic", ["sor", "sbd+DU1+8314"])
+def test_refusal_of_a_topic_that_is_never_confirmed_is_a_gap(topic: str) -> None:
+    """It counts as live from its request, so that nobody waits for it: what comes is in doubt."""
+    driver, listener = connected(topic)
+    driver.receive(NO_ACCOUNTS % topic.partition("+")[0])
+    (gap,) = listener.buffer.take_all_marked()
+
+    assert isinstance(gap, Gap)
+    assert "No accounts" in gap.reason
+
+
+def test_renewal_that_is_refused_as_a_whole_is_a_gap() -> None:
+    """It flowed: so it is asked for again, and the gap says why."""
+    driver, listener = connected("smd+8314")
+    driver.receive(smd(8314))
+    driver.advance_to(485, heartbeats=True)
+    listener.buffer.take_all_marked()
+    driver.receive(NO_ACCOUNTS % "smd")
+    (gap,) = listener.buffer.take_all_marked()
+
+    assert isinstance(gap, Gap)
+    assert "No accounts" in gap.reason
+
+
+def test_flood_of_refusals_looks_at_each_request_once() -> None:
+    """Ten thousand refusals do not look at what has been refused, or forgotten, or is served."""
+    driver, _ = connected("smd+1")
+    driver.receive(smd(1))
+    for _ in range(3):
+        single = driver.listen("smd+2", "smd+3")
+        driver.core.unsubscribe("smd+3", single, driver.now)
+        for _ in range(100):
+            driver.receive(NO_ACCOUNTS % "smd")
+        assert single.buffer.ended
+
+    assert sorted(registry_of(driver.core).channels) == ["smd+1"]
+    assert driver.names().count("SubscriptionFailed") == 3
+
+
 def test_a_second_consumer_keeps_a_failing_topic_alive() -> None:
     """One consumer has another good topic: the failing one is asked for again on its behalf."""
     driver, single = connected("smd+999")

@@ -234,6 +234,12 @@ class Channel:
         """Tell whether the server's next answer may be the one to this request."""
         return self.state in OUTSTANDING
 
+    @property
+    def is_refusable(self) -> bool:
+        """Tell whether a refusal of its whole topic is about it: it waits, or is never confirmed."""
+        waits = self.outstanding or (self.state is ChannelState.LIVE and not self.topic.confirmed)
+        return bool(self.wishes) and waits
+
     def become(self, state: ChannelState) -> None:
         """Go over to another state, and tell those who count. Errors: `ValueError` off the table."""
         if state not in NEXT_STATES[self.state]:

@@ -71,6 +71,8 @@ class Lifecycle:
         self._agenda = Agenda()
         self._released: set[str] = set()
         """Server ids that were given up on this connection."""
+        self._asked: dict[str, dict[Channel, None]] = {}
+        """Channels that were asked for since their topic's code was refused, by that code."""
 
     # --- wishes ----------------------------------------------------------------------------------
 
@@ -112,6 +114,7 @@ class Lifecycle:
     def _forget(self, channel: Channel) -> None:
         self._registry.forget(channel)
         self._staleness.forget(channel)
+        self._asked.get(channel.topic.code, {}).pop(channel, None)
         channel.act_at = channel.renew_at = NEVER
         self._agenda.drop(channel)
 
@@ -220,6 +223,7 @@ class Lifecycle:
     def _request(self, channel: Channel, now: float) -> None:
         self._send_request(channel)
         channel.become(ChannelState.RENEWING if channel.flows else ChannelState.REQUESTED)
+        self._asked.setdefault(channel.topic.code, {})[channel] = None
         channel.requested_at = channel.started_at = now
         channel.act_at = now + self._settings.confirm_timeout_s
         if channel.topic.watched:
@@ -317,6 +321,12 @@ class Lifecycle:
             listener.buffer.mark(stale)
         self._open_gap(channel, "it was busy and fell silent", now, silent_s)
         self._ask_again(channel, now)
+
+    def refuse(self, code: str, detail: str, now: float) -> None:
+        """All requests of a topic were refused together: those that wait for an answer have it."""
+        for channel in self._asked.pop(code, {}):
+            if channel.is_refusable:
+                self.fail(channel, detail, now)
 
     def fail(self, channel: Channel, detail: str, now: float) -> None:
         """A channel was refused or did not answer: ask again later, unless nobody is left to ask for."""

@@ -466,8 +466,12 @@ class StreamCore:
         self._output.report(ErrorReceived(at=self._output.unix(now), error=error, topic=topic))
         # Some error frames name the topic in their text only.
         channel = self._registry.named_in([topic, *words_of(error)])
+        detail = f"the server says {error!r}"
         if channel is not None and channel.on_wire:
-            self._lifecycle.fail(channel, f"the server says {error!r}", now)
+            self._lifecycle.fail(channel, detail, now)
+        elif channel is None and topic in TOPICS:
+            # `{"error":"No accounts","code":500,"topic":"smd"}` names no contract: it is for all.
+            self._lifecycle.refuse(topic, detail, now)
 
     # --- liveness --------------------------------------------------------------------------------
 
