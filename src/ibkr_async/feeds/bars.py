@@ -305,7 +305,7 @@ class Bars(Feed[PriceBar]):
             self._fill_at = self._clock.monotonic() + wait_s
 
     def _show(self) -> None:
-        """Give the growing bar if it has changed, unless an older one is not final yet."""
+        """Show the growing bar if it has changed, unless an older one is not final yet."""
         bar = self._builder.bar
         if not self._forming or bar is None or self._is_empty or self._ended or bar == self._shown:
             return
