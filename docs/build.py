@@ -8,10 +8,11 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import textwrap
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import msgspec
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ibkr_async.stream.wire.topics import Topic
 
 HERE = Path(__file__).parent
+SOURCE = HERE.parent / "src" / "ibkr_async"
 SAMPLES = HERE.parent / "tests" / "samples" / "ws"
 NOTE = "<!-- Made by `make docs` from the code; changes belong there. -->\n\n"
 
@@ -183,6 +185,93 @@ def limits() -> str:
     )
 
 
+_FACES = {
+    "Accounts": "ib.accounts",
+    "Contracts": "ib.contracts",
+    "MarketData": "ib.market_data",
+    "OrderDesk": "ib.orders",
+    "OrderReads": "ib.orders",
+    "Portfolio": "ib.portfolio",
+    "Session": "ib.session",
+    "OAuthFlow": "OAuthFlow",
+}
+"""What a user writes for each class whose methods are calls of an endpoint."""
+_ITSELF = {"SessionEndpoints", "SessionKeeper", "jwt", "dh"}
+"""Where the client calls an endpoint that no user calls."""
+_SOURCE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE)\s+(/[\w./:{}-]*[\w}])")
+
+
+class Call(NamedTuple):
+    """A method that says in its docstring which endpoint it calls."""
+
+    method: str
+    """As a user writes it; empty for what the client does by itself."""
+    answer: str
+    """What comes back."""
+
+
+def operation_key(verb: str, path: str) -> str:
+    """Write an operation without the names of its parameters, on which the sources differ."""
+    return f"{verb} {re.sub(r'{.*?}', '{}', path)}"
+
+
+def calls() -> dict[str, list[Call]]:
+    """Find the methods that call an endpoint, by operation."""
+    found: dict[str, list[Call]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for owner in [tree := ast.parse(path.read_text("utf-8")), *ast.walk(tree)]:
+            name = path.stem if owner is tree else getattr(owner, "name", "")
+            if name not in _FACES and name not in _ITSELF:
+                continue
+            for function in getattr(owner, "body", ()):
+                if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                    continue
+                for verb, endpoint in _SOURCE.findall(ast.get_docstring(function) or ""):
+                    call = Call(
+                        f"{_FACES[name]}.{function.name}" if name in _FACES else "",
+                        ast.unparse(function.returns) if function.returns else "",
+                    )
+                    found.setdefault(operation_key(verb, endpoint), []).append(call)
+    return found
+
+
+def operations() -> list[list[str]]:
+    """Read every operation of the Web API that is known: heading, verb, path, where it is known from."""
+    lines = (HERE / "operations.tsv").read_text("utf-8").splitlines()
+    return [line.split("\t") for line in lines[1:]]
+
+
+def coverage() -> str:
+    """List every operation, and the method that calls it."""
+    called, rules = calls(), {rule.path: rule for rule in PACING}
+    headings: dict[str, list[tuple[str, ...]]] = {}
+    for heading, verb, path, known_from in operations():
+        mine = called.get(operation_key(verb, path), [])
+        methods = dict.fromkeys(
+            f"`{call.method}`" if call.method else "the client" for call in mine
+        )
+        answer = next((f"`{call.answer}`" for call in mine if call.method), "")
+        rule = rules.get(path) or (rules["/fyi/*"] if path.startswith("/fyi/") else None)
+        limit = "" if rule is None else f"{rule.limit} in {_duration(rule.window_s)}"
+        headings.setdefault(heading, []).append(
+            (f"`{verb} {path}`", ", ".join(methods), answer, limit, known_from)
+        )
+    rows = [row for part in headings.values() for row in part]
+    typed = sum(bool(row[1]) for row in rows)
+    return (
+        "# Every operation of the Web API\n\n"
+        f"{typed} of {len(rows)} have a method. Any other is called with `ib.request`, through the same\n"
+        "login, signing and pacing. *Recorded* means that an answer of IBKR was seen; *documented* that\n"
+        "IBKR shows an example; *described* that only its fields are known. An empty limit is the global\n"
+        "one of ten a second.\n"
+        + "".join(
+            f"\n## {heading}\n\n"
+            + table(("operation", "method", "answer", "limit", "known from"), part)
+            for heading, part in headings.items()
+        )
+    )
+
+
 def settings() -> str:
     """List every setting, group by group."""
     return (
@@ -251,6 +340,7 @@ PAGES = {
     "market-data-fields.md": market_data_fields,
     "channels.md": channels,
     "limits.md": limits,
+    "coverage.md": coverage,
     "questions.md": questions,
     "errors.md": exceptions,
 }

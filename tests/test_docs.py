@@ -24,6 +24,25 @@ def test_generated_page_is_up_to_date(name: str) -> None:
     assert page == build.NOTE + build.PAGES[name](), "run `make docs`"
 
 
+def test_every_operation_is_listed_once() -> None:
+    """The known ones, and whatever a method says that it calls."""
+    listed = [(verb, path) for _, verb, path, _ in build.operations()]
+
+    assert len(listed) == len(set(listed)) == 201
+    assert build.calls().keys() <= {build.operation_key(*operation) for operation in listed}
+
+
+def test_every_endpoint_that_is_called_is_named_by_its_method() -> None:
+    """A request that no docstring names would be missing from the table."""
+    home = ROOT / "src" / "ibkr_async"
+    ours = (path for part in ("resources", "session") for path in (home / part).rglob("*.py"))
+    paths = re.findall(r'"(/[a-z][^" ]*)"', "".join(path.read_text("utf-8") for path in ours))
+    named = {key.partition(" ")[2] for key in build.calls()}
+
+    assert len(set(paths)) > 40
+    assert {path for path in paths if build.operation_key("", path).strip() not in named} == set()
+
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

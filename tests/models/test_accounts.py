@@ -4,7 +4,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from ibkr_async.models.accounts import AccountsReply, AccountSummary, AllowedFeatures, SwitchReply
+from ibkr_async.models.accounts import (
+    AccountsReply,
+    AccountSummary,
+    AllowedFeatures,
+    SignaturesAndOwners,
+    SwitchReply,
+)
 from ibkr_async.models.base import decode
 
 T = TypeVar("T")
@@ -93,3 +99,14 @@ def test_summary_is_exact_money() -> None:
     assert summary.cash_balances[0].currency == "EUR"
     assert summary.cash_balances[1].settled_cash == Decimal("238800.0")
     assert not summary.extra
+
+
+def test_owners_are_not_shown() -> None:
+    """Names, dates of birth and signatures are there for whoever asks for them by name."""
+    owners = read(SignaturesAndOwners, "signatures_and_owners")
+
+    assert owners.users is not None
+    assert owners.users[0].user_name == "sampleuser"
+    for shown in (repr(owners), str(owners.to_dict()), str(owners.to_json())):
+        assert "OWNER" in shown
+        assert not any(secret in shown for secret in ("Holder", "sampleuser", "1980"))

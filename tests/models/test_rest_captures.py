@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ibkr_async.models.accounts import AccountSummary, SwitchReply
+from ibkr_async.models.accounts import AccountSummary, SignaturesAndOwners, SwitchReply
 from ibkr_async.models.base import Model, decode, parse_json, to_wire
 from ibkr_async.models.contracts import (
     ContractInfo,
@@ -18,6 +18,8 @@ from ibkr_async.models.contracts import (
 )
 from ibkr_async.models.history import HistoryReply
 from ibkr_async.models.portfolio import (
+    ComboPosition,
+    FreshPosition,
     InvalidateReply,
     LedgerEntry,
     PartitionedPnl,
@@ -42,6 +44,9 @@ TYPES: dict[str, Any] = {
     r"GET /trsrv/stocks": dict[str, tuple[StockListing, ...]],
     r"GET /iserver/marketdata/history": HistoryReply,
     r"GET /portfolio/(sub)?accounts2?": tuple[PortfolioAccount, ...],
+    r"GET /portfolio/\w+/combo/positions": tuple[ComboPosition, ...],
+    r"GET /portfolio2/\w+/positions": tuple[FreshPosition, ...],
+    r"GET /acesws/\w+/signatures-and-owners": SignaturesAndOwners,
     r"GET /portfolio/\w+/ledger": dict[str, LedgerEntry],
     r"GET /portfolio/\w+/positions?/\d+": tuple[Position, ...],
     r"GET /portfolio/positions/\d+": dict[str, tuple[Position, ...]],

@@ -268,3 +268,41 @@ async def test_position_of_a_symbol(send: FakeSend, portfolio: Portfolio) -> Non
     await portfolio.position("AAPL")
 
     assert send.sent[-1] == "GET /portfolio/positions/265598"
+
+
+async def test_all_subaccounts_are_read_to_the_last_page(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """Twenty to a page, in either documented or recorded form; a server that repeats itself ends it."""
+    rows = [{"accountId": f"DU{number}"} for number in range(20)]
+    more = {"metadata": {"total": 21, "pageNum": 1}, "subaccounts": [{"accountId": "DU20"}]}
+    send.will_answer(
+        "/portfolio/subaccounts2", msgspec.json.encode(rows), msgspec.json.encode(more)
+    )
+
+    found = await portfolio.all_subaccounts()
+
+    assert [row.account_id for row in found] == [f"DU{number}" for number in range(21)]
+    assert [request.query for request in send.requests] == [(("page", "0"),), (("page", "1"),)]
+
+    send.will_answer("/portfolio/subaccounts2", msgspec.json.encode(rows))
+    assert len(await portfolio.all_subaccounts()) == 20
+
+
+async def test_positions_are_asked_for_as_told(send: FakeSend, portfolio: Portfolio) -> None:
+    """Every page with the same parameters."""
+    send.will_answer(PAGE, page(1, 100), page(101, 1))
+
+    await portfolio.positions(
+        model="Growth", sort="position", direction="d", period="7D", wait_for_sec_def=True
+    )
+
+    assert [request.query for request in send.requests[1:]] == [
+        (
+            ("model", "Growth"),
+            ("sort", "position"),
+            ("direction", "d"),
+            ("period", "7D"),
+            ("waitForSecDef", "true"),
+        )
+    ] * 2

@@ -84,6 +84,7 @@ __all__ = [
     "parse_json",
     "parse_price",
     "parse_size",
+    "respell",
     "says_it_all",
     "to_wire",
 ]
@@ -274,6 +275,15 @@ def _salvage_model(type_: type[Model], wire: Mapping[str, Any], path: str, unrea
     model = type_(**fields)
     _attach_to_model(model, wire, odd)
     return model
+
+
+def respell(row: Mapping[str, Any], spellings: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return a row under its usual keys, where `spellings` (odd to usual) knows better ones.
+
+    Nothing is lost: an odd key beside its usual one stays, and ends in `extra`.
+    """
+    found = {odd: usual for odd, usual in spellings.items() if odd in row and usual not in row}
+    return {found.get(key, key): item for key, item in row.items()} if found else row
 
 
 def to_wire(value: Any) -> Any:

@@ -87,6 +87,46 @@ class PortfolioAccount(Model, frozen=True, rename="camel"):
     """Alias and id for people."""
 
 
+class PagePlace(Model, frozen=True, rename="camel"):
+    """Where a page of sub-accounts stands among all."""
+
+    total: Int = None
+    """How many there are."""
+    page_size: Int = None
+    """Rows on a full page."""
+    page_num: Int = None
+    """This page, from 0."""
+
+
+class SubaccountPage(Model, frozen=True):
+    """One page of sub-accounts. Source: `GET /portfolio/subaccounts2`."""
+
+    metadata: PagePlace | None = None
+    """Where it stands."""
+    subaccounts: tuple[PortfolioAccount, ...] | None = None
+    """The accounts."""
+
+
+class AllocationSides(Model, frozen=True):
+    """Money by the names of one kind of part, such as `Technology`; base currency."""
+
+    long: dict[str, Float] | None = None
+    """What is held, by name."""
+    short: dict[str, Float] | None = None
+    """What is owed, by name; negative."""
+
+
+class PortfolioAllocation(Model, frozen=True, rename="camel"):
+    """Where the money is. Source: `GET /portfolio/{accountId}/allocation`, `POST /portfolio/allocation`."""
+
+    asset_class: AllocationSides | None = None
+    """By security type; `CASH` is one of them."""
+    sector: AllocationSides | None = None
+    """By economic sector; a name may contain a comma."""
+    group: AllocationSides | None = None
+    """By industry."""
+
+
 class Position(Model, frozen=True, rename="camel"):
     """One position.
 
@@ -197,6 +237,72 @@ class Position(Model, frozen=True, rename="camel"):
     def thin(self) -> bool:
         """True for a warm-up row, which has numbers but no name, ticker or option terms yet."""
         return self.name is None and self.ticker is None
+
+
+class FreshPosition(Model, frozen=True, rename="camel"):
+    """One position past IBKR's cache, without names. Source: `GET /portfolio2/{accountId}/positions`."""
+
+    conid: Int = None
+    """Contract id; a text on the wire."""
+    position: Dec = None
+    """Quantity; negative when short."""
+    avg_cost: Dec = None
+    """Average cost of one contract with its multiplier, in `currency`."""
+    avg_price: Dec = None
+    """Average cost of one unit, in `currency`."""
+    currency: Str = None
+    """The contract's currency."""
+    description: Str = None
+    """Local symbol."""
+    is_last_to_loq: Bool = None
+    """IBKR's own mark; it is not explained."""
+    market_price: Float = None
+    """Market price, in `currency`."""
+    market_value: Float = None
+    """Market value, in `currency`."""
+    realized_pnl: Float = None
+    """Realised profit, in `currency`."""
+    unrealized_pnl: Float = None
+    """Unrealised profit, in `currency`."""
+    sec_type: Str = None
+    """Security type, such as `STK`."""
+    asset_class: Str = None
+    """The same, in the words of the portfolio."""
+    sector: Str = None
+    """Economic sector."""
+    group: Str = None
+    """Industry."""
+    model: Str = None
+    """Advisor model that holds it; empty without one."""
+    timestamp: Int = None
+    """When it was computed: Unix seconds, although milliseconds are documented."""
+
+    @property
+    def updated_at(self) -> datetime | None:
+        """When it was computed, as UTC datetime."""
+        return from_epoch_ms(epoch_ms(self.timestamp))
+
+
+class ComboPositionLeg(Model, frozen=True):
+    """One leg of a combination that is held."""
+
+    conid: Int = None
+    """Contract id; a text on the wire."""
+    ratio: Dec = None
+    """How many of it one combination has; negative for what is sold."""
+
+
+class ComboPosition(Model, frozen=True):
+    """Positions that belong together. Source: `GET /portfolio/{accountId}/combo/positions`."""
+
+    name: Str = None
+    """IBKR's name of the combination, such as `CS-1`."""
+    description: Str = None
+    """Its legs as `1*708474422-1*710225103`: ratio and conid."""
+    legs: tuple[ComboPositionLeg, ...] | None = None
+    """Its legs."""
+    positions: tuple[Position, ...] | None = None
+    """The positions in the legs."""
 
 
 def _without_underscores(name: str) -> str:

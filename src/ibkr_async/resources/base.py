@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ibkr_async.errors import UsageError
+from ibkr_async.rest.request import RestRequest, T
 from ibkr_async.types import Conid, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ibkr_async.ports import Pairs
-    from ibkr_async.rest.request import RestRequest, T
     from ibkr_async.types import ContractLike
 
 
@@ -48,6 +48,21 @@ class Resource:
 
     def __init__(self, send: SendRequest) -> None:
         self._send = send
+
+    async def _read(
+        self, result: type[T], path: str, query: Pairs = (), **path_params: str | int
+    ) -> T:
+        """Make a GET, which the library may make again."""
+        return await self._send(
+            RestRequest[T](
+                method="GET",
+                path=path,
+                path_params=path_params,
+                query=query,
+                result=result,
+                replayable=True,
+            )
+        )
 
 
 def pairs(**parameters: str | int | bool | None) -> Pairs:

@@ -7,24 +7,34 @@ else, and the first read of positions is thin), and for paging.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ibkr_async.models.portfolio import (
+    ComboPosition,
+    FreshPosition,
     InvalidateReply,
     LedgerEntry,
     PortfolioAccount,
+    PortfolioAllocation,
     Position,
+    SubaccountPage,
     SummaryEntry,
 )
-from ibkr_async.resources.base import Resource
+from ibkr_async.resources.base import Resource, pairs
 from ibkr_async.rest.request import RestRequest
 
 if TYPE_CHECKING:
+    from ibkr_async.ports import Pairs
     from ibkr_async.resources.base import ChooseAccount, ReadConids, SendRequest
     from ibkr_async.types import ContractLike
 
-_PAGE_SIZE = 100
+_PAGE_SIZE: Final = 100
 """Rows on a full page of positions, where the rows themselves do not say."""
+_SUBACCOUNTS_ON_PAGE: Final = 20
+
+Direction: TypeAlias = Literal["a", "d"]
+"""Ascending or descending."""
 
 
 class Portfolio(Resource):
@@ -51,13 +61,8 @@ class Portfolio(Resource):
         """
         async with self._reading_accounts:
             if not self._accounts or refresh:
-                self._accounts = await self._send(
-                    RestRequest[tuple[PortfolioAccount, ...]](
-                        method="GET",
-                        path="/portfolio/accounts",
-                        result=tuple[PortfolioAccount, ...],
-                        replayable=True,
-                    )
+                self._accounts = await self._read(
+                    tuple[PortfolioAccount, ...], "/portfolio/accounts"
                 )
             return self._accounts
 
@@ -65,31 +70,163 @@ class Portfolio(Resource):
         """Drop the kept accounts: a new session at IBKR has to be warmed up again."""
         self._accounts = ()
 
-    async def positions(self, *, account_id: str | None = None) -> list[Position]:
+    async def subaccounts(self) -> tuple[PortfolioAccount, ...]:
+        """List up to 100 accounts below an adviser's or broker's; for an individual, the one account.
+
+        Source: GET /portfolio/subaccounts, "Portfolio Subaccounts". Pacing: 1 per 5 seconds.
+        """
+        return await self._read(tuple[PortfolioAccount, ...], "/portfolio/subaccounts")
+
+    async def all_subaccounts(self) -> list[PortfolioAccount]:
+        """List all accounts below an adviser's or broker's, however many, 20 to a request.
+
+        Source: GET /portfolio/subaccounts2, "Portfolio Subaccounts (Large Account Structures)".
+        """
+        # Documented as an object with the page's place, recorded as an array of the rows alone.
+        answer = SubaccountPage | tuple[PortfolioAccount, ...]
+        found: dict[str | None, PortfolioAccount] = {}
+        for page in count():
+            got: SubaccountPage | tuple[PortfolioAccount, ...] = await self._read(
+                answer,  # type: ignore[arg-type]  # a union is no class, and decodes as well
+                "/portfolio/subaccounts2",
+                pairs(page=page),
+            )
+            rows = (got.subaccounts or ()) if isinstance(got, SubaccountPage) else got
+            before = len(found)
+            found |= {row.account_id: row for row in rows}
+            # A page that brings nothing new would mean a server that ignores the page number.
+            if len(rows) < _SUBACCOUNTS_ON_PAGE or len(found) == before:
+                break
+        return list(found.values())
+
+    async def meta(self, *, account_id: str | None = None) -> PortfolioAccount:
+        """Read what kind of account one is: its currency, type, clearing status.
+
+        Source: GET /portfolio/{accountId}/meta, "Specific Account's Portfolio Information".
+        """
+        account_id = self._account(account_id)
+        await self.accounts()
+        return await self._read(
+            PortfolioAccount, "/portfolio/{account_id}/meta", account_id=account_id
+        )
+
+    async def allocation(
+        self, *, account_id: str | None = None, model: str | None = None
+    ) -> PortfolioAllocation:
+        """Read where an account's money is, by asset class, sector and industry.
+
+        Units: the account's base currency.
+        Source: GET /portfolio/{accountId}/allocation, "Portfolio Allocation (Single)".
+        """
+        account_id = self._account(account_id)
+        await self.accounts()
+        return await self._read(
+            PortfolioAllocation,
+            "/portfolio/{account_id}/allocation",
+            pairs(model=model),
+            account_id=account_id,
+        )
+
+    async def total_allocation(self, *account_ids: str) -> PortfolioAllocation:
+        """Read where the money of several accounts is, added up; of the session's only one by default.
+
+        Errors: `ServerError` was seen for an account without positions.
+        Source: POST /portfolio/allocation, "Portfolio Allocation (All)".
+        """
+        named = account_ids or (self._account(None),)
+        await self.accounts()
+        return await self._send(
+            RestRequest[PortfolioAllocation](
+                method="POST",
+                path="/portfolio/allocation",
+                body={"acctIds": named},
+                result=PortfolioAllocation,
+                replayable=True,
+            )
+        )
+
+    async def positions(
+        self,
+        *,
+        account_id: str | None = None,
+        model: str | None = None,
+        sort: str | None = None,
+        direction: Direction | None = None,
+        period: str | None = None,
+        wait_for_sec_def: bool | None = None,
+    ) -> list[Position]:
         """Read all positions of an account.
 
+        `model` is an adviser's model; `sort` the name of a column, ascending (`a`) or descending (`d`);
+        `period` that of IBKR's profit figures (`1D`, `7D`, `1M`); with `wait_for_sec_def` IBKR completes
+        the contracts' names before it answers.
         Shape: pages are joined in IBKR's order; empty when there are none. A page whose rows are
         thin (no names, no option terms) is read once more; `Position.thin` tells if even that did
         not help.
         Units: quantities and costs are exact; market values are IBKR's, some minutes old. Use
-        `invalidate` first when a fill has just happened.
+        `invalidate` first when a fill has just happened, or `fresh_positions`.
         Source: GET /portfolio/{accountId}/positions/{pageId}, "Positions".
         """
         account_id = self._account(account_id)
         await self.accounts()
+        query = pairs(
+            model=model,
+            sort=sort,
+            direction=direction,
+            period=period,
+            waitForSecDef=wait_for_sec_def,
+        )
         found: dict[tuple[int | None, str | None], Position] = {}
-        page = 0
-        while True:
-            rows = await self._read_page(account_id, page)
+        for page in count():
+            rows = await self._read_page(account_id, page, query)
             if any(row.thin for row in rows):
-                rows = await self._read_page(account_id, page)
+                rows = await self._read_page(account_id, page, query)
             before = len(found)
-            for row in rows:
-                found[row.conid, row.model] = row
+            found |= {(row.conid, row.model): row for row in rows}
             # A page that brings nothing new would mean a server that ignores the page number.
             if len(rows) < _full_page(rows) or len(found) == before:
-                return list(found.values())
-            page += 1
+                break
+        return list(found.values())
+
+    async def fresh_positions(
+        self,
+        *,
+        account_id: str | None = None,
+        model: str | None = None,
+        sort: str | None = None,
+        direction: Direction | None = None,
+    ) -> tuple[FreshPosition, ...]:
+        """Read all positions of an account as they are now, past IBKR's cache.
+
+        Shape: one row a contract (and model), without names and option terms: those are in `positions`
+        and in `ib.contracts.definitions`.
+        Source: GET /portfolio2/{accountId}/positions, "Positions (NEW)".
+        """
+        account_id = self._account(account_id)
+        await self.accounts()
+        return await self._read(
+            tuple[FreshPosition, ...],
+            "/portfolio2/{account_id}/positions",
+            pairs(model=model, sort=sort, direction=direction),
+            account_id=account_id,
+        )
+
+    async def combo_positions(
+        self, *, account_id: str | None = None, nocache: bool | None = None
+    ) -> tuple[ComboPosition, ...]:
+        """Read the positions that belong together as combinations; `nocache` for the newest.
+
+        Shape: empty when there are none.
+        Source: GET /portfolio/{accountId}/combo/positions, "Combination Positions".
+        """
+        account_id = self._account(account_id)
+        await self.accounts()
+        return await self._read(
+            tuple[ComboPosition, ...],
+            "/portfolio/{account_id}/combo/positions",
+            pairs(nocache=nocache),
+            account_id=account_id,
+        )
 
     async def position(
         self, contract: ContractLike, *, account_id: str | None = None
@@ -103,32 +240,27 @@ class Portfolio(Resource):
         (conid,) = await self._conids(contract)
         await self.accounts()
         if account_id is not None:
-            rows = await self._send(
-                RestRequest[tuple[Position, ...]](
-                    method="GET",
-                    path="/portfolio/{account_id}/position/{conid}",
-                    path_params={"account_id": account_id, "conid": conid},
-                    result=tuple[Position, ...],
-                    replayable=True,
-                )
+            rows = await self._read(
+                tuple[Position, ...],
+                "/portfolio/{account_id}/position/{conid}",
+                account_id=account_id,
+                conid=conid,
             )
             return list(rows)
         # Recorded as an object keyed by account, documented as an array: both are accepted.
-        answer = await self._send(
-            RestRequest[dict[str, tuple[Position, ...]] | tuple[Position, ...]](
-                method="GET",
-                path="/portfolio/positions/{conid}",
-                path_params={"conid": conid},
-                result=dict[str, tuple[Position, ...]] | tuple[Position, ...],
-                replayable=True,
-            )
+        answer: dict[str, tuple[Position, ...]] | tuple[Position, ...] = await self._read(
+            dict[str, tuple[Position, ...]] | tuple[Position, ...],  # type: ignore[arg-type]  # a union
+            "/portfolio/positions/{conid}",
+            conid=conid,
         )
         if isinstance(answer, dict):
             return [row for rows in answer.values() for row in rows]
         return list(answer)
 
-    async def ledger(self, *, account_id: str | None = None) -> dict[str, LedgerEntry]:
-        """Read an account's cash and values by currency.
+    async def ledger(
+        self, *, account_id: str | None = None, model: str | None = None
+    ) -> dict[str, LedgerEntry]:
+        """Read an account's cash and values by currency, or those of one adviser's model.
 
         Shape: keyed by currency, with `BASE` for the total in the base currency.
         Units: each entry's own currency; cash is exact.
@@ -136,18 +268,17 @@ class Portfolio(Resource):
         """
         account_id = self._account(account_id)
         await self.accounts()
-        return await self._send(
-            RestRequest[dict[str, LedgerEntry]](
-                method="GET",
-                path="/portfolio/{account_id}/ledger",
-                path_params={"account_id": account_id},
-                result=dict[str, LedgerEntry],
-                replayable=True,
-            )
+        return await self._read(
+            dict[str, LedgerEntry],
+            "/portfolio/{account_id}/ledger",
+            pairs(model=model),
+            account_id=account_id,
         )
 
-    async def summary(self, *, account_id: str | None = None) -> dict[str, SummaryEntry]:
-        """Read all figures of an account, about 135 of them.
+    async def summary(
+        self, *, account_id: str | None = None, model: str | None = None
+    ) -> dict[str, SummaryEntry]:
+        """Read all figures of an account, about 135 of them, or of one adviser's model.
 
         Shape: keyed by IBKR's lower-case names, such as `netliquidation`; the endings `-c` and `-s`
         mean the commodities and securities segments.
@@ -155,14 +286,11 @@ class Portfolio(Resource):
         """
         account_id = self._account(account_id)
         await self.accounts()
-        return await self._send(
-            RestRequest[dict[str, SummaryEntry]](
-                method="GET",
-                path="/portfolio/{account_id}/summary",
-                path_params={"account_id": account_id},
-                result=dict[str, SummaryEntry],
-                replayable=True,
-            )
+        return await self._read(
+            dict[str, SummaryEntry],
+            "/portfolio/{account_id}/summary",
+            pairs(model=model),
+            account_id=account_id,
         )
 
     async def invalidate(self, *, account_id: str | None = None) -> InvalidateReply:
@@ -182,15 +310,13 @@ class Portfolio(Resource):
             )
         )
 
-    async def _read_page(self, account_id: str, page: int) -> tuple[Position, ...]:
-        return await self._send(
-            RestRequest[tuple[Position, ...]](
-                method="GET",
-                path="/portfolio/{account_id}/positions/{page}",
-                path_params={"account_id": account_id, "page": page},
-                result=tuple[Position, ...],
-                replayable=True,
-            )
+    async def _read_page(self, account_id: str, page: int, query: Pairs) -> tuple[Position, ...]:
+        return await self._read(
+            tuple[Position, ...],
+            "/portfolio/{account_id}/positions/{page}",
+            query,
+            account_id=account_id,
+            page=page,
         )
 
 

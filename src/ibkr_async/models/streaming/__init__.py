@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from ibkr_async.models.base import Model, Unread, convert, is_array, is_object
+from ibkr_async.models.base import Model, Unread, convert, is_array, is_object, respell
 from ibkr_async.models.streaming.accounts import LedgerRow, ProfitAndLoss, SummaryRow
 from ibkr_async.models.streaming.bars import PriceBar
 from ibkr_async.models.streaming.exercise import (
@@ -221,7 +221,7 @@ def _rows(
     spellings: Mapping[str, str] = _AS_SENT,
 ) -> list[_ModelT]:
     rows = _parts(frame, key, unread)
-    return [convert(type_, _respell(row, spellings), unread) for row in rows]
+    return [convert(type_, respell(row, spellings), unread) for row in rows]
 
 
 def _parts(frame: Frame, key: str, unread: Unread | None) -> list[Mapping[str, Any]]:
@@ -241,9 +241,3 @@ def _objects(
         if unread is None:
             raise msgspec.ValidationError(problem)
         unread.note(name, problem)
-
-
-def _respell(row: Mapping[str, Any], spellings: Mapping[str, str]) -> Mapping[str, Any]:
-    """Write a row with its usual keys where IBKR used another spelling; a usual key is never replaced."""
-    found = {odd: usual for odd, usual in spellings.items() if odd in row and usual not in row}
-    return {found.get(key, key): value for key, value in row.items()} if found else row
