@@ -32,7 +32,9 @@ class FakeSend:
         self._answers[path] = list(answers)
 
     async def __call__(self, request: RestRequest[T]) -> T:
-        assert request.urgency is Urgency.READ, "only orders and cancels have shares of their own"
+        # Only orders, cancels and what keeps the session alive have shares of their own.
+        expected = Urgency.CANCEL if request.path == "/tickle" else Urgency.READ
+        assert request.urgency is expected
         self.requests.append(request)
         # A real request lets other tasks run; what must not overlap shows here.
         await asyncio.sleep(0)
