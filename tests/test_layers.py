@@ -79,6 +79,7 @@ PURE = (
     "orders.write.questions",
     "orders.write.symbols",
     "orders.send.dialogue",
+    "orders.send.identity",
     "orders.write.coid",
     "orders.known.legs",
     "orders.known.observations",

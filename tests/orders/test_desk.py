@@ -377,7 +377,7 @@ async def test_cancelled_scope_of_the_caller_is_a_cancellation() -> None:
 
 async def test_concurrent_submits_serialise_with_their_replies() -> None:
     """No order request goes out between a question and its reply."""
-    send = FakeSend(*["question", "accepted"] * 5)
+    send = FakeSend(*(name for n in range(1, 6) for name in (f"question#{n}", f"accepted#{n}")))
     desk = make_desk(send)
 
     async with anyio.create_task_group() as group:
@@ -386,7 +386,8 @@ async def test_concurrent_submits_serialise_with_their_replies() -> None:
                 lambda: desk.submit(MarketOrder(1, "BUY", 1), answers=Answers.allow("o163"))
             )
 
-    assert send.labels == [PLACE, f"{REPLY_1} true"] * 5
+    replies = [REPLY_1.replace("5a6f2f1d0a", f"5a6f2f1d{n}0") for n in range(1, 6)]
+    assert send.labels == [label for one in replies for label in (PLACE, f"{one} true")]
     assert send.most_under_way == 1
 
 
@@ -568,7 +569,7 @@ async def test_invalid_order_is_refused_before_the_account_is_looked_up() -> Non
 
 async def test_order_needs_an_account() -> None:
     """From the call, the order or the session."""
-    send = FakeSend("accepted", "accepted")
+    send = FakeSend("accepted", "accepted#2")
     desk = make_desk(send, default_account_id=None)
 
     with pytest.raises(OrderInvalidError, match="account_id"):
@@ -759,12 +760,12 @@ async def test_cancel_waits_for_no_session_when_the_account_is_known() -> None:
     desk = order_desk.make_desk(send, facts=lambda: known, session_ready=session_ready)
     early = order_desk.make_desk(send, facts=lambda: nobody, session_ready=session_ready)
 
-    await desk.cancel(1)
+    await desk.cancel(987654)
     await desk.cancel_all()
-    await early.cancel(1, "DU2")
+    await early.cancel(987654, "DU2")
     assert waited == 0
     with pytest.raises(SessionTimeoutError):
-        await early.cancel(1)
+        await early.cancel(987654)
 
 
 @pytest.mark.parametrize("order_id", ["-1", -1, "", "my-1"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from ibkr_async.errors import (
@@ -126,7 +127,7 @@ async def test_gate_is_closed_while_the_order_is_looked_for() -> None:
 
 async def test_gate_opens_for_other_accounts_and_by_dismissing() -> None:
     """The gate is one account's."""
-    bench = Bench(TIMEOUT, *NOT_FOUND, "accepted", "accepted")
+    bench = Bench(TIMEOUT, *NOT_FOUND, "accepted", "accepted#2")
     await bench.leave_unknown()
 
     await bench.desk.submit(OTHER, account_id="DU2")
@@ -146,7 +147,7 @@ async def test_gate_can_be_left_open_but_not_for_the_same_id() -> None:
 
 async def test_find_opens_the_gate_when_it_finds_the_order() -> None:
     """The unknown order becomes a handle."""
-    bench = Bench(TIMEOUT, *NOT_FOUND, "live_orders", "accepted")
+    bench = Bench(TIMEOUT, *NOT_FOUND, "live_orders", "accepted#2")
     await bench.leave_unknown()
 
     live = await bench.desk.find("my-1")
@@ -407,11 +408,11 @@ async def test_rest_of_an_incomplete_bracket_can_be_cancelled(
 ) -> None:
     """Only on request, and without hiding what happened."""
     bench = Bench("bracket_leg_rejected", b'{"error":"OrderID 987654 doesn\'t exist"}')
+    entry = msgspec.structs.replace(ORDER, coid="parent-1")
+    bracket = Bracket(entry=entry, take_profit=200, stop_loss=180)
 
     with pytest.raises(OrderRejectedError) as caught:
-        await bench.desk.submit(
-            Bracket(entry=ORDER, take_profit=200, stop_loss=180), cancel_if_incomplete=wanted
-        )
+        await bench.desk.submit(bracket, cancel_if_incomplete=wanted)
 
     assert caught.value.live_order_ids == ("987654",)
     assert len(bench.send.requests) == 1 + cancels
@@ -558,7 +559,7 @@ def events(path: Path, coid: str = "my-1") -> list[str]:
 
 async def test_intent_is_written_before_the_first_byte(tmp_path: Path) -> None:
     """And the end after the last."""
-    answer = Answer(b'[{"order_id":"7","order_status":"Submitted"}]', hold=True)
+    answer = Answer(b'[{"order_id":"987654","order_status":"Submitted"}]', hold=True)
     bench = await journalled(tmp_path, answer, "cancelled")
     submitting = asyncio.create_task(bench.desk.submit(ORDER))
     await answer.reached.wait()
@@ -567,7 +568,7 @@ async def test_intent_is_written_before_the_first_byte(tmp_path: Path) -> None:
 
     answer.released.set()
     await submitting
-    await bench.desk.cancel(7)
+    await bench.desk.cancel(987654)
     await bench.desk.engine.aclose()
     assert events(tmp_path) == ["intent", "accepted"]
     assert events(tmp_path, "") == ["cancel"]
@@ -601,7 +602,7 @@ async def test_every_end_is_in_the_journal(
 async def test_single_steps_are_in_the_journal(tmp_path: Path) -> None:
     """`place` and `reply` are no way around it; a dismissal is an end."""
     bench = await journalled(
-        tmp_path, "question", NOT_SENT, "accepted", "question", b"{}", "question", TIMEOUT
+        tmp_path, "question", NOT_SENT, "accepted", "question#2", b"{}", "question#3", TIMEOUT
     )
 
     (question,) = await bench.desk.place(ORDER)
@@ -609,10 +610,12 @@ async def test_single_steps_are_in_the_journal(tmp_path: Path) -> None:
     with pytest.raises(ConnectFailedError):
         await bench.desk.reply(question.id, confirmed=True)
     await bench.desk.reply(question.id, confirmed=True)
-    await bench.desk.place(OTHER)
+    (question,) = await bench.desk.place(OTHER)
+    assert isinstance(question, OrderQuestion)
     with pytest.raises(Exception, match="no one kind"):
         await bench.desk.reply(question.id, confirmed=False)
-    await bench.desk.place(MarketOrder(1, "BUY", 1, coid="my-3"))
+    (question,) = await bench.desk.place(MarketOrder(1, "BUY", 1, coid="my-3"))
+    assert isinstance(question, OrderQuestion)
     with pytest.raises(OrderUnknownError):
         await bench.desk.reply(question.id, confirmed=True)
     bench.desk.dismiss("my-3")
@@ -665,7 +668,7 @@ async def crashed(path: Path) -> None:
 async def test_order_that_a_crash_left_open_is_adopted(tmp_path: Path) -> None:
     """The gate is closed until it was looked for; it is never sent again."""
     await crashed(tmp_path)
-    bench = await journalled(tmp_path, "live_orders", "accepted")
+    bench = await journalled(tmp_path, "live_orders", "accepted#2")
     assert "my-1" in bench.desk.unknown
     with pytest.raises(OrderGuardError):
         await bench.desk.submit(OTHER)
@@ -746,7 +749,7 @@ async def test_journal_knows_what_an_earlier_run_placed(tmp_path: Path) -> None:
 async def test_cancelled_submission_is_looked_for_by_the_client() -> None:
     """Nobody waits for it any more, but the gate opens when it is found."""
     answer = Answer(hold=True)
-    bench = Bench(answer, "live_orders", "accepted")
+    bench = Bench(answer, "live_orders", "accepted#2")
     running = asyncio.create_task(bench.desk.engine.run())
     task = asyncio.create_task(bench.desk.submit(ORDER))
     await answer.reached.wait()

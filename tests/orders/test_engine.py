@@ -42,7 +42,7 @@ async def test_first_order_leaves_when_the_feeds_are_open_or_time_is_up(
     caplog: pytest.LogCaptureFixture, *, opens: bool
 ) -> None:
     """A fill that came before the feeds was never heard of; later orders wait for nothing."""
-    send = FakeSend("accepted", "accepted", "accepted")
+    send = FakeSend("accepted", "accepted#2", "accepted")
     waited: list[tuple[float, int]] = []
 
     async def feeds_ready(timeout_s: float) -> bool:
@@ -61,7 +61,7 @@ async def test_first_order_leaves_when_the_feeds_are_open_or_time_is_up(
 
 async def test_an_order_that_comes_second_waits_for_the_feeds_too() -> None:
     """Two orders at the start of a session: neither may leave before its fill can be heard of."""
-    send, are_open = FakeSend("accepted", "accepted"), asyncio.Event()
+    send, are_open = FakeSend("accepted", "accepted#2"), asyncio.Event()
 
     async def feeds_ready(_timeout_s: float) -> bool:
         await are_open.wait()

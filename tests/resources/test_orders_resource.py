@@ -80,7 +80,7 @@ async def test_reads_are_replayable() -> None:
     endpoints = OrderEndpoints(send)
 
     await endpoints.live()
-    await endpoints.status("1")
+    await endpoints.status("987654")
     await endpoints.trades()
 
     assert all(request.replayable for request in send.requests)
@@ -91,7 +91,12 @@ async def test_manual_cancel_says_who_and_when() -> None:
     send = FakeSend("cancelled")
 
     await OrderEndpoints(send).cancel(
-        "DU1", "7", manual_indicator=True, ext_operator="me", manual_cancel_time=5, permit=allowed
+        "DU1",
+        "987654",
+        manual_indicator=True,
+        ext_operator="me",
+        manual_cancel_time=5,
+        permit=allowed,
     )
 
     assert send.requests[0].query == (
@@ -99,6 +104,43 @@ async def test_manual_cancel_says_who_and_when() -> None:
         ("extOperator", "me"),
         ("manualCancelTime", "5"),
     )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"msg":"Request was submitted","order_id":8,"account":"DU1"}',
+        b'{"msg":"Request was submitted","order_id":7,"account":"DU2"}',
+    ],
+)
+async def test_answer_about_another_order_or_account_cancels_nothing(answer: bytes) -> None:
+    """It belongs to another request."""
+    with pytest.raises(UnreadableResponseError, match="about"):
+        await OrderEndpoints(FakeSend(answer)).cancel("DU1", "7", permit=allowed)
+
+
+@pytest.mark.parametrize(
+    ("account_id", "order_id", "answer"),
+    [
+        ("DU1", "7", b'{"msg":"Request was submitted","order_id":"7","account":"DU1"}'),
+        ("DU1", "7", b'{"msg":"Request was submitted"}'),
+        ("DU1", "-1", b'{"msg":"Request was submitted","order_id":0}'),
+        ("My group", "7", b'{"msg":"Request was submitted","order_id":7,"account":"DU1"}'),
+    ],
+)
+async def test_answer_about_this_cancel_is_taken(
+    account_id: str, order_id: str, answer: bytes
+) -> None:
+    """What it leaves out contradicts nothing; a group is of several accounts."""
+    reply = await OrderEndpoints(FakeSend(answer)).cancel(account_id, order_id, permit=allowed)
+
+    assert reply.msg == "Request was submitted"
+
+
+async def test_status_of_another_order_is_none_of_this() -> None:
+    """It belongs to another request."""
+    with pytest.raises(UnreadableResponseError, match="about 987654, and not about 7"):
+        await OrderEndpoints(FakeSend("status")).status("7")
 
 
 async def test_modification_is_one_object() -> None:

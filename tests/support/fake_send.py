@@ -17,8 +17,13 @@ SAMPLES = Path(__file__).parents[1] / "samples" / "orders"
 
 
 def sample(name: str) -> bytes:
-    """Read one payload of `tests/samples/orders`."""
-    return (SAMPLES / f"{name}.json").read_bytes()
+    """Read one payload of `tests/samples/orders`; `accepted#2` is that of a second order."""
+    name, _, number = name.partition("#")
+    text = (SAMPLES / f"{name}.json").read_bytes()
+    if number:
+        text = text.replace(b"987654", f"98765{number}".encode())
+        text = text.replace(b"5a6f2f1d0a", f"5a6f2f1d{number}0".encode())
+    return text
 
 
 class Answer:

@@ -151,7 +151,12 @@ def _is_accepted(row: dict[str, Any]) -> bool:
 
 
 def _has_order(row: dict[str, Any]) -> bool:
-    return bool(row.get("order_id"))
+    """Tell whether a row names an order by a number, or by the `-1` of one that got none."""
+    number = row.get("order_id")
+    if isinstance(number, bool) or not isinstance(number, int | str):
+        return False
+    text = str(number)
+    return text == "-1" or (text.isascii() and text.isdecimal() and int(text) > 0)
 
 
 _KINDS: Final = (

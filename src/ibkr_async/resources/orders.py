@@ -11,6 +11,7 @@ once in five seconds at most. The status of an order has no such limit, so it is
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ibkr_async.rest.request import Permit
 
 _OK: Final = 200
+_ACCOUNT: Final = re.compile(r"[A-Z]{1,3}[0-9]+")
 
 
 class OrderEndpoints(Resource):
@@ -148,7 +150,8 @@ class OrderEndpoints(Resource):
 
         The last three say who cancelled by hand and when; US futures demand the first two.
 
-        Errors: `BadRequestError` or `RefusedError` when there is no such order, or it is inactive.
+        Errors: `BadRequestError` or `RefusedError` when there is no such order, or it is inactive;
+        `UnreadableResponseError` for an answer about another order or account.
         Source: DELETE /iserver/account/{accountId}/order/{orderId}, "Cancel Order".
         """
         request = RestRequest[Any](
@@ -171,6 +174,10 @@ class OrderEndpoints(Resource):
             raise _unreadable(request, problem) from problem
         if reply.extra.get("error"):
             raise RefusedError(request.label, _OK, str(reply.extra["error"]))
+        if order_id != "-1":
+            _check_about(request, order_id, reply.order_id)
+        if _is_account(account_id) and _is_account(reply.account):
+            _check_about(request, account_id, reply.account)
         return reply
 
     async def answer_prompt(
@@ -221,18 +228,20 @@ class OrderEndpoints(Resource):
     async def status(self, order_id: str) -> OrderStatusReply:
         """Read one order.
 
-        Errors: `ServerError` 503 for an order of an earlier day.
+        Errors: `ServerError` 503 for an order of an earlier day; `UnreadableResponseError` for an
+        answer about another order.
         Source: GET /iserver/account/order/status/{orderId}, "Order Status".
         """
-        return await self._send(
-            RestRequest[OrderStatusReply](
-                method="GET",
-                path="/iserver/account/order/status/{order_id}",
-                path_params={"order_id": order_id},
-                result=OrderStatusReply,
-                replayable=True,
-            )
+        request = RestRequest[OrderStatusReply](
+            method="GET",
+            path="/iserver/account/order/status/{order_id}",
+            path_params={"order_id": order_id},
+            result=OrderStatusReply,
+            replayable=True,
         )
+        reply = await self._send(request)
+        _check_about(request, order_id, reply.order_id)
+        return reply
 
     async def trades(self, *, days: int | None = None) -> tuple[Trade, ...]:
         """Read the executions of the last days, those of all accounts of the session.
@@ -279,6 +288,18 @@ class OrderEndpoints(Resource):
                 permit=permit,
             )
         )
+
+
+def _check_about(request: RestRequest[Any], asked: str, named: str | None) -> None:
+    """Raise when an answer names another order or account than was asked for: it belongs elsewhere."""
+    if named and named != asked:
+        detail = f"the answer is about {named}, and not about {asked}"
+        raise UnreadableResponseError(request.label, _OK, detail)
+
+
+def _is_account(name: str | None) -> bool:
+    """Tell whether a name is an account's; an advisor's group can be called anything."""
+    return name is not None and _ACCOUNT.fullmatch(name) is not None
 
 
 def _urgency(*, urgent: bool) -> Urgency:

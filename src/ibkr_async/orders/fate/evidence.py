@@ -112,6 +112,9 @@ class Evidence:
         by_coid: list[OrderState] = []
         for coid in self._coids:
             matches = [one for one in seen if self._is_named(one, coid)]
+            account_id = self._submission.account_id
+            if len(matches) > 1:  # an id is unique in one account only
+                matches = [one for one in matches if one.account_id == account_id] or matches
             if len(matches) != 1:
                 return None
             by_coid += matches

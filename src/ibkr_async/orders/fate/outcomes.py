@@ -47,6 +47,10 @@ class Outcomes:
             self._tracker.submitted(submission.tickets, submission.coid, submission.account_id)
         self.unclear(submission, detail, order_ids)
 
+    def is_earlier(self, submission: Submission, order_id: str) -> bool:
+        """Tell whether an order was known before this submission was sent."""
+        return self._tracker.is_earlier(order_id, submission.coid)
+
     def rows(self, submission: Submission, rows: Sequence[PlaceAnswer]) -> None:
         """Note what IBKR answered, whatever comes next."""
         if submission.modifies is None:

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -99,6 +99,17 @@ class Doubt(StrEnum):
 _ONLY_ANSWERS_SETTLE: Final = frozenset({Doubt.CONTRADICTED, Doubt.ENDED, Doubt.MISSED})
 
 
+class _Sent(NamedTuple):
+    """What went out under one client order id."""
+
+    ticket: Ticket
+    account_id: str
+    version: int
+    """Of the tracker, at that moment."""
+    heard: int
+    """How many orders had been heard of by then."""
+
+
 class OrderTracker:
     """Rows in, events out. None of what it calls may call back into it."""
 
@@ -123,8 +134,8 @@ class OrderTracker:
         self._heard = 0
         """How many orders were ever heard of."""
         self._submissions: dict[str, tuple[Ticket, ...]] = {}
-        self._sent: dict[str, tuple[Ticket, str, int]] = {}
-        """Ticket, account and version of each client order id that went out."""
+        self._sent: dict[str, _Sent] = {}
+        """What went out under each client order id."""
         # what is asked often: order ids in the place of sets, which keep no order
         self._open: dict[OrderId, None] = {}
         self._by_coid: dict[str, dict[OrderId, None]] = {}
@@ -220,7 +231,12 @@ class OrderTracker:
         self._submissions[coid] = tuple(tickets)
         for ticket in tickets:
             if ticket.coid is not None:
-                self._sent[ticket.coid] = (ticket, account_id, self.version)
+                self._sent[ticket.coid] = _Sent(ticket, account_id, self.version, self._heard)
+
+    def is_earlier(self, order_id: str, coid: str) -> bool:
+        """Tell whether an order was heard of before something was sent under a client order id."""
+        record, sent = self._records.get(OrderId(order_id)), self._sent.get(coid)
+        return record is not None and sent is not None and record.number < sent.heard
 
     def withdrawn(self, coid: str) -> None:
         """Forget what was submitted under an id that turned out to be an earlier order's.
@@ -246,7 +262,7 @@ class OrderTracker:
         ]
         tickets = self._submissions.get(coid, ())
         names = {leg.order_id: leg.coid for leg in name_legs(accepted, tickets)} if tickets else {}
-        account_id = AccountId(self._sent[coid][1]) if coid in self._sent else None
+        account_id = AccountId(self._sent[coid].account_id) if coid in self._sent else None
         for row, one in zip(answers, seen, strict=True):
             if one is None:
                 self.rejected(coid, row.text or row.warning_message or "", now)
@@ -265,7 +281,7 @@ class OrderTracker:
         state = OrderState(
             order_id=OrderId(""),
             coid=ClientOrderId(coid),
-            account_id=None if sent is None else AccountId(sent[1]),
+            account_id=None if sent is None else AccountId(sent.account_id),
             reason=detail or None,
         )
         self._publish(Rejected(at=now, state=state, reason=state.reason))
@@ -396,7 +412,7 @@ class OrderTracker:
         gone = [one for one in self._records.values() if one.touched <= before and not one.is_open]
         for record in gone:
             self._drop(record)
-        for coid in [coid for coid, (_, _, sent) in self._sent.items() if sent <= before]:
+        for coid in [coid for coid, sent in self._sent.items() if sent.version <= before]:
             del self._sent[coid]
             self._submissions.pop(coid, None)
         return tuple(record.order_id for record in gone)
@@ -437,7 +453,7 @@ class OrderTracker:
         """Take in what was ordered, first: whatever a row says about it is newer."""
         if seen.coid in self._sent and not record.knows_ticket:
             record.knows_ticket = True
-            record.observe(from_ticket(seen.order_id, self._sent[seen.coid][0]))
+            record.observe(from_ticket(seen.order_id, self._sent[seen.coid].ticket))
 
     def _record(self, order_id: OrderId) -> OrderRecord:
         record = self._records.get(order_id)

@@ -6,14 +6,15 @@ a reply or a modification twice, and never answers a question with yes on its ow
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import msgspec
 
-from ibkr_async.errors import IbkrError, OrderUnknownError, UsageError
+from ibkr_async.errors import IbkrError, OrderUnknownError, UnreadableResponseError, UsageError
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
 from ibkr_async.orders.fate.unknown import warn_unknown
 from ibkr_async.orders.send.dialogue import (
@@ -24,6 +25,7 @@ from ibkr_async.orders.send.dialogue import (
     SendTickets,
     nothing_was_sent,
 )
+from ibkr_async.orders.send.identity import foreign
 from ibkr_async.orders.send.stake import Stake, stakes_of
 from ibkr_async.orders.write.policy import Verdict
 from ibkr_async.ports import Departure
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
     from ibkr_async.orders.send.gate import SubmissionGate
     from ibkr_async.orders.send.permission import Permission
     from ibkr_async.resources.orders import OrderEndpoints
+
+
+_log: Final = logging.getLogger("ibkr_async.orders")
+_OK: Final = 200
+_MOST_ASKED: Final = 1_000
+"""Ids of questions that are remembered."""
 
 
 class _UnderWay:
@@ -91,6 +99,8 @@ class Dispatch:
         self._lock = anyio.Lock()
         self._questions: dict[str, _UnderWay] = {}
         """By reply ids that `place` and `reply` brought. The next placing makes them invalid."""
+        self._asked: dict[str, None] = {}
+        """Ids of the questions that came, the latest last: IBKR asks none twice."""
         self._prompts: dict[str, _UnderWay] = {}
         """By ids of the orders about which IBKR wants a choice."""
 
@@ -211,15 +221,38 @@ class Dispatch:
         if isinstance(step, SendReply):
             permit = self._permit_answer(submission.coid, order, confirmed=step.confirmed)
             order.departure = permit
-            return await self._endpoints.reply(
+            rows = await self._endpoints.reply(
                 step.question.reply_id, confirmed=step.confirmed, permit=permit, urgent=urgent
             )
+            return self._own(rows, order)
         permit = order.departure = Departure(partial(self._check, order, is_new=True))
         if submission.modifies is not None:
-            return await self._endpoints.modify(
+            rows = await self._endpoints.modify(
                 account_id, submission.modifies, tickets[0], permit=permit, urgent=urgent
             )
-        return await self._endpoints.place(account_id, tickets, permit=permit, urgent=urgent)
+        else:
+            rows = await self._endpoints.place(account_id, tickets, permit=permit, urgent=urgent)
+        return self._own(rows, order)
+
+    def _own(self, rows: tuple[PlaceAnswer, ...], order: _UnderWay) -> tuple[PlaceAnswer, ...]:
+        """Return an answer that is about this order.
+
+        Errors: `UnreadableResponseError` for any other; it was logged then.
+        """
+        submission = order.submission
+        words = foreign(
+            rows,
+            submission,
+            is_earlier=partial(self._outcomes.is_earlier, submission),
+            asked=self._asked,
+        )
+        if words:
+            _log.warning("order %s: an answer is not believed: %s", submission.coid, words)
+            raise UnreadableResponseError(f"order {submission.coid}", _OK, words)
+        self._asked.update((row.id, None) for row in rows if isinstance(row, OrderQuestion))
+        while len(self._asked) > _MOST_ASKED:
+            self._asked.pop(next(iter(self._asked)))
+        return rows
 
     def _permit_answer(self, what: str, order: _UnderWay | None, *, confirmed: bool) -> Departure:
         """Return what is asked before an answer leaves; None stands for an order of somebody else."""
@@ -299,8 +332,11 @@ class Dispatch:
         if confirmed:
             self._outcomes.confirming(submission, (reply_id,))
         try:
-            rows = await self._endpoints.reply(
-                reply_id, confirmed=confirmed, permit=permit, urgent=submission.urgent
+            rows = self._own(
+                await self._endpoints.reply(
+                    reply_id, confirmed=confirmed, permit=permit, urgent=submission.urgent
+                ),
+                order,
             )
         except IbkrError as error:
             if nothing_was_sent(error):
