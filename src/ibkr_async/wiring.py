@@ -28,7 +28,7 @@ from ibkr_async.resources.session import SessionEndpoints
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.session.keeper import SessionKeeper
-from ibkr_async.session.state import SessionFacts, SessionState
+from ibkr_async.session.state import SessionFacts
 from ibkr_async.stream.multiplexer import Multiplexer
 from ibkr_async.world import World
 
@@ -233,7 +233,7 @@ class Parts:
         self.lifetime.check_home()
         info = self.session.info
         # Of which kind the accounts are must be known of this very login.
-        is_paper = info.is_paper if info.state is SessionState.READY else None
+        is_paper = info.is_paper if self.session.knows_accounts else None
         return AccountFacts(default_account_id=info.account_id or None, is_paper=is_paper)
 
     async def _open_target(self) -> SocketTarget:

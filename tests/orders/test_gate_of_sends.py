@@ -329,3 +329,13 @@ def test_every_frame_of_a_dialogue_asks_for_permission() -> None:
     asked, said = answer.body[-2:]
     assert "self._check_may_exercise(" in ast.unparse(asked)
     assert "self._say(" in ast.unparse(said)
+
+
+async def test_account_that_gets_the_order_is_the_one_that_must_be_paper() -> None:
+    """Not the one that the session would take."""
+    send = FakeSend()
+
+    with pytest.raises(OrderGuardError, match="live account"):
+        await make_desk(send).submit(ORDER, account_id="U1234567")
+
+    assert not send.requests

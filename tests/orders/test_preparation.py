@@ -176,3 +176,26 @@ async def test_symbols_are_looked_up_in_every_way() -> None:
         await preparation.modification(1, order, None),
     ):
         assert submission.tickets[0].conid == 272093
+
+
+@pytest.mark.parametrize(
+    ("account_id", "is_paper", "kind"),
+    [
+        ("DU1", True, True),
+        ("DF1", True, True),
+        ("Everybody", True, True),
+        (None, True, True),
+        ("U1234567", True, False),
+        ("F1234567", True, False),
+        ("U1234567", False, False),
+        ("DU1", None, None),
+        ("U1234567", None, None),
+    ],
+)
+def test_account_named_as_live_ones_are_is_never_paper(
+    account_id: str | None, is_paper: bool | None, kind: bool | None
+) -> None:
+    """Whatever was said of the login before it changed."""
+    facts = AccountFacts(default_account_id=None, is_paper=is_paper)
+
+    assert facts.is_paper_account(account_id) is kind

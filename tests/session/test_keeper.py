@@ -242,6 +242,34 @@ async def test_renewed_login_is_followed_by_a_fresh_look() -> None:
     assert LoginRenewed in harness.kinds()
 
 
+async def test_accounts_are_read_again_under_another_login() -> None:
+    """It may be that of a live account; until they are, nobody says of what kind they are."""
+    harness = Harness(FakeIbkr(status=[UP]))
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    assert harness.keeper.knows_accounts
+    harness.ibkr.calls.clear()
+    harness.generation = 2
+    assert not harness.keeper.knows_accounts
+
+    await harness.run(until=lambda: "accounts" in harness.ibkr.calls)
+
+    assert harness.ibkr.calls == ["status", "tickle", "accounts"]
+    assert harness.keeper.knows_accounts
+    assert SessionLost not in harness.kinds()
+
+
+async def test_accounts_are_read_again_in_another_session_of_a_gateway() -> None:
+    """Somebody may have logged in there as somebody else; the tickle's session tells."""
+    harness = Harness(FakeIbkr(status=[UP]))
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 2)
+    assert harness.ibkr.calls.count("accounts") == 1
+    harness.ibkr.scripts["tickle"] = [b'{"session":"another"}']
+
+    await harness.run(until=lambda: harness.ibkr.calls.count("accounts") == 2)
+
+    assert harness.keeper.knows_accounts
+
+
 async def test_weather_is_reported_and_survived() -> None:
     """A 503 on the way up becomes an event and another try."""
     trouble = ServerError("POST /tickle", 503, "Service Unavailable")

@@ -66,7 +66,7 @@ class OrderEngine:
             settings.guard,
             allow_live_orders=settings.allow_live_orders,
             dry_run=settings.dry_run,
-            is_paper=lambda _account_id: account_facts().is_paper,
+            is_paper=lambda account_id: account_facts().is_paper_account(account_id),
             world=world,
         )
         self.preparation = Preparation(

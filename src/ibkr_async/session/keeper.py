@@ -122,6 +122,8 @@ class SessionKeeper:
         self._wanted_account_id = settings.account_id
         self._facts = SessionFacts()
         self._accounts_loaded = False
+        self._accounts_login: int | None = None
+        """Generation of the login under which the accounts were read."""
         self._failures = 0
         self._initialised = 0
         self._last_takeover = float("-inf")
@@ -161,7 +163,9 @@ class SessionKeeper:
         if timeout_s is None:
             timeout_s = self._settings.ready_timeout_s
         with anyio.move_on_after(timeout_s):
-            while self.info.state is not SessionState.READY:
+            while not self.knows_accounts:
+                if self.info.state is SessionState.READY:
+                    self._nudged.set()  # another login was made, and its accounts are not read yet
                 self.check_open()
                 if self._fatal is not None:
                     raise self._fatal
@@ -173,6 +177,12 @@ class SessionKeeper:
             raise CompetingSessionError
         words = self.info.message or str(self._trouble or "")
         raise SessionTimeoutError(timeout_s, self.info.state, words) from self._trouble
+
+    @property
+    def knows_accounts(self) -> bool:
+        """Tell whether `info` is about a session that is ready, and about the login of this moment."""
+        known = self._accounts_login == self._login_generation()
+        return known and self.info.state is SessionState.READY
 
     def account(self, named: str | None = None) -> str:
         """Return the account that is meant: the one that is named, or else the session's only one.
@@ -290,16 +300,20 @@ class SessionKeeper:
             await self._initialise()
             return self._rest_before_next_try()
         if step is Step.LOAD_ACCOUNTS:
-            self._note_accounts(await self._endpoints.accounts())
+            login = self._login_generation()
+            self._note_accounts(await self._endpoints.accounts(), login)
             return 0.0
         await self._tickle()
         # The tickle may have told that the session is lost, or free again.
         return self._settings.tickle_interval_s if self._next_step() in _AT_REST else 0.0
 
     def _next_step(self) -> Step:
+        login = self._login_generation()
+        # A new login is kept alive first; then the accounts are read again, which may be others.
+        are_stale = self._accounts_login != login == self._socket_session.login
         return next_step(
             self._facts,
-            accounts_loaded=self._accounts_loaded,
+            accounts_loaded=self._accounts_loaded and not are_stale,
             may_initialise=self._may_initialise or bool(self._facts.connected),
             may_take_over=self._may_take_over(),
         )
@@ -344,6 +358,8 @@ class SessionKeeper:
             if self._socket_session is not served:
                 return
             reply = await self._endpoints.tickle()
+            if served.value and reply.session and reply.session != served.value:
+                self._accounts_login = None  # somebody else may have logged in, as in a gateway
             self._socket_session = _SocketSession(
                 value=reply.session or "",
                 login=self._login_generation(),
@@ -420,8 +436,8 @@ class SessionKeeper:
             self._accounts_loaded = False
         self._publish()
 
-    def _note_accounts(self, reply: AccountsReply) -> None:
-        """Take in the accounts, of which only a single one is a default."""
+    def _note_accounts(self, reply: AccountsReply, login: int) -> None:
+        """Take in the accounts of a login, of which only a single one is a default."""
         if not reply.accounts:
             # So it answers while it loads them.
             raise NotReadyError("GET /iserver/accounts", 200, "no account is listed yet")
@@ -433,7 +449,7 @@ class SessionKeeper:
                 f"account {wanted!r} is not among the accounts of this login ({listed}); "
                 "correct account_id"
             )
-        self._accounts_loaded = True
+        self._accounts_loaded, self._accounts_login = True, login
         self.info = msgspec.structs.replace(
             self.info,
             account_ids=account_ids,
@@ -441,6 +457,7 @@ class SessionKeeper:
             is_paper=reply.is_paper,
         )
         self._publish()
+        self._announce_change()
 
     def _publish(self) -> None:
         """Make the new state visible, and tell whoever listens when it changed."""

@@ -6,7 +6,8 @@ anything that trades.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import re
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from ibkr_async.orders.write.tickets import Submittable
 
 
+_LIVE_NAME: Final = re.compile(r"[A-CE-Z][0-9]+")
+"""Names of paper accounts begin with D."""
+
+
 class Resolve(Protocol):
     """Finds contracts by their symbols."""
 
@@ -45,6 +50,12 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Account of orders that name none; None when there are several, or the session has not said."""
     is_paper: bool | None
     """None when the session has not said, or is not up; that counts as live."""
+
+    def is_paper_account(self, account_id: str | None) -> bool | None:
+        """Tell whether an account is paper: one that is named as live ones are is not."""
+        if self.is_paper and account_id is not None and _LIVE_NAME.fullmatch(account_id):
+            return False
+        return self.is_paper
 
 
 class Preparation:
