@@ -266,9 +266,11 @@ def _before(send: FakeSend, happens: Callable[[], object]) -> None:
 SOURCE = Path(ibkr_async.__file__).parent
 HARMLESS: Final = {
     ("resources/accounts.py", "/iserver/account"): "selects an account",
+    ("resources/accounts.py", "/iserver/dynaccount"): "selects an account",
     ("resources/contracts.py", "/iserver/contract/rules"): "reads",
     ("resources/market_data.py", "/iserver/marketdata/unsubscribe"): "ends quotes",
     ("resources/orders.py", "/iserver/account/{account_id}/orders/whatif"): "previews",
+    ("resources/portfolio.py", "/portfolio/allocation"): "reads",
     ("resources/portfolio.py", "/portfolio/{account_id}/positions/invalidate"): "forgets a copy",
     ("resources/session.py", "/iserver/auth/ssodh/init"): "opens the session",
     ("resources/session.py", "/iserver/auth/status"): "reads",
