@@ -27,7 +27,8 @@ from ibkr_async.errors import (
 from ibkr_async.models.base import decode
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
 from ibkr_async.models.orders import LiveOrders
-from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.journal_entries import read_entries, read_open_intents
 from ibkr_async.orders.results import DryRun
 from ibkr_async.orders.send.preparation import AccountFacts
 from ibkr_async.orders.send.stake import stakes_of

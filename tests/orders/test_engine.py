@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ibkr_async.errors import ClosedError, OrderGuardError
-from ibkr_async.orders.fate.journal import Journal, read_open_intents
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.journal_entries import read_open_intents
 from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from support.fake_send import FakeSend

@@ -4,7 +4,10 @@ import asyncio
 import logging
 import sqlite3
 import stat
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +15,61 @@ import msgspec
 import pytest
 
 from ibkr_async.errors import ClosedError, ConfigError, OrderGuardError, OrderInvalidError
-from ibkr_async.models.orders import Ticket
-from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
-from ibkr_async.orders.fate.unknown import Submission
-from ibkr_async.types import AccountId, ClientOrderId, OrderId
-from ibkr_async.world import World
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.journal_entries import read_entries, read_open_intents
+from ibkr_async.world import RealThreads, World
 from support.fake_time import FakeTime
+from support.journal_writer import submission
 
 DAY_S = 86_400
-
-
-def submission(coid: str = "c-1", modifies: str | None = None) -> Submission:
-    """Make something to be sent."""
-    ticket = Ticket(
-        order_type="LMT",
-        side="BUY",
-        tif="DAY",
-        conid=265598,
-        coid=coid,
-        account_id="DU1",
-        quantity=Decimal("0.10"),
-        price=Decimal("189.50"),
-    )
-    return Submission(
-        coid=ClientOrderId(coid),
-        account_id=AccountId("DU1"),
-        tickets=(ticket,),
-        modifies=None if modifies is None else OrderId(modifies),
-    )
 
 
 def surroundings(clock: FakeTime | None = None) -> World:
     """Return a world with a clock that a test sets, and real threads."""
     return World(clock=clock or FakeTime(1.0))
+
+
+class HeldThreads(RealThreads):
+    """Does what the journal hands to its thread when a test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self._begun = 0
+
+    def serial(self, name: str) -> Executor:
+        """Return one that holds everything."""
+        held = self
+
+        class _Held(Executor):
+            def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+                future: Future[Any] = Future()
+                held.waiting.append((future, partial(fn, *args, **kwargs)))
+                return future
+
+        return _Held()
+
+    def begin_next(self) -> None:
+        """From here on it can no longer be cancelled."""
+        self.waiting[0][0].set_running_or_notify_cancel()
+        self._begun = 1
+
+    def work_once(self) -> None:
+        """Do what has waited longest."""
+        future, call = self.waiting.pop(0)
+        begun, self._begun = self._begun, 0
+        if not begun and not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(call())
+        except Exception as error:  # noqa: BLE001 - as a thread does
+            future.set_exception(error)
+
+    async def work(self, task: asyncio.Task[Any]) -> None:
+        """Do everything until a task is done."""
+        while not task.done():
+            while self.waiting:
+                self.work_once()
+            await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -162,20 +187,25 @@ async def test_sent_gives_the_order_and_not_its_modification(path: Path) -> None
     await journal.aclose()
 
 
-async def test_cancelled_intent_is_taken_back(path: Path) -> None:
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_cancelled_intent_is_taken_back(path: Path, *, is_written: bool) -> None:
     """Whether or not it was written before the cancellation, nothing was sent."""
-    journal = Journal(path, world=surroundings())
-    await journal.open()
-
-    tasks = [asyncio.create_task(journal.intend(submission(f"c-{n}"))) for n in range(5)]
+    threads = HeldThreads()
+    journal = Journal(path, world=World(clock=FakeTime(1.0), threads=threads))
+    opening = asyncio.create_task(journal.open())
+    await threads.work(opening)
+    task = asyncio.create_task(journal.intend(submission()))
     await asyncio.sleep(0)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await journal.aclose()
+    if is_written:
+        threads.work_once()  # the task has not heard of it yet
 
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await threads.work(asyncio.create_task(journal.aclose()))
+
+    assert task.cancelled()
     assert read_open_intents(path) == ()
-    assert events(path).count("intent") == events(path).count("not_sent")
+    assert events(path) == ["intent", "not_sent"] * is_written
 
 
 async def test_two_clients_cannot_share_a_journal(path: Path) -> None:
@@ -246,20 +276,20 @@ async def test_closed_journal_takes_no_order(path: Path, caplog: pytest.LogCaptu
 
 async def test_cancelled_opening_leaves_nothing_open(path: Path) -> None:
     """The file that its thread opens all the same is closed again."""
-    opening = asyncio.create_task(Journal(path, world=surroundings()).open())
+    threads = HeldThreads()
+    opening = asyncio.create_task(
+        Journal(path, world=World(clock=FakeTime(1.0), threads=threads)).open()
+    )
     await asyncio.sleep(0)
+    threads.begin_next()
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
+    threads.work_once()
+    threads.work_once()
 
-    for _ in range(100):
-        journal = Journal(path, world=surroundings())
-        try:
-            await journal.open()
-        except ConfigError:
-            await asyncio.sleep(0.01)  # the thread is still at it
-        else:
-            break
+    journal = Journal(path, world=surroundings())
+    await journal.open()
     await journal.aclose()
 
 

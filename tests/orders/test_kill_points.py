@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from ibkr_async import Client
 from ibkr_async.errors import OrderUnknownError
-from ibkr_async.orders.fate.journal import read_entries
+from ibkr_async.orders.fate.journal_entries import read_entries
 from ibkr_async.simulator import BrokerSettings, Simulator, SimulatorSettings
 from support.doomed_bots import settings, unpaced
 from support.inside import book_of

@@ -13,7 +13,8 @@ from ibkr_async.errors import (
     OrderRejectedError,
     OrderUnknownError,
 )
-from ibkr_async.orders.fate.journal import Entry, Journal, read_entries
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.journal_entries import Entry, read_entries
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.orders.known.events import AnyOrderEvent, Rejected, Replaced

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from ibkr_async.errors import TransportError
-from ibkr_async.orders.fate.journal import Entry
+from ibkr_async.orders.fate.journal_entries import Entry
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.known.events import Execution, Fill, OrderState
 from ibkr_async.orders.send import dialogue

@@ -13,7 +13,7 @@ from ibkr_async.errors import (
     SessionError,
 )
 from ibkr_async.orders.fate.evidence import Outcome
-from ibkr_async.orders.fate.journal import OpenIntent
+from ibkr_async.orders.fate.journal_entries import OpenIntent
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.fate.probe import Finding
 from ibkr_async.orders.fate.recovery import Recovery

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ibkr_async import Answers, Bracket, Client, Gateway, LimitOrder, Settings
-from ibkr_async.orders.fate import journal as journal_module
+from ibkr_async.orders.fate.journal_file import JournalFile
 from support.inside import parts_of, without_limits
 from support.settings_with import AT_ONCE, settings_with
 
@@ -67,10 +67,8 @@ class Reaper:
         for name in ("accepted", "failed"):
             method = getattr(engine.outcomes, name)
             setattr(engine.outcomes, name, self._before(name, method))
-        # As above.
-        journal_module._JournalFile.append = self._around_append(  # type: ignore[method-assign]  # the mark
-            # As above.
-            journal_module._JournalFile.append
+        JournalFile.append = self._around_append(  # type: ignore[method-assign]  # the mark
+            JournalFile.append
         )
 
     def _around(self, name: str, method: Callable[..., Awaitable[Any]]) -> Any:

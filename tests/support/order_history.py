@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from ibkr_async.orders.fate.journal import Entry
+from ibkr_async.orders.fate.journal_entries import Entry
 from ibkr_async.orders.known.events import AnyOrderEvent, Fill
 
 _DONE: Final = frozenset({"Filled", "Cancelled"})

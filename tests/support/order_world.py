@@ -28,7 +28,8 @@ from ibkr_async.errors import (
 )
 from ibkr_async.models.base import decode, encode
 from ibkr_async.models.streaming import LiveOrderUpdate, TradeUpdate
-from ibkr_async.orders.fate.journal import Journal, read_entries
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.journal_entries import read_entries
 from ibkr_async.orders.handle import OrderHandle
 from ibkr_async.orders.known.news import OrderEvents, OrderNews
 from ibkr_async.orders.send.preparation import AccountFacts

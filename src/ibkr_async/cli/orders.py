@@ -18,7 +18,7 @@ from ibkr_async.errors import ConfigError
 from ibkr_async.models.base import encode
 
 if TYPE_CHECKING:
-    from ibkr_async.orders.fate.journal import Entry, OpenIntent
+    from ibkr_async.orders.fate.journal_entries import Entry, OpenIntent
 
 orders_app = cyclopts.App(name="orders", help="Look at orders without logging in.")
 
@@ -49,7 +49,7 @@ def journal(
     json
         One JSON object per line, for other programs.
     """
-    from ibkr_async.orders.fate.journal import read_entries, read_open_intents
+    from ibkr_async.orders.fate.journal_entries import read_entries, read_open_intents
 
     try:
         if open_only:

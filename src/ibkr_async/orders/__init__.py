@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ibkr_async.orders.desk import OrderDesk
-from ibkr_async.orders.fate.journal import Journal, read_entries, read_open_intents
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.journal_entries import read_entries, read_open_intents
 from ibkr_async.orders.fate.unknown import Submission, UnknownOrder
 from ibkr_async.orders.handle import Leg, OrderHandle
 from ibkr_async.orders.known.events import (

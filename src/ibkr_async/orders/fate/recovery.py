@@ -23,7 +23,7 @@ from ibkr_async.orders.fate.unknown import warn_unknown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibkr_async.orders.fate.journal import OpenIntent
+    from ibkr_async.orders.fate.journal_entries import OpenIntent
     from ibkr_async.orders.fate.outcomes import Outcomes
     from ibkr_async.orders.fate.probe import OutcomeProbe
     from ibkr_async.orders.fate.unknown import Submission
