@@ -227,6 +227,10 @@ class OrderStatusReply(Model, frozen=True, kw_only=True):
     """Order type, such as `MARKET`."""
     tif: Str = None
     """Time in force."""
+    outside_rth: Bool = None
+    """Whether it may trade outside regular hours; shown at times."""
+    all_or_none: Bool = None
+    """Whether it must fill completely or not at all; shown at times."""
     limit_price: Dec = None
     """Limit price."""
     stop_price: Dec = None

@@ -7,8 +7,9 @@ found" is never a rejection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from ibkr_async.orders.fate.terms import unproven_terms
 from ibkr_async.orders.send.dialogue import DEAD_STATUSES
 from ibkr_async.types import OrderStatus
 
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 
 Outcome = Literal["accepted", "rejected", "unknown"]
 
-_LIMIT_TYPES: Final = frozenset({"LMT"})
-_STOP_TYPES: Final = frozenset({"STP"})
-
 
 class Known(Protocol):
     """What the judge asks the order tracker."""
 
     def family(self, coids: Iterable[str], order_ids: Iterable[str]) -> Iterable[OrderState]:
         """Return the orders with one of these client order ids or numbers, and their children."""
+        ...
+
+    def ticket(self, order_id: str) -> Ticket | None:
+        """Return the ticket that IBKR has last acknowledged of an order, if that is known."""
         ...
 
 
@@ -44,7 +46,8 @@ class Evidence:
         self._coids = {ticket.coid for ticket in submission.tickets if ticket.coid is not None} or {
             submission.coid
         }
-        self._terms_match = False
+        self.unproven: tuple[str, ...] | None = None
+        """Terms of a modification that were not shown as asked for; None before an answer."""
 
     @property
     def orders(self) -> tuple[OrderState, ...]:
@@ -56,8 +59,9 @@ class Evidence:
         return tuple(one for one in family if one.status is not None or one.filled)
 
     def take_terms(self, reply: OrderStatusReply) -> None:
-        """Note whether an order that was modified has the new terms, by an answer that shows all."""
-        self._terms_match = _has_terms(reply, self._submission.tickets[0])
+        """Compare the terms of an order that was modified with those that were asked for."""
+        modified, wanted = self._submission.modifies or "", self._submission.tickets[0]
+        self.unproven = unproven_terms(reply, wanted, self._known.ticket(modified))
 
     def describe(self, order_ids: Iterable[str | None] | None = None) -> str:
         """Return in words how those of the orders stand that an answer has named, or all."""
@@ -104,7 +108,7 @@ class Evidence:
         order = next((o for o in self.orders if o.order_id == self._submission.modifies), None)
         # Of one that is over there is nothing left of which the terms could be unknown.
         is_over = order is not None and order.status in {*DEAD_STATUSES, OrderStatus.FILLED}
-        return "accepted" if is_over or self._terms_match else "unknown"
+        return "accepted" if is_over or self.unproven == () else "unknown"
 
     def _legs(self) -> list[OrderState] | None:
         """Return one order for each ticket; None when one is missing, or two are of one ticket."""
@@ -150,14 +154,3 @@ def _has_moved(order: OrderState) -> bool:
 
 def _words(order: OrderState) -> str:
     return f"order {order.order_id} is {order.status or 'filled at least in part'}"
-
-
-def _has_terms(reply: OrderStatusReply, ticket: Ticket) -> bool:
-    """Tell whether an order has the terms of a ticket, as far as IBKR's answer can show it."""
-    if ticket.quantity is None or reply.total_quantity != ticket.quantity:
-        return False
-    if ticket.order_type in _LIMIT_TYPES:
-        return reply.limit_price == ticket.price
-    if ticket.order_type in _STOP_TYPES:
-        return reply.stop_price == ticket.price
-    return False

@@ -120,6 +120,8 @@ class Outcomes:
                 coid_reused=coid_reused,
             )
         )
+        if submission.modifies is not None and looked_at:
+            self._tracker.unsure(submission.modifies)
         event = "rejected" if coid_reused else "unknown"
         self.note(event, submission, detail=detail, order_ids=order_ids, looked_at=looked_at)
 

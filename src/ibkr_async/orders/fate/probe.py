@@ -48,6 +48,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What IBKR says of orders that are dead."""
     looked_at: tuple[str, ...]
     """What was examined, and what it showed."""
+    unproven: tuple[str, ...] = ()
+    """Terms of a modification that IBKR did not show as they were asked for."""
 
 
 class OutcomeProbe:
@@ -95,6 +97,7 @@ class OutcomeProbe:
             live_order_ids=evidence.live_order_ids,
             refusal=evidence.refusal,
             looked_at=tuple(dict.fromkeys(looked_at)),
+            unproven=evidence.unproven or (),
         )
 
     async def _look_once(self, look: _Look) -> None:

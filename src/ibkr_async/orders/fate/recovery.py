@@ -118,6 +118,8 @@ class Recovery:
         if finding.outcome == "rejected":
             words = f"{detail}; then IBKR showed that {finding.refusal}"
             raise OrderRejectedError(submission.coid, words, live_order_ids=ids)
+        if finding.unproven:
+            detail = f"{detail}; then IBKR did not show as asked for: {', '.join(finding.unproven)}"
         raise OrderUnknownError(submission.coid, detail, finding.looked_at, live_order_ids=ids)
 
     def abandon(self, coid: str) -> None:

@@ -35,6 +35,7 @@ from ibkr_async.orders.known.events import Execution, OrderState, execution_key
 from ibkr_async.types import TERMINAL_STATUSES, OrderStatus
 
 if TYPE_CHECKING:
+    from ibkr_async.models.orders import Ticket
     from ibkr_async.orders.known.events import Itemised
     from ibkr_async.orders.known.observations import Observation
     from ibkr_async.types import Conid, OrderId
@@ -92,6 +93,8 @@ class OrderRecord:
         """Version of the tracker when anything was last said about it."""
         self.knows_ticket = False
         """Whether what was ordered has been taken in, of an order of this client."""
+        self.ticket: Ticket | None = None
+        """What IBKR has last acknowledged, where that is known."""
         self._identity: dict[str, Any] = {}
         self._is_combo = False
         self.status: str | None = None

@@ -233,6 +233,11 @@ class OrderTracker:
             if ticket.coid is not None:
                 self._sent[ticket.coid] = _Sent(ticket, account_id, self.version, self._heard)
 
+    def ticket(self, order_id: str) -> Ticket | None:
+        """Return the ticket that IBKR has last acknowledged of an order; None when nobody knows."""
+        record = self._records.get(OrderId(order_id))
+        return None if record is None else record.ticket
+
     def is_earlier(self, order_id: str, coid: str) -> bool:
         """Tell whether an order was heard of before something was sent under a client order id."""
         record, sent = self._records.get(OrderId(order_id)), self._sent.get(coid)
@@ -296,9 +301,16 @@ class OrderTracker:
     def replaced(self, order_id: str, ticket: Ticket, now: float) -> None:
         """Take in a modification that IBKR has acknowledged."""
         record = self._record(OrderId(order_id))
+        record.knows_ticket, record.ticket = True, ticket
         record.replace(from_ticket(record.order_id, ticket))
         self._tell(record, now, inferred=False)
         self.expect(order_id)
+
+    def unsure(self, order_id: str) -> None:
+        """Note that nobody knows whether a modification was applied."""
+        record = self._records.get(OrderId(order_id))
+        if record is not None:
+            record.knows_ticket, record.ticket = True, None
 
     def expect(self, order_id: str) -> None:
         """Note that this client did something to an order, so that news must come."""
@@ -453,7 +465,8 @@ class OrderTracker:
         """Take in what was ordered, first: whatever a row says about it is newer."""
         if seen.coid in self._sent and not record.knows_ticket:
             record.knows_ticket = True
-            record.observe(from_ticket(seen.order_id, self._sent[seen.coid].ticket))
+            record.ticket = self._sent[seen.coid].ticket
+            record.observe(from_ticket(seen.order_id, record.ticket))
 
     def _record(self, order_id: OrderId) -> OrderRecord:
         record = self._records.get(order_id)
