@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ibkr_async.errors import RefusedError, UnreadableResponseError
+from ibkr_async.errors import RefusedError, ServerError, UnreadableResponseError
 from ibkr_async.models.order_answers import OrderRefused
 from ibkr_async.models.orders import Ticket
 from ibkr_async.resources.orders import OrderEndpoints
 from ibkr_async.rest.pacing import Urgency
-from support.fake_send import FakeSend
+from support.fake_send import Answer, FakeSend
 
 if TYPE_CHECKING:
     from ibkr_async.models.order_answers import PlaceAnswer
@@ -158,6 +158,35 @@ async def test_refused_preview_raises() -> None:
     """IBKR says why with status 200."""
     with pytest.raises(RefusedError, match="No such contract"):
         await OrderEndpoints(FakeSend(b'{"error":"No such contract"}')).what_if("DU1", [TICKET])
+
+
+async def test_preview_of_an_impossible_order_is_refused_with_status_500() -> None:
+    """It is IBKR's no, in its words; nothing can have been placed."""
+    words = b'{"error":"Order size 0 is not valid for this order","statusCode":500}'
+
+    with pytest.raises(
+        RefusedError, match=r"Order size 0 is not valid.*nothing was placed"
+    ) as caught:
+        await OrderEndpoints(FakeSend(Answer(words, 500))).what_if("DU1", [TICKET])
+
+    assert "ib.orders" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(b"Internal Server Error", 500),
+        Answer(b'{"error":""}', 500),
+        Answer(b"[]", 500),
+        Answer(b'{"error":"Service Unavailable"}', 503),
+    ],
+)
+async def test_preview_that_fails_without_a_no_can_be_asked_again(answer: Answer) -> None:
+    """It is weather, and there is no order to look for."""
+    with pytest.raises(ServerError, match=r"nothing was placed, .*ask again") as caught:
+        await OrderEndpoints(FakeSend(answer)).what_if("DU1", [TICKET])
+
+    assert "ib.orders" not in str(caught.value)
 
 
 async def test_previews_and_lists_have_the_urgency_of_an_order() -> None:

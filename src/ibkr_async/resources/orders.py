@@ -12,11 +12,12 @@ once in five seconds at most. The status of an order has no such limit, so it is
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ibkr_async.errors import RefusedError, UnreadableResponseError
+from ibkr_async.errors import RefusedError, ServerError, UnreadableResponseError
 from ibkr_async.models.order_answers import PlaceAnswer, read_place_answer
 from ibkr_async.models.orders import (
     CancelReply,
@@ -41,7 +42,12 @@ if TYPE_CHECKING:
     from ibkr_async.rest.request import Permit
 
 _OK: Final = 200
+_AGAIN: Final = "ask again in a moment"
 _ACCOUNT: Final = re.compile(r"[A-Z]{1,3}[0-9]+")
+
+
+class _Words(msgspec.Struct):
+    error: Any = None
 
 
 class OrderEndpoints(Resource):
@@ -102,19 +108,27 @@ class OrderEndpoints(Resource):
     ) -> WhatIf:
         """Ask what an order would cost and change. Nothing is placed.
 
-        Errors: `RefusedError` with IBKR's words when it would be refused.
+        Errors: `RefusedError` with IBKR's words when it would be refused, which IBKR also says with
+        status 500; `ServerError` for a 5xx without words.
         Source: POST /iserver/account/{accountId}/orders/whatif, "Preview Order".
         """
-        return await self._send(
-            RestRequest[WhatIf](
-                method="POST",
-                path="/iserver/account/{account_id}/orders/whatif",
-                path_params={"account_id": account_id},
-                result=WhatIf,
-                urgency=_urgency(urgent=urgent),
-                body=OrdersBody(tuple(tickets)),
-            )
+        request = RestRequest[WhatIf](
+            method="POST",
+            path="/iserver/account/{account_id}/orders/whatif",
+            path_params={"account_id": account_id},
+            result=WhatIf,
+            urgency=_urgency(urgent=urgent),
+            body=OrdersBody(tuple(tickets)),
         )
+        try:
+            return await self._send(request)
+        except ServerError as error:
+            is_no = error.status == HTTPStatus.INTERNAL_SERVER_ERROR and _explains(error.body)
+            kind, cure = (RefusedError, "correct the order") if is_no else (ServerError, _AGAIN)
+            advice = f"nothing was placed, this was a preview: {cure}"
+            raise kind(
+                error.request, error.status, error.detail, body=error.body, advice=advice
+            ) from error
 
     async def reply(
         self, reply_id: str, *, confirmed: bool, permit: Permit, urgent: bool = False
@@ -288,6 +302,14 @@ class OrderEndpoints(Resource):
                 permit=permit,
             )
         )
+
+
+def _explains(body: str) -> bool:
+    """Tell whether the body of a failure has words of IBKR's: `{"error":"Order size 0 is not valid"}`."""
+    try:
+        return bool(msgspec.json.decode(body, type=_Words).error)
+    except msgspec.MsgspecError:
+        return False
 
 
 def _check_about(request: RestRequest[Any], asked: str, named: str | None) -> None:
