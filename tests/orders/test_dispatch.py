@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
 
-from ibkr_async.errors import OrderGuardError
+from ibkr_async.errors import OrderGuardError, OrderQuestionError
 from ibkr_async.models.order_answers import OrderQuestion
 from ibkr_async.orders.settings import GuardSettings
 from ibkr_async.orders.write.groups import Bracket, OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
 from support.fake_send import Answer, FakeSend
+from support.fake_time import FakeTime, fake_world
 from support.order_desk import make_desk
 
 ORDER = LimitOrder(265598, "BUY", 10, "189.50", coid="my-1")
@@ -110,3 +112,99 @@ async def test_value_of_a_child_follows_from_its_parent() -> None:
     await make_desk(send).place(ORDER)
 
     assert send.labels == [WHAT_IF, PLACE, PLACE]
+
+
+# --- a callback that does not end when it is told ------------------------------------------------
+
+
+async def swallows_and_says_yes(_question: Question) -> bool:
+    """Go on after the cancellation, and decide then."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    return True
+
+
+async def test_yes_of_a_callback_that_swallows_its_cancellation_is_no() -> None:
+    """Too late is no."""
+    send = FakeSend("question", b"{}")
+    desk = make_desk(send, ask_timeout_s=0.01)
+
+    with pytest.raises(OrderQuestionError, match=r"did not decide within 0\.01 s"):
+        await desk.submit(ORDER, answers=Answers.ask(swallows_and_says_yes))
+
+    assert send.body(1) == {"confirmed": False}
+
+
+@pytest.mark.parametrize(("took_s", "is_yes"), [(19.9, True), (20.0, False)])
+async def test_yes_of_a_callback_that_blocks_the_loop_is_no(took_s: float, *, is_yes: bool) -> None:
+    """Nobody can cancel it in time, so the time is looked at afterwards."""
+    clock = FakeTime()
+
+    async def block(_question: Question) -> bool:
+        clock.at += took_s
+        return True
+
+    send = FakeSend("question", "accepted" if is_yes else b"{}")
+    desk = make_desk(send, world=fake_world(clock))
+
+    with nullcontext() if is_yes else pytest.raises(OrderQuestionError, match="within 20 s"):
+        await desk.submit(ORDER, answers=Answers.ask(block))
+
+    assert send.body(1) == {"confirmed": is_yes}
+
+
+async def test_late_callback_that_fails_is_named_by_its_failure() -> None:
+    """That is a no as well, and says more."""
+
+    async def fails(_question: Question) -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError
+
+    desk = make_desk(FakeSend("question", b"{}"), ask_timeout_s=0.01)
+
+    with pytest.raises(OrderQuestionError, match="raised ZeroDivisionError"):
+        await desk.submit(ORDER, answers=Answers.ask(fails))
+
+
+async def test_callback_cannot_swallow_the_cancellation_of_the_submission() -> None:
+    """Who gave up gets no order, whatever the callback returns."""
+    asked = asyncio.Event()
+
+    async def swallow(question: Question) -> bool:
+        asked.set()
+        return await swallows_and_says_yes(question)
+
+    send = FakeSend("question")
+    desk = make_desk(send)
+    task = asyncio.create_task(desk.submit(ORDER, answers=Answers.ask(swallow)))
+    await asked.wait()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert len(send.requests) == 1
+    assert "my-1" in desk.unknown
+
+
+async def test_early_yes_counts_in_a_task_that_was_cancelled_before() -> None:
+    """A cancellation that the caller has dealt with is not the callback's."""
+    send = FakeSend("question", "accepted")
+    desk = make_desk(send)
+
+    async def allow(_question: Question) -> bool:
+        return True
+
+    async def survivor() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await desk.submit(ORDER, answers=Answers.ask(allow))
+
+    task = asyncio.create_task(survivor())
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+    assert send.body(1) == {"confirmed": True}

@@ -96,6 +96,7 @@ class OrderEngine:
             outcomes=self.outcomes,
             on_abandoned=self.recovery.abandon,
             ask_timeout_s=settings.ask_timeout_s,
+            world=world,
         )
 
         self._feeds_ready = feeds_ready

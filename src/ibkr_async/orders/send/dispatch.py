@@ -6,6 +6,7 @@ a reply or a modification twice, and never answers a question with yes on its ow
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import contextmanager
 from functools import partial
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ibkr_async.orders.send.gate import SubmissionGate
     from ibkr_async.orders.send.permission import Permission
     from ibkr_async.resources.orders import OrderEndpoints
+    from ibkr_async.world import World
 
 
 _log: Final = logging.getLogger("ibkr_async.orders")
@@ -89,6 +91,7 @@ class Dispatch:
         outcomes: Outcomes,
         on_abandoned: Callable[[str], None],
         ask_timeout_s: float,
+        world: World,
     ) -> None:
         self._endpoints = endpoints
         self._gate = gate
@@ -96,6 +99,7 @@ class Dispatch:
         self._outcomes = outcomes
         self._on_abandoned = on_abandoned
         self._ask_timeout_s = ask_timeout_s
+        self._clock = world.clock
         self._lock = anyio.Lock()
         self._questions: dict[str, _UnderWay] = {}
         """By reply ids that `place` and `reply` brought. The next placing makes them invalid."""
@@ -272,15 +276,22 @@ class Dispatch:
         The lock stays held meanwhile: letting another order out would make the reply id invalid, and
         the order's outcome unknown. So the time is limited instead.
         """
-        limit = self._ask_timeout_s
-        with anyio.move_on_after(limit):
+        limit, began = self._ask_timeout_s, self._clock.monotonic()
+        verdict = None
+        with _own_cancellation(), anyio.move_on_after(limit) as scope:
             try:
                 answer = await step.callback(step.question)
             except Exception as error:  # noqa: BLE001 - a callback may raise anything; that is a no
                 reason = f"the callback raised {type(error).__name__}"
-                return Verdict(accept=False, reason=reason, cause=error)
-            return Verdict(accept=answer is True, reason="the callback did not return True")
-        return Verdict(accept=False, reason=f"the callback did not decide within {limit:g} s")
+                verdict = Verdict(accept=False, reason=reason, cause=error)
+            else:
+                reason = "the callback did not return True"
+                verdict = Verdict(accept=answer is True, reason=reason)
+        # Whatever a callback says that has swallowed its cancellation, or blocked the loop: too late is no.
+        is_late = scope.cancel_called or self._clock.monotonic() - began >= limit
+        if verdict is None or (is_late and verdict.accept):
+            return Verdict(accept=False, reason=f"the callback did not decide within {limit:g} s")
+        return verdict
 
     # --- not forgetting --------------------------------------------------------------------------
 
@@ -377,6 +388,16 @@ class Dispatch:
             self._outcomes.accepted(submission, [row.order_id for row in step.rows])
         elif isinstance(step, Failed):
             self._outcomes.failed(submission, step.error)
+
+
+@contextmanager
+def _own_cancellation() -> Iterator[None]:
+    """Let no callback of the user swallow the cancellation of the one who submits."""
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    yield
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def _decide(dialogue: SubmitDialogue, reply_id: str, *, confirmed: bool) -> None:
