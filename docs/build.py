@@ -187,6 +187,12 @@ def limits() -> str:
 
 _FACES = {
     "Accounts": "ib.accounts",
+    "Alerts": "ib.alerts",
+    "PortfolioAnalyst": "ib.analyst",
+    "EventContracts": "ib.event_contracts",
+    "Fyi": "ib.fyi",
+    "Scanner": "ib.scanner",
+    "Watchlists": "ib.watchlists",
     "Contracts": "ib.contracts",
     "MarketData": "ib.market_data",
     "OrderDesk": "ib.orders",

@@ -8,11 +8,13 @@ import sys
 import pytest
 
 import ibkr_async
-from ibkr_async import auth
+from ibkr_async import auth, models
 from ibkr_async._late import importer
 
 
-@pytest.mark.parametrize("package", [ibkr_async, auth], ids=lambda package: package.__name__)
+@pytest.mark.parametrize(
+    "package", [ibkr_async, auth, models], ids=lambda package: package.__name__
+)
 def test_every_name_that_a_package_offers_can_be_had(package: object) -> None:
     """A name whose home has moved would be found by users only."""
     names = package.__all__  # type: ignore[attr-defined]  # both packages have one
@@ -23,7 +25,7 @@ def test_every_name_that_a_package_offers_can_be_had(package: object) -> None:
 
 def test_unknown_name_is_an_attribute_error() -> None:
     """As for any module."""
-    get = importer("a.package", {"Known": "ibkr_async.errors"})
+    get = importer("a.package", {"ibkr_async.errors": "IbkrError UsageError"})
 
     with pytest.raises(AttributeError, match=r"module 'a.package' has no attribute 'Unknown'"):
         get("Unknown")

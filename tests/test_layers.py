@@ -124,7 +124,8 @@ LEVEL = {
     "events": 7,
     "health": 7,
     "wiring": 8,
-    "client": 9,
+    "faces": 9,
+    "client": 10,
     "simulator": 8,
     "cli": 11,
 }

@@ -28,8 +28,8 @@ def words(text: str) -> set[str]:
 
 CLIENT = words(
     """
-    accounts aclose bars contracts drain events health ladder market_data open orders
-    portfolio quotes ready request session settings stream
+    accounts aclose alerts analyst bars contracts drain event_contracts events fyi health ladder
+    market_data open orders portfolio quotes ready request scanner session settings stream watchlists
     """
 )
 STREAM = words(

@@ -113,6 +113,7 @@ def test_trespasser_is_found() -> None:
 
 LARGE_FOLDERS: dict[str, str] = {
     ".": "the faces, and the ground floor that everything stands on",
+    "resources": "one file for each of IBKR's headings",
     "models": "one file for each kind of answer, as IBKR's reference has them",
     "simulator/broker": "one file for each thing that a broker keeps",
 }

@@ -113,11 +113,8 @@ __all__ = [
 __getattr__ = importer(
     __name__,
     {
-        "Gateway": "ibkr_async.auth",
-        "OAuth1a": "ibkr_async.auth",
-        "OAuth2": "ibkr_async.auth",
-        "OAuthFlow": "ibkr_async.auth",
-        "ThirdPartyClient": "ibkr_async.thirdparty",
+        "ibkr_async.auth": "Gateway OAuth1a OAuth2 OAuthFlow",
+        "ibkr_async.thirdparty": "ThirdPartyClient",
     },
 )
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of `package` that imports each name from the module in `homes`."""
+def importer(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of `package`; `names` has those of each module, with blanks between."""
+    homes = {name: module for module, those in names.items() for name in those.split()}
 
     def get(name: str) -> Any:
         if name not in homes:

@@ -22,6 +22,7 @@ from ibkr_async import wiring
 from ibkr_async.config import Settings
 from ibkr_async.errors import ClosedError, UsageError
 from ibkr_async.events import Events, SessionClosed
+from ibkr_async.faces import LaterFaces
 from ibkr_async.feeds import Bars, Ladder, Quotes
 from ibkr_async.health import Health
 from ibkr_async.models.market_data import QUOTE
@@ -52,7 +53,7 @@ _LONGEST_CLOSE_S = 10.0
 """After this a part that does not end is cancelled."""
 
 
-class Client:
+class Client(LaterFaces):
     """One login at Interactive Brokers: REST, orders and streams behind one object.
 
     `async with Client(OAuth1a.from_env()) as ib:` logs in, brings the brokerage session up and

@@ -7,6 +7,26 @@ from typing import Any
 
 import pytest
 
+from ibkr_async.models import (
+    Alert,
+    AnalystAllocation,
+    DeliveryOptions,
+    EventCategories,
+    EventContractDetails,
+    EventContractRules,
+    EventSchedule,
+    FyiNotification,
+    FyiReply,
+    NotificationRead,
+    Performance,
+    PortfolioAllocation,
+    ScannerParameters,
+    ScannerResult,
+    Transactions,
+    UnreadNumber,
+    Watchlist,
+    WatchlistReply,
+)
 from ibkr_async.models.accounts import AccountSummary, SignaturesAndOwners, SwitchReply
 from ibkr_async.models.base import Model, decode, parse_json, to_wire
 from ibkr_async.models.contracts import (
@@ -47,6 +67,24 @@ TYPES: dict[str, Any] = {
     r"GET /portfolio/\w+/combo/positions": tuple[ComboPosition, ...],
     r"GET /portfolio2/\w+/positions": tuple[FreshPosition, ...],
     r"GET /acesws/\w+/signatures-and-owners": SignaturesAndOwners,
+    r"POST /pa/performance": Performance,
+    r"POST /pa/transactions": Transactions,
+    r"POST /pa/allocation": AnalystAllocation,
+    r"GET /iserver/scanner/params": ScannerParameters,
+    r"POST /iserver/scanner/run": ScannerResult,
+    r"(GET|POST) /iserver/watchlist": Watchlist,
+    r"DELETE /iserver/watchlist": WatchlistReply,
+    r"GET /iserver/account/mta": tuple[Alert, ...],
+    r"GET /forecast/category/tree": EventCategories,
+    r"GET /forecast/contract/details": EventContractDetails,
+    r"GET /forecast/contract/rules": EventContractRules,
+    r"GET /forecast/contract/schedules": EventSchedule,
+    r"GET /fyi/deliveryoptions": DeliveryOptions,
+    r"GET /fyi/notifications(/more)?": tuple[FyiNotification, ...],
+    r"GET /fyi/unreadnumber": UnreadNumber,
+    r"PUT /fyi/disclaimer/BA": FyiReply,
+    r"PUT /fyi/notifications/\w+": NotificationRead,
+    r"GET /portfolio/\w+/allocation": PortfolioAllocation,
     r"GET /portfolio/\w+/ledger": dict[str, LedgerEntry],
     r"GET /portfolio/\w+/positions?/\d+": tuple[Position, ...],
     r"GET /portfolio/positions/\d+": dict[str, tuple[Position, ...]],
@@ -58,8 +96,10 @@ def recorded(pattern: str) -> list[str]:
     """Read the recorded answers of an endpoint."""
     return [
         row.raw
-        for row in read_captures("rest_recorded_*.jsonl")
+        for row in (*read_captures("rest_recorded_*.jsonl"), *read_captures("rest_more.jsonl"))
         if row.recorded
+        and row.inbound
+        and row.status == 200
         and re.fullmatch(pattern, row.topic_or_path.replace("/v1/api", "").partition("?")[0])
     ]
 

@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from ibkr_async.errors import RefusedError, UsageError
+from ibkr_async.models import AlertTerms, Condition, Heading
 from ibkr_async.resources.accounts import Accounts
+from ibkr_async.resources.alerts import Alerts
+from ibkr_async.resources.analyst import PortfolioAnalyst
 from ibkr_async.resources.contracts import Contracts
+from ibkr_async.resources.event_contracts import EventContracts
+from ibkr_async.resources.fyi import Fyi
 from ibkr_async.resources.portfolio import Portfolio
+from ibkr_async.resources.scanner import Scanner
+from ibkr_async.resources.watchlists import Watchlists
+from support.fake_time import FakeTime
 
 if TYPE_CHECKING:
     from conftest import FakeSend
@@ -45,6 +54,57 @@ def at(answer: Any, place: str) -> Any:
             answer = answer[int(step)] if step.isdigit() else getattr(answer, step)
     return answer
 
+
+TERMS = AlertTerms(
+    name="AAPL",
+    message="AAPL moves",
+    conditions=(
+        Condition(conidex="265598@SMART", value="200", or_next=True),
+        Condition(kind="margin", operator="<=", value="10"),
+        Condition(kind="time", value="20261231-21:00:00", time_zone="US/Eastern"),
+    ),
+    expire_time="20261231-21:00:00",
+    email="someone@example.com",
+)
+TERMS_SENT: dict[str, Any] = {
+    "alertName": "AAPL",
+    "alertMessage": "AAPL moves",
+    "alertRepeatable": 0,
+    "outsideRth": 0,
+    "tif": "GTD",
+    "expireTime": "20261231-21:00:00",
+    "sendMessage": 1,
+    "email": "someone@example.com",
+    "showPopup": 0,
+    "iTWSOrdersOnly": 0,
+    "conditions": [
+        {
+            "type": 1,
+            "conidex": "265598@SMART",
+            "operator": ">=",
+            "triggerMethod": "0",
+            "value": "200",
+            "logicBind": "o",
+        },
+        {
+            "type": 4,
+            "conidex": "*",
+            "operator": "<=",
+            "triggerMethod": "0",
+            "value": "10",
+            "logicBind": "a",
+        },
+        {
+            "type": 3,
+            "conidex": "*",
+            "operator": ">=",
+            "triggerMethod": "0",
+            "value": "20261231-21:00:00",
+            "logicBind": "n",
+            "timeZone": "US/Eastern",
+        },
+    ],
+}
 
 CALLS = [
     Call(
@@ -191,7 +251,337 @@ CALLS = [
         body={"acctId": "DU7000002"},
         gives={"selected": True, "acct_id": "DU7000002"},
     ),
+    Call(
+        "analyst.performance",
+        {"period": "7D"},
+        "performance",
+        "/pa/performance",
+        "POST /pa/performance",
+        gives={
+            "nav.data.0.navs.2": 50120.75,
+            "nav.data.0.start_nav.val": 50000.5,
+            "cps.data.0.returns.1": -0.00021,
+            "tpps.dates.0": "202611",
+        },
+        body={"acctIds": ("DU7000001",), "period": "7D"},
+    ),
+    Call(
+        "analyst.all_periods",
+        {},
+        "all_periods",
+        "/pa/allperiods",
+        "POST /pa/allperiods",
+        gives={
+            "accounts.DU7000001.periods.7D.nav.0": 49990.0,
+            "accounts.DU7000001.periods.1D.start_nav.date": "20261102",
+            "accounts.DU7000001.period_names.1": "7D",
+            "accounts.DU7000001.base_currency": "USD",
+            "nd": 366,
+        },
+        body={"acctIds": ("DU7000001",)},
+    ),
+    Call(
+        "analyst.transactions",
+        {"contract": 265598, "days": 30},
+        "transactions",
+        "/pa/transactions",
+        "POST /pa/transactions",
+        gives={
+            "transactions.0.qty": -10,
+            "transactions.1.qty": None,
+            "transactions.1.amt": Decimal("2.6"),
+            "rpnl.data.0.conid": 265598,
+            "rpnl.amt": Decimal("-12.5"),
+            "until.year": 2026,
+        },
+        body={"acctIds": ("DU7000001",), "conids": (265598,), "currency": "USD", "days": 30},
+    ),
+    Call(
+        "analyst.allocation",
+        {"by": "SECTOR", "currency": "EUR", "date": "20261103"},
+        "analyst_allocation",
+        "/pa/allocation",
+        "POST /pa/allocation",
+        gives={
+            "allocations.SECTOR.long.items.1.weight": 0.25,
+            "allocations.SECTOR.short.total.nav": -100.0,
+            "excluded.0": "DU7000009",
+        },
+        body={"acctIds": ("DU7000001",), "type": "SECTOR", "currency": "EUR", "date": "20261103"},
+    ),
+    Call(
+        "scanner.params",
+        {},
+        "scanner_params",
+        "/iserver/scanner/params",
+        "GET /iserver/scanner/params",
+        gives={
+            "location_tree.0.locations.0.locations.0.type": "STK.NYSE",
+            "filter_list.1.combo_values.0.default": True,
+            "scan_type_list.0.code": "TOP_PERC_GAIN",
+        },
+    ),
+    Call(
+        "scanner.run",
+        {"scan": "TOP_PERC_GAIN", "filters": {"priceAbove": 5}},
+        "scanner_run",
+        "/iserver/scanner/run",
+        "POST /iserver/scanner/run",
+        gives={"contracts.0.conid": 700000201, "contracts.1.scan_data": "12.5%"},
+        body={
+            "instrument": "STK",
+            "type": "TOP_PERC_GAIN",
+            "location": "STK.US.MAJOR",
+            "filter": [{"code": "priceAbove", "value": 5}],
+        },
+    ),
+    Call(
+        "watchlists.list",
+        {},
+        "watchlists",
+        "/iserver/watchlists",
+        "GET /iserver/watchlists?SC=USER_WATCHLIST",
+        gives={"0.name": "Mine", "0.modified_at.year": 2026},
+    ),
+    Call(
+        "watchlists.get",
+        {"watchlist_id": 1001},
+        "watchlist",
+        "/iserver/watchlist",
+        "GET /iserver/watchlist?id=1001",
+        gives={
+            "instruments.0.heading": "Tech",
+            "instruments.1.conid": 265598,
+            "instruments.1.heading": None,
+            "instruments.2.heading": None,
+        },
+    ),
+    Call(
+        "watchlists.save",
+        {"watchlist_id": 1001, "name": "Mine", "rows": [Heading("Tech"), 265598, Heading()]},
+        "watchlist_saved",
+        "/iserver/watchlist",
+        "POST /iserver/watchlist",
+        gives={"id": "1001", "instruments": ()},
+        body={"id": "1001", "name": "Mine", "rows": [{"H": "Tech"}, {"C": 265598}, {"H": ""}]},
+    ),
+    Call(
+        "watchlists.delete",
+        {"watchlist_id": "1001"},
+        "watchlist_deleted",
+        "/iserver/watchlist",
+        "DELETE /iserver/watchlist?id=1001",
+        gives={"data.deleted": "1001"},
+    ),
+    Call(
+        "alerts.list",
+        {},
+        "alerts",
+        "/iserver/account/{account_id}/alerts",
+        "GET /iserver/account/DU7000001/alerts",
+        gives={
+            "0.order_id": 900001,
+            "0.alert_active": True,
+            "0.alert_repeatable": False,
+            "0.made_at.hour": 14,
+        },
+    ),
+    Call(
+        "alerts.get",
+        {"alert_id": 900001},
+        "alert",
+        "/iserver/account/alert/{alert_id}",
+        "GET /iserver/account/alert/900001?type=Q",
+        gives={
+            "conditions.0.condition_value": "200",
+            "alert_send_message": True,
+            "alert_triggered": False,
+        },
+    ),
+    Call(
+        "alerts.mta",
+        {},
+        "alert_mta",
+        "/iserver/account/mta",
+        "GET /iserver/account/mta",
+        gives={"tool_id": 55834574848, "alert_mta_currency": "USD"},
+    ),
+    Call(
+        "alerts.create",
+        {"terms": TERMS},
+        "alert_saved",
+        "/iserver/account/{account_id}/alert",
+        "POST /iserver/account/DU7000001/alert",
+        gives={"order_id": 900001, "success": True},
+        body=TERMS_SENT,
+    ),
+    Call(
+        "alerts.modify",
+        {"alert_id": 900001, "terms": TERMS},
+        "alert_saved",
+        "/iserver/account/{account_id}/alert",
+        "POST /iserver/account/DU7000001/alert",
+        gives={"order_id": 900001},
+        body=TERMS_SENT | {"orderId": 900001},
+    ),
+    Call(
+        "alerts.activate",
+        {"alert_id": 900001, "active": False},
+        "alert_done",
+        "/iserver/account/{account_id}/alert/activate",
+        "POST /iserver/account/DU7000001/alert/activate",
+        gives={"success": True},
+        body={"alertId": 900001, "alertActive": 0},
+    ),
+    Call(
+        "alerts.delete",
+        {"alert_id": 900001, "account_id": "DU7000002"},
+        "alert_done",
+        "/iserver/account/{account_id}/alert/{alert_id}",
+        "DELETE /iserver/account/DU7000002/alert/900001",
+        gives={"success": True},
+    ),
+    Call(
+        "alerts.delete_all",
+        {},
+        "alert_done",
+        "/iserver/account/{account_id}/alert/{alert_id}",
+        "DELETE /iserver/account/DU7000001/alert/0",
+        gives={"success": True},
+    ),
+    Call(
+        "fyi.settings",
+        {},
+        "fyi_settings",
+        "/fyi/settings",
+        "GET /fyi/settings",
+        gives={"0.enabled": True, "1.enabled": None, "1.disclaimer_read": True},
+    ),
+    Call(
+        "fyi.enable",
+        {"code": "MF", "enabled": False},
+        "fyi_done",
+        "/fyi/settings/{code}",
+        "POST /fyi/settings/MF",
+        gives={"confirmed": True},
+        body={"enabled": False},
+    ),
+    Call(
+        "fyi.disclaimer",
+        {"code": "MF"},
+        "fyi_disclaimer",
+        "/fyi/disclaimer/{code}",
+        "GET /fyi/disclaimer/MF",
+        gives={"text": "For information only."},
+    ),
+    Call(
+        "fyi.mark_disclaimer_read",
+        {"code": "MF"},
+        "fyi_done",
+        "/fyi/disclaimer/{code}",
+        "PUT /fyi/disclaimer/MF",
+        gives={"took_ms": 12},
+    ),
+    Call(
+        "fyi.delivery_options",
+        {},
+        "fyi_delivery",
+        "/fyi/deliveryoptions",
+        "GET /fyi/deliveryoptions",
+        gives={"email": True, "devices.0.enabled": False, "devices.0.device_id": "device-1"},
+    ),
+    Call(
+        "fyi.enable_email",
+        {"enabled": False},
+        "fyi_done",
+        "/fyi/deliveryoptions/email",
+        "PUT /fyi/deliveryoptions/email?enabled=false",
+        gives={"confirmed": True},
+    ),
+    Call(
+        "fyi.enable_device",
+        {"device_id": "device-1", "name": "Phone", "ui_name": "App"},
+        "fyi_done",
+        "/fyi/deliveryoptions/device",
+        "POST /fyi/deliveryoptions/device",
+        gives={"confirmed": True},
+        body={"deviceName": "Phone", "deviceId": "device-1", "uiName": "App", "enabled": True},
+    ),
+    Call(
+        "fyi.notifications",
+        {"max": 5, "include": "OE"},
+        "fyi_notifications",
+        "/fyi/notifications",
+        "GET /fyi/notifications?max=5&include=OE",
+        gives={"0.title": "Option Expiration", "0.at.year": 2026, "0.is_read": False},
+    ),
+    Call(
+        "fyi.more",
+        {"after_id": "2026110300000001"},
+        "fyi_notifications",
+        "/fyi/notifications/more",
+        "GET /fyi/notifications/more?id=2026110300000001",
+        gives={"0.code": "OE"},
+    ),
+    Call(
+        "fyi.mark_read",
+        {"notification_id": "2026110300000001"},
+        "fyi_read",
+        "/fyi/notifications/{notification_id}",
+        "PUT /fyi/notifications/2026110300000001",
+        gives={"notification.is_read": True, "confirmed": True},
+    ),
+    Call(
+        "event_contracts.categories",
+        {},
+        "event_tree",
+        "/forecast/category/tree",
+        "GET /forecast/category/tree",
+        gives={"g2.parent_id": "g1", "g2.markets.0.conid": 700000301},
+    ),
+    Call(
+        "event_contracts.market",
+        {"market_conid": 700000301},
+        "event_market",
+        "/forecast/contract/market",
+        "GET /forecast/contract/market?underlyingConid=700000301",
+        gives={"contracts.0.strike": Decimal("3.1"), "contracts.0.conid": 700000303},
+    ),
+    Call(
+        "event_contracts.details",
+        {"conid": 700000303},
+        "event_details",
+        "/forecast/contract/details",
+        "GET /forecast/contract/details?conid=700000303",
+        gives={"conid_no": 700000304, "strike": Decimal("3.1")},
+    ),
+    Call(
+        "event_contracts.rules",
+        {"conid": 700000303},
+        "event_rules",
+        "/forecast/contract/rules",
+        "GET /forecast/contract/rules?conid=700000303",
+        gives={"price_increment": "$0.01", "payout": "$1.00", "trades_until.year": 2026},
+    ),
+    Call(
+        "event_contracts.schedules",
+        {"conid": 700000303},
+        "event_schedules",
+        "/forecast/contract/schedules",
+        "GET /forecast/contract/schedules?conid=700000303",
+        gives={"trading_schedules.0.trading_times.1.open": "4:16 PM"},
+    ),
 ]
+
+
+READS_BY_POST = {
+    "analyst.all_periods",
+    "analyst.allocation",
+    "analyst.performance",
+    "analyst.transactions",
+    "portfolio.total_allocation",
+    "scanner.run",
+}
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.method)
@@ -201,9 +591,16 @@ async def test_call_sends_its_request_and_reads_its_sample(
     """One request, with nothing in it that was not asked for, and an answer of the right values."""
     send.will_answer("/portfolio/accounts", "portfolio_accounts")
     send.will_answer(call.path, call.sample)
+    conids = Contracts(send).conids
     faces: dict[str, Any] = {
         "accounts": Accounts(send, account=only_account),
-        "portfolio": Portfolio(send, conids=Contracts(send).conids, account=only_account),
+        "alerts": Alerts(send, account=only_account),
+        "analyst": PortfolioAnalyst(send, conids=conids, account=only_account),
+        "event_contracts": EventContracts(send),
+        "fyi": Fyi(send),
+        "portfolio": Portfolio(send, conids=conids, account=only_account),
+        "scanner": Scanner(send, clock=FakeTime()),
+        "watchlists": Watchlists(send, conids=conids),
     }
     face, _, name = call.method.partition(".")
 
@@ -216,5 +613,74 @@ async def test_call_sends_its_request_and_reads_its_sample(
     assert request.label + (f"?{query}" if query else "") == call.sent
     assert request.path == call.path
     assert request.body == call.body
-    assert request.replayable is (request.method == "GET" or name == "total_allocation")
+    assert request.replayable is (request.method == "GET" or call.method in READS_BY_POST)
     assert {place: at(answer, place) for place in call.gives} == call.gives
+
+
+async def test_scanner_parameters_are_read_once(send: FakeSend) -> None:
+    """They may be read once in 15 minutes; their age is known."""
+    send.will_answer("/iserver/scanner/params", "scanner_params")
+    time = FakeTime()
+    scanner = Scanner(send, clock=time)
+    unread = scanner.params_age_s
+
+    first = await scanner.params()
+    time.at += 30
+    again, age_s = await scanner.params(), scanner.params_age_s
+    await scanner.params(refresh=True)
+
+    assert (unread, age_s, scanner.params_age_s) == (None, 30, 0)
+    assert again is first
+    assert len(send.sent) == 2
+
+
+@pytest.mark.parametrize("alert_id", [0, -1])
+async def test_the_id_that_means_all_alerts_is_refused(
+    send: FakeSend, only_account: ChooseAccount, alert_id: int
+) -> None:
+    """Whoever wants to delete all of them says so."""
+    alerts = Alerts(send, account=only_account)
+
+    for call in (alerts.delete(alert_id), alerts.modify(alert_id, TERMS), alerts.get(alert_id)):
+        with pytest.raises(UsageError, match="delete_all deletes all of them"):
+            await call
+    assert send.sent == []
+
+
+async def test_refusal_that_comes_as_a_success_is_an_error(
+    send: FakeSend, only_account: ChooseAccount
+) -> None:
+    """IBKR answers 200 with `success: false`."""
+    path = "/iserver/account/{account_id}/alert/activate"
+    send.will_answer(path, b'{"success": false, "text": "no such alert", "failure_list": "7"}')
+
+    with pytest.raises(RefusedError, match="no such alert"):
+        await Alerts(send, account=only_account).activate(7)
+
+
+async def test_watchlist_ids_are_of_digits(send: FakeSend) -> None:
+    """Another one would be taken by IBKR and never be found again."""
+    watchlists = Watchlists(send, conids=Contracts(send).conids)
+
+    with pytest.raises(UsageError, match="choose one of digits"):
+        await watchlists.save("mine", "Mine", [265598])
+    assert send.sent == []
+
+
+@pytest.mark.parametrize("most", [0, 11])
+async def test_more_notifications_than_ibkr_gives_are_refused(send: FakeSend, most: int) -> None:
+    """Ten at a time."""
+    with pytest.raises(UsageError, match="IBKR gives 1 to 10"):
+        await Fyi(send).notifications(max=most)
+    assert send.sent == []
+
+
+async def test_unread_notifications_are_a_number(send: FakeSend) -> None:
+    """And a device is forgotten without an answer."""
+    send.will_answer("/fyi/unreadnumber", "fyi_unread")
+    send.will_answer("/fyi/deliveryoptions/{device_id}", b"null")
+
+    assert await Fyi(send).unread_number() == 4
+    await Fyi(send).delete_device("a b")
+    assert send.last.label == "DELETE /fyi/deliveryoptions/a%20b"
+    assert send.last.result is None

@@ -30,12 +30,10 @@ __all__ = [
 __getattr__ = importer(
     __name__,
     {
-        "AccessGrant": "ibkr_async.auth.flow",
-        "Gateway": "ibkr_async.auth.gateway",
-        "OAuth1a": "ibkr_async.auth.oauth1a.login",
-        "OAuth2": "ibkr_async.auth.oauth2",
-        "OAuthFlow": "ibkr_async.auth.flow",
-        "RequestToken": "ibkr_async.auth.flow",
+        "ibkr_async.auth.flow": "AccessGrant OAuthFlow RequestToken",
+        "ibkr_async.auth.gateway": "Gateway",
+        "ibkr_async.auth.oauth1a.login": "OAuth1a",
+        "ibkr_async.auth.oauth2": "OAuth2",
     },
 )
 

@@ -6,6 +6,9 @@ merges), printed by what was said, and written out with `to_dict()` and `to_json
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ibkr_async._late import importer
 from ibkr_async.models.accounts import (
     AccountBalances,
     AccountMargins,
@@ -123,7 +126,78 @@ from ibkr_async.models.streaming.session import (
     TicReply,
 )
 
+if TYPE_CHECKING:
+    from ibkr_async.models.alerts import (
+        ALERT_KINDS,
+        Alert,
+        AlertCondition,
+        AlertEntry,
+        AlertReply,
+        AlertTerms,
+        Condition,
+    )
+    from ibkr_async.models.analyst import (
+        AccountPerformance,
+        AllocationItem,
+        AllocationSide,
+        AllPeriods,
+        AnalystAllocation,
+        Performance,
+        PerformanceRow,
+        PerformanceSeries,
+        PeriodPerformance,
+        RealizedPnl,
+        RealizedRow,
+        StartValue,
+        Transaction,
+        Transactions,
+        TypeAllocation,
+    )
+    from ibkr_async.models.event_contracts import (
+        EventCategories,
+        EventCategory,
+        EventContractDetails,
+        EventContractRules,
+        EventMarket,
+        EventMarketContract,
+        EventMarketInfo,
+        EventPriceIncrement,
+        EventSchedule,
+        EventTradingDay,
+        EventTradingTime,
+    )
+    from ibkr_async.models.fyi import (
+        DeliveryDevice,
+        DeliveryOptions,
+        Disclaimer,
+        FyiNotification,
+        FyiReply,
+        FyiSetting,
+        NotificationRead,
+        NotificationState,
+        UnreadNumber,
+    )
+    from ibkr_async.models.scanner import (
+        ScanChoice,
+        ScanFilter,
+        ScanInstrument,
+        ScanLocation,
+        ScannerParameters,
+        ScannerResult,
+        ScannerRow,
+        ScanType,
+    )
+    from ibkr_async.models.watchlists import (
+        Heading,
+        Watchlist,
+        WatchlistDirectory,
+        WatchlistEntry,
+        WatchlistReply,
+        WatchlistRow,
+    )
+
 __all__ = [
+    "ALERT_KINDS",
     "FIELDS",
     "FIELDS_BY_NAME",
     "QUOTE",
@@ -133,14 +207,24 @@ __all__ = [
     "AccountMarketValue",
     "AccountMatch",
     "AccountParent",
+    "AccountPerformance",
     "AccountProperties",
     "AccountSearch",
     "AccountSummary",
     "AccountUser",
     "AccountsMessage",
     "AccountsReply",
+    "Alert",
+    "AlertCondition",
+    "AlertEntry",
+    "AlertReply",
+    "AlertTerms",
+    "AllPeriods",
+    "AllocationItem",
+    "AllocationSide",
     "AllocationSides",
     "AllowedFeatures",
+    "AnalystAllocation",
     "Applicant",
     "AuthStatus",
     "AuthStatusReply",
@@ -156,12 +240,27 @@ __all__ = [
     "CashBalance",
     "ComboPosition",
     "ComboPositionLeg",
+    "Condition",
     "ContractInfo",
     "ContractRules",
     "ContractSearchResult",
     "CurrencyPair",
+    "DeliveryDevice",
+    "DeliveryOptions",
     "DerivativeContract",
+    "Disclaimer",
     "ErrorFrame",
+    "EventCategories",
+    "EventCategory",
+    "EventContractDetails",
+    "EventContractRules",
+    "EventMarket",
+    "EventMarketContract",
+    "EventMarketInfo",
+    "EventPriceIncrement",
+    "EventSchedule",
+    "EventTradingDay",
+    "EventTradingTime",
     "ExerciseAction",
     "ExerciseForm",
     "ExercisePrompt",
@@ -171,6 +270,10 @@ __all__ = [
     "Fills",
     "FreshPosition",
     "FutureListing",
+    "FyiNotification",
+    "FyiReply",
+    "FyiSetting",
+    "Heading",
     "HistoryFarmStatus",
     "HistoryReply",
     "IncrementRule",
@@ -188,6 +291,8 @@ __all__ = [
     "MarketDataUpdate",
     "Model",
     "Notification",
+    "NotificationRead",
+    "NotificationState",
     "OptionStrikes",
     "OrderAccepted",
     "OrderQuestion",
@@ -195,6 +300,10 @@ __all__ = [
     "OrderStatusReply",
     "PagePlace",
     "PartitionedPnl",
+    "Performance",
+    "PerformanceRow",
+    "PerformanceSeries",
+    "PeriodPerformance",
     "Person",
     "PlaceAnswer",
     "PlainMessage",
@@ -210,8 +319,18 @@ __all__ = [
     "Prompt",
     "PromptQuestion",
     "Quote",
+    "RealizedPnl",
+    "RealizedRow",
     "RequestTokenReply",
     "ResolvedContract",
+    "ScanChoice",
+    "ScanFilter",
+    "ScanInstrument",
+    "ScanLocation",
+    "ScanType",
+    "ScannerParameters",
+    "ScannerResult",
+    "ScannerRow",
     "Section",
     "SecurityDefinition",
     "SecurityDefinitions",
@@ -219,6 +338,7 @@ __all__ = [
     "SignaturesAndOwners",
     "SsoFeatures",
     "SsoValidation",
+    "StartValue",
     "StockContract",
     "StockListing",
     "SubaccountPage",
@@ -235,7 +355,45 @@ __all__ = [
     "TradingDay",
     "TradingHours",
     "TradingSchedule",
+    "Transaction",
+    "Transactions",
+    "TypeAllocation",
+    "UnreadNumber",
+    "Watchlist",
+    "WatchlistDirectory",
+    "WatchlistEntry",
+    "WatchlistReply",
+    "WatchlistRow",
     "WhatIf",
     "WhatIfAmount",
     "WhatIfChange",
 ]
+
+# What few programs use is imported when it is used.
+__getattr__ = importer(
+    __name__,
+    {
+        "ibkr_async.models.analyst": (
+            "StartValue PerformanceRow PerformanceSeries Performance PeriodPerformance AccountPerformance AllPeriods Transaction RealizedRow RealizedPnl Transactions AllocationItem AllocationSide TypeAllocation AnalystAllocation"
+        ),
+        "ibkr_async.models.scanner": (
+            "ScanType ScanInstrument ScanChoice ScanFilter ScanLocation ScannerParameters ScannerRow ScannerResult"
+        ),
+        "ibkr_async.models.watchlists": (
+            "Heading WatchlistEntry WatchlistRow Watchlist WatchlistDirectory WatchlistReply"
+        ),
+        "ibkr_async.models.alerts": (
+            "AlertEntry AlertCondition Alert AlertReply Condition AlertTerms ALERT_KINDS"
+        ),
+        "ibkr_async.models.fyi": (
+            "UnreadNumber FyiSetting FyiReply NotificationState NotificationRead Disclaimer DeliveryDevice DeliveryOptions FyiNotification"
+        ),
+        "ibkr_async.models.event_contracts": (
+            "EventMarket EventCategory EventCategories EventMarketContract EventMarketInfo EventContractDetails EventPriceIncrement EventContractRules EventTradingTime EventTradingDay EventSchedule"
+        ),
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

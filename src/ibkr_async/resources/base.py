@@ -7,7 +7,7 @@ a request is signed, paced or retried.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ibkr_async.errors import UsageError
 from ibkr_async.rest.request import RestRequest, T
@@ -16,7 +16,7 @@ from ibkr_async.types import Conid, whole
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ibkr_async.ports import Pairs
+    from ibkr_async.ports import Method, Pairs
     from ibkr_async.types import ContractLike
 
 
@@ -63,6 +63,41 @@ class Resource:
                 replayable=True,
             )
         )
+
+    async def _ask(self, result: type[T], path: str, **body: Any) -> T:
+        """Make a POST that only reads, which the library may make again; None is left out of `body`."""
+        return await self._send(
+            RestRequest[T](
+                method="POST", path=path, body=given(**body), result=result, replayable=True
+            )
+        )
+
+    async def _change(
+        self,
+        method: Method,
+        result: type[T] | None,
+        path: str,
+        *,
+        query: Pairs = (),
+        body: Any = None,
+        **path_params: str | int,
+    ) -> T:
+        """Make a request that changes something, which is sent once."""
+        return await self._send(
+            RestRequest[T](
+                method=method,
+                path=path,
+                path_params=path_params,
+                query=query,
+                body=body,
+                result=result,
+            )
+        )
+
+
+def given(**parameters: Any) -> dict[str, Any]:
+    """Return the parameters that are not None."""
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def pairs(**parameters: str | int | bool | None) -> Pairs:

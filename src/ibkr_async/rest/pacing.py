@@ -91,8 +91,11 @@ PACING: Final[tuple[Rule, ...]] = (
     _once("/pa/performance", 900),
     _once("/pa/summary", 900),
     _once("/pa/transactions", 900),
-    # No figure is published for this newest of the /pa endpoints; it is treated like the others.
+    # No figure is published for these newest of the /pa endpoints; they are treated like the others.
     _once("/pa/allperiods", 900),
+    _once("/pa/allocation", 900),
+    # The specification says so; the page has it with the other notifications, at one a second.
+    _once("/fyi/unreadnumber", 300),
     _once("/fyi/*", 1),
     _once("/tickle", 1),
     _once("/sso/validate", 60),
