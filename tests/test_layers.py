@@ -30,6 +30,7 @@ PURE = (
     "models",
     "oauth",
     "rest.request",
+    "rest.body",
     "rest.decode",
     "rest.pacing",
     "rest.retry",

@@ -7,6 +7,7 @@ import gzip
 import inspect
 import ipaddress
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -298,6 +299,41 @@ async def test_oversized_body_is_refused(*, packed: bool) -> None:
         with pytest.raises(UnreadableResponseError, match="longer than 100,000 bytes"):
             await transport.send(get(server.url + "/x"))
         await transport.aclose()
+
+
+@pytest.mark.parametrize("coding", [b"gzip, gzip", b"gzip", b"br"])
+async def test_bomb_is_refused_before_it_bursts(transport: HttpxTransport, coding: bytes) -> None:
+    """A few kilobytes that stand for gigabytes; the next request goes on as always."""
+    bomb = gzip.compress(
+        gzip.compress(bytes(100_000_000)) if coding == b"gzip, gzip" else bytes(50 << 20)
+    )
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
+    tracemalloc.start()
+    try:
+        async with Server(says(head % (coding, len(bomb)) + bomb)) as server:
+            with pytest.raises(UnreadableResponseError, match=r"longer than|encoded as"):
+                await transport.send(get(server.url + "/x"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    async with Server(OK) as server:
+        reply = await transport.send(get(server.url + "/x"))
+
+    assert reply.status == 200
+    assert peak < 3 * ConnectionSettings().max_body_bytes
+
+
+async def test_mocked_gzip_is_unpacked_once() -> None:
+    """A respx route may answer compressed."""
+    transport = HttpxTransport(ssl.create_default_context())
+    with respx.mock:
+        respx.get("https://api.example/x").respond(
+            200, content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"}
+        )
+        reply = await transport.send(get("https://api.example/x"))
+    await transport.aclose()
+
+    assert reply.content == b"{}"
 
 
 async def test_connections_are_reused(transport: HttpxTransport) -> None:

@@ -11,8 +11,9 @@ import asyncio
 import logging
 import re
 import ssl
+import zlib
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import anyio
 import httpcore
@@ -29,6 +30,7 @@ from ibkr_async.errors import (
     UnreadableResponseError,
 )
 from ibkr_async.ports import HttpReply, HttpRequest
+from ibkr_async.rest.body import Body, UnfitBodyError
 from ibkr_async.rest.settings import ConnectionSettings
 from ibkr_async.world import RealNetwork, World
 
@@ -46,7 +48,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], bool, str], 
     (httpx.UnsupportedProtocol, ConnectFailedError, False, "the URL is neither http nor https"),
     (httpx.InvalidURL, ConnectFailedError, False, "the URL is malformed"),
     (httpx.TimeoutException, RequestTimeoutError, True, "no answer in time"),
-    (httpx.DecodingError, ConnectionBrokenError, True, "the answer's compression is broken"),
+    (zlib.error, ConnectionBrokenError, True, "the answer's compression is broken"),
     (httpx.RequestError, ConnectionBrokenError, True, "the connection broke"),
     (httpx.StreamError, ConnectionBrokenError, True, "the connection was closed meanwhile"),
     (httpx.CookieConflict, ConnectionBrokenError, True, "the answer's cookies conflict"),
@@ -206,22 +208,26 @@ class HttpxTransport:
         # Until httpx says that it has to connect first.
         way.has_left = True
         response = await client.send(message, stream=True)
+        answer = response.headers
         try:
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > self._settings.max_body_bytes:
-                    raise UnreadableResponseError(
-                        request.label,
-                        response.status_code,
-                        f"the answer is longer than {self._settings.max_body_bytes:,} bytes",
-                    )
+            body = Body(
+                self._settings.max_body_bytes,
+                encoding=answer.get("content-encoding", ""),
+                length=answer.get("content-length", ""),
+            )
+            # Not `aiter_bytes`, which inflates without a bound; an async client's stream is of this kind.
+            async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                body.add(chunk)
+        except UnfitBodyError as error:
+            raise UnreadableResponseError(
+                request.label, response.status_code, str(error)
+            ) from error
         finally:
             await response.aclose()
         return HttpReply(
             status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            content=bytes(content),
+            headers={name.lower(): value for name, value in answer.items()},
+            content=body.end(),
         )
 
 
