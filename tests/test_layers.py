@@ -102,6 +102,7 @@ LEVEL = {
     "testing": 1,
     "backoff": 0,
     "home": 1,
+    "_arguments": 1,
     "models": 1,
     "oauth": 1,
     "files": 2,

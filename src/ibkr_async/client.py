@@ -19,6 +19,7 @@ import anyio
 import msgspec
 
 from ibkr_async import wiring
+from ibkr_async._arguments import checked
 from ibkr_async.config import Settings
 from ibkr_async.errors import ClosedError, UsageError
 from ibkr_async.events import Events, SessionClosed
@@ -53,6 +54,7 @@ _LONGEST_CLOSE_S = 10.0
 """After this a part that does not end is cancelled."""
 
 
+@checked
 class Client(LaterFaces):
     """One login at Interactive Brokers: REST, orders and streams behind one object.
 

@@ -771,7 +771,7 @@ async def test_cancel_waits_for_no_session_when_the_account_is_known() -> None:
 @pytest.mark.parametrize("order_id", ["-1", -1, "", "my-1"])
 async def test_cancel_takes_order_ids_only(order_id: Any) -> None:
     """A slip must not cancel everything."""
-    with pytest.raises(UsageError, match="cancel_all"):
+    with pytest.raises(UsageError, match=r"cancel_all|not a text"):
         await make_desk(FakeSend()).cancel(order_id)
 
 

@@ -168,7 +168,7 @@ async def test_derivatives_are_a_list_in_either_shape(send: FakeSend, contracts:
         ("definitions", (), "no conid was given"),
         ("stocks", (), "no symbol was given"),
         ("stocks", ("AAPL,MSFT",), "as its own argument"),
-        ("futures", (" ",), "is not a symbol"),
+        ("futures", (" ",), "is not a text"),
     ],
 )
 async def test_unusable_arguments_are_refused_before_anything_is_sent(

@@ -32,11 +32,10 @@ def parts_of(client: Client) -> Parts:
     return client._parts
 
 
-def without_limits(client: Client, *, for_cancels: int = 2) -> None:
+def without_limits(client: Any, *, for_cancels: int = 2) -> None:
     """Take IBKR's limits away: they have a proof of their own, and no user may turn them off."""
-    client._parts.pipeline._pacer = Pacer(
-        (), PacingSettings(per_second=1000, for_cancels=for_cancels)
-    )
+    pipeline = client._parts.pipeline if hasattr(client, "_parts") else client._pipeline
+    pipeline._pacer = Pacer((), PacingSettings(per_second=1000, for_cancels=for_cancels))
 
 
 def core_of(engine: Multiplexer) -> StreamCore:
@@ -87,3 +86,8 @@ def board_of(broker: Broker) -> Any:
 def live_token_of(auth: OAuth1a) -> str | None:
     """Return the live session token in base64; None before a login."""
     return None if auth._token is None else base64.b64encode(auth._token.key.reveal()).decode()
+
+
+def forget_contracts(client: Client) -> None:
+    """Let the symbols of a client be looked up anew."""
+    client.contracts._known.clear()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ibkr_async._arguments import checked
 from ibkr_async.auth import _address, _refusal, _tls
 from ibkr_async.auth._secret import Secret
 from ibkr_async.auth.keys import check_key_files, read_dh, read_private_key
@@ -83,6 +84,7 @@ class _Leg(NamedTuple):
     hide: tuple[str, ...]
 
 
+@checked
 class OAuthFlow:
     """The three legs: `request_token`, `authorize_url`, `access_token`.
 
@@ -212,8 +214,6 @@ class OAuthFlow:
         """
         token = self._token_of(request_token)
         verifier = verifier.strip()
-        if not verifier:
-            raise UsageError("the verifier is empty; it is oauth_verifier of the callback address")
         leg = _Leg(
             "access token",
             "access_token",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import UsageError
 from ibkr_async.feeds.feed import Feed
 from ibkr_async.feeds.quotes import market_data
@@ -16,6 +17,7 @@ from ibkr_async.models.history import check_period_and_bar
 from ibkr_async.models.market_data import QUOTE, MarketDataUpdate
 from ibkr_async.models.streaming import Bulletin, Notification, Prompt
 from ibkr_async.orders.send.exercise import ExerciseDialogue
+from ibkr_async.resources.base import check_conid
 from ibkr_async.stream.core.channel import Wish
 from ibkr_async.stream.wire.topics import TOPICS
 from ibkr_async.types import whole
@@ -53,6 +55,7 @@ WhenFull: TypeAlias = Literal["refuse", "wait"]
 _DAYS: Final = range(1, 8)
 
 
+@checked
 class Streams:
     """The client's socket: `ib.stream`. Each method makes a feed, which is then entered.
 
@@ -271,9 +274,7 @@ class Streams:
         Side effects at the broker: none before one of the dialogue's answers is sent.
         Source: `shs+exercise+{"CEX":"CONID"}`, "Exercise Options"; known from the documentation only.
         """
-        conid = whole(getattr(contract, "conid", contract))
-        if conid is None or conid <= 0:
-            raise UsageError(f"{contract!r} is not the conid of an option")
+        conid = check_conid(getattr(contract, "conid", contract))
         form = Wish(TOPICS["shs"], "exercise", {"CEX": str(conid)})
         answers = Wish(TOPICS["inp"], "exercise")
         line = Subscription(self._upstream, answers, [answers, form])
@@ -356,6 +357,4 @@ def _figures(code: str, keys: Sequence[str], fields: Sequence[str]) -> Wish:
 
 
 def _waits(when_full: WhenFull) -> bool:
-    if when_full not in {"refuse", "wait"}:
-        raise UsageError(f"when_full={when_full!r}: choose 'refuse' or 'wait'")
     return when_full == "wait"

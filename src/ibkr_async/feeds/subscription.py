@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ibkr_async.types import ContractLike
     from ibkr_async.world import World
 
+_BEYOND_64_BITS: Final = 2**63
 _PARTIAL_UPDATES: Final = 1_000
 """Default capacity where messages can be merged."""
 _EVERY_MESSAGE: Final = 10_000
@@ -97,7 +98,7 @@ def _spell_contract(contract: ContractLike) -> str | None:
     if isinstance(contract, str):
         return contract if Target.CONTRACT.value.fullmatch(contract) else None
     conid = whole(getattr(contract, "conid", contract))
-    if conid is None or conid <= 0:
+    if conid is None or not 0 < conid < _BEYOND_64_BITS:
         raise UsageError(f"{contract!r} has no conid; resolve it first")
     return str(conid)
 
@@ -214,7 +215,7 @@ def make_buffer(
     name: str, topic: Topic, capacity: int | None = None, policy: Policy | None = None
 ) -> Buffer[Any]:
     """Make a buffer for items of a topic, by default as its row says. Errors: `UsageError`."""
-    chosen = policy or topic.policy
+    chosen = topic.policy if policy is None else policy
     if chosen not in POLICIES:
         raise UsageError(f"policy={policy!r}: choose one of {', '.join(POLICIES)}")
     if chosen == "conflate" and topic.merge is None:

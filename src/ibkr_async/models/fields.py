@@ -9,16 +9,17 @@ editions only, and say so.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ibkr_async.errors import UnknownFieldError
+from ibkr_async.errors import UnknownFieldError, UsageError
 from ibkr_async.models.scalars import read_bool, read_float, read_int, read_size, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 
 class Kind(StrEnum):
@@ -218,6 +219,8 @@ def tag_of(name: str) -> str:
 
     Errors: `UnknownFieldError` with the nearest names.
     """
+    if not isinstance(name, str):
+        raise UnknownFieldError(repr(name), [])
     field = FIELDS_BY_NAME.get(name)
     if field is not None:
         return field.tag
@@ -233,6 +236,8 @@ def resolve_fields(names: Iterable[str]) -> tuple[str, ...]:
     Errors: `UnknownFieldError` with the nearest names.
     """
     wanted = (names,) if isinstance(names, str) else names
+    if not isinstance(wanted, Iterable):
+        raise UsageError(f"{names!r} are not names of fields, such as ['bid', 'ask']")
     return tuple(dict.fromkeys(tag_of(name) for name in wanted))
 
 

@@ -156,7 +156,7 @@ def span_s(span: str) -> int | None:
 
     Months and years are taken as 30 and 365 days.
     """
-    return _minutes(span) * 60 if _SPAN.fullmatch(span) else None
+    return _minutes(span) * 60 if _SPAN.fullmatch(str(span)) else None
 
 
 def check_period_and_bar(period: str, bar: str) -> None:
@@ -169,7 +169,7 @@ def check_period_and_bar(period: str, bar: str) -> None:
         raise UsageError(
             f"bar {bar!r} is not one of {', '.join(BARS)} (m is a month, min a minute)"
         )
-    span = _SPAN.fullmatch(period)
+    span = _SPAN.fullmatch(str(period))
     if span is None or int(span[1]) > _LONGEST_PERIOD[span[2]]:
         raise UsageError(
             f"period {period!r} is not one of 1-30min, 1-8h, 1-1000d, 1-792w, 1-182m, 1-15y "

@@ -59,6 +59,10 @@ class Quote(Fact, msgspec.Struct, frozen=True, eq=False, gc=False):
         """Begin with a contract of which nothing is known."""
         return cls(Conid(conid), symbol)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The empty default has no copy.
+        return Quote, (self.conid, self.given_symbol, dict(self.wire), self.received_at)
+
     def apply(self, update: MarketDataUpdate, received_at: float | None = None) -> Quote:
         """Fold one update into the picture and return the new picture, or the same one for no news.
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import (
     IbkrError,
     OrderQuestionError,
@@ -56,6 +57,7 @@ _log: Final = logging.getLogger("ibkr_async.orders")
 _MOST_SUPPRESSED: Final = 51
 
 
+@checked
 class OrderDesk(OrderReads):
     """Places, answers, modifies, cancels and lists orders.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import ClosedError, IbkrError, UsageError
 from ibkr_async.orders.known.legs import Role, name_legs
 
@@ -52,6 +53,7 @@ class OrderActions(Protocol):
         ...
 
 
+@checked
 class Leg:
     """One order of a submission: the order itself, a bracket's entry or exit, one of a group."""
 
@@ -117,6 +119,7 @@ class Leg:
         return await self._desk.cancel(self.order_id, self._account_id)
 
 
+@checked
 class OrderHandle:
     """An acknowledged order: `live = await ib.orders.submit(...)`.
 

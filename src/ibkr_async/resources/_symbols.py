@@ -53,9 +53,12 @@ def lookup_key(item: ContractLike) -> LookupKey:
 
 
 def check_symbol(text: str) -> str:
-    """Return a symbol in capitals. Errors: `UsageError` for an empty one, or one with a comma."""
+    """Return a symbol in capitals.
+
+    Errors: `UsageError` for an empty one, or one with a comma or with what cannot be printed.
+    """
     symbol = text.strip().upper()
-    if not symbol or "," in symbol:
+    if not symbol or "," in symbol or not symbol.isprintable():
         raise UsageError(
             f"{text!r} is not a symbol; pass each symbol as its own argument, as in "
             "resolve('AAPL', 'MSFT')"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ibkr_async._arguments import checked
 from ibkr_async.models.accounts import (
     AccountBalances,
     AccountMargins,
@@ -38,6 +39,7 @@ LIST_ACCOUNTS: Final = RestRequest[AccountsReply](
 _Part = TypeVar("_Part", AvailableFunds, AccountBalances, AccountMargins, AccountMarketValue)
 
 
+@checked
 class Accounts(Resource):
     """The accounts that can trade in this session."""
 

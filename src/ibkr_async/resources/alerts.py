@@ -9,6 +9,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
+from ibkr_async._arguments import checked
 from ibkr_async.errors import RefusedError, UsageError
 from ibkr_async.models.alerts import ALERT_KINDS, Alert, AlertEntry, AlertReply, AlertTerms
 from ibkr_async.resources.base import Resource, given, pairs
@@ -20,6 +23,7 @@ _ALL: Final = 0
 """As an id it means every alert of the account."""
 
 
+@checked
 class Alerts(Resource):
     """Alerts of an account; the session's only one where none is named.
 
@@ -156,6 +160,11 @@ def _check(alert_id: int) -> int:
 
 
 def _body(terms: AlertTerms) -> dict[str, Any]:
+    try:
+        # What is of another type than its field would be taken by IBKR for something else.
+        msgspec.convert(msgspec.to_builtins(terms), AlertTerms)
+    except (msgspec.MsgspecError, TypeError, ValueError) as problem:
+        raise UsageError(f"terms={terms!r:.200} are not AlertTerms: {problem}") from None
     last = len(terms.conditions) - 1
     return given(
         alertName=terms.name,

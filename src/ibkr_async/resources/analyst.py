@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ibkr_async._arguments import checked
+from ibkr_async.errors import UsageError
 from ibkr_async.models.analyst import (
     AllPeriods,
     AnalystAllocation,
@@ -29,6 +31,7 @@ AllocationType: TypeAlias = Literal[
 ]
 
 
+@checked
 class PortfolioAnalyst(Resource):
     """How accounts did, and where their money is.
 
@@ -70,6 +73,8 @@ class PortfolioAnalyst(Resource):
         Units: the report is in `currency`; each row names its own.
         Source: POST /pa/transactions, "Transaction History". Pacing: 1 per 15 minutes.
         """
+        if days < 1:
+            raise UsageError(f"days={days!r}: at least one")
         return await self._ask(
             Transactions,
             "/pa/transactions",

@@ -7,7 +7,7 @@ a request is signed, paced or retried.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from ibkr_async.errors import UsageError
 from ibkr_async.rest.request import RestRequest, T
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from ibkr_async.ports import Method, Pairs
     from ibkr_async.types import ContractLike
+
+
+_BEYOND_64_BITS: Final = 2**63
 
 
 class SendRequest(Protocol):
@@ -118,7 +121,7 @@ def check_conid(value: object) -> Conid:
     Errors: `UsageError` for anything but a positive whole number.
     """
     conid = whole(value)
-    if conid is None or conid <= 0:
+    if conid is None or not 0 < conid < _BEYOND_64_BITS:
         raise UsageError(f"{value!r} is not a conid; a conid is a positive whole number")
     return Conid(conid)
 

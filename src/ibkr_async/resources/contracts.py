@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import ContractError, NotReadyError, UsageError
 from ibkr_async.models.contract_rules import ContractRules
 from ibkr_async.models.contracts import (
@@ -48,6 +49,7 @@ _REMEMBERED: Final = 2_000
 """Symbols and conids that one client remembers."""
 
 
+@checked
 class Contracts(Resource):
     """Search, definitions, rules and trading hours of contracts."""
 
@@ -376,9 +378,9 @@ class Contracts(Resource):
         Source: GET /iserver/secdef/info, "Search SecDef information by conid".
         """
         (conid,) = await self.conids(contract)
-        if right not in {None, "C", "P"}:
+        if right not in (None, "C", "P"):
             raise UsageError(f"right {right!r} is neither 'C' nor 'P'")
-        strike_text = None if strike is None else format(to_decimal(strike), "f")
+        strike_text = None if strike is None else _strike(strike)
         # Documented as an array; the official example is a single object.
         answer = await self._send(
             RestRequest[tuple[DerivativeContract, ...] | DerivativeContract](
@@ -398,6 +400,13 @@ class Contracts(Resource):
             )
         )
         return [answer] if isinstance(answer, DerivativeContract) else list(answer)
+
+
+def _strike(strike: DecimalLike) -> str:
+    try:
+        return format(to_decimal(strike), "f")
+    except ValueError as problem:
+        raise UsageError(f"strike: {problem}") from None
 
 
 def _symbols(symbols: Iterable[str]) -> list[str]:

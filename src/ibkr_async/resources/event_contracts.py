@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from ibkr_async._arguments import checked
 from ibkr_async.models.event_contracts import (
     EventCategories,
     EventCategory,
@@ -21,6 +22,7 @@ from ibkr_async.resources.base import Resource, check_conid, pairs
 T = TypeVar("T")
 
 
+@checked
 class EventContracts(Resource):
     """Questions with a Yes and a No, and when and how they trade."""
 

@@ -5,6 +5,7 @@ Responsible for building the requests only. Each path may be called once a secon
 
 from __future__ import annotations
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import UsageError
 from ibkr_async.models.fyi import (
     DeliveryOptions,
@@ -20,6 +21,7 @@ from ibkr_async.resources.base import Resource, pairs
 _MOST_NOTIFICATIONS = 10
 
 
+@checked
 class Fyi(Resource):
     """Notifications of IBKR to the user, and what the user wants to be notified of.
 

@@ -6,9 +6,10 @@ and `ib.stream`, which cost no requests.
 
 from __future__ import annotations
 
-from math import ceil
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import UsageError
 from ibkr_async.models.history import HistoryReply, check_period_and_bar
 from ibkr_async.models.market_data import (
@@ -38,6 +39,7 @@ _POLL_S: Final = 1.0
 HistorySource = Literal["Trades", "Last", "Midpoint", "Bid_Ask"]
 
 
+@checked
 class MarketData(Resource):
     """Snapshots and history over REST."""
 
@@ -75,7 +77,7 @@ class MarketData(Resource):
             replayable=True,
         )
         rows: dict[Conid, MarketDataUpdate] = {}
-        for look in range(1 + ceil(wait_s / _POLL_S)):
+        for look in count():
             if look:
                 await self._clock.sleep(_POLL_S)
             answer = await self._send(request)
@@ -86,6 +88,8 @@ class MarketData(Resource):
                 elif conid in wanted:
                     rows[conid] = update
             if all(conid in rows and _has_all(rows[conid], tags) for conid in wanted):
+                break
+            if look >= wait_s / _POLL_S:
                 break
         return {conid: rows[conid] for conid in wanted if conid in rows}
 

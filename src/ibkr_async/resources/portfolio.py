@@ -10,6 +10,7 @@ import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from ibkr_async._arguments import checked
 from ibkr_async.models.portfolio import (
     ComboPosition,
     FreshPosition,
@@ -37,6 +38,7 @@ Direction: TypeAlias = Literal["a", "d"]
 """Ascending or descending."""
 
 
+@checked
 class Portfolio(Resource):
     """Positions, cash and figures of each account.
 

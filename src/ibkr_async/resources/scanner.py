@@ -7,18 +7,20 @@ minutes. There is no stream of a scan: run it again.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from ibkr_async._arguments import checked
+from ibkr_async.errors import UsageError
 from ibkr_async.models.scanner import ScannerParameters, ScannerResult
 from ibkr_async.resources.base import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ibkr_async.resources.base import SendRequest
     from ibkr_async.world import Clock
 
 
+@checked
 class Scanner(Resource):
     """Find contracts by what they do."""
 
@@ -59,9 +61,10 @@ class Scanner(Resource):
         Errors: `RefusedError` for an unknown code; `ServerError` while the scanner wakes up at IBKR.
         Source: POST /iserver/scanner/run, "Iserver Market Scanner". Pacing: 1 per second.
         """
-        chosen: list[dict[str, Any]] = [
-            {"code": code, "value": value} for code, value in (filters or {}).items()
-        ]
+        filters = {} if filters is None else filters
+        if not isinstance(filters, Mapping):
+            raise UsageError(f"filters={filters!r:.80} are no mapping of codes to values")
+        chosen = [{"code": code, "value": value} for code, value in filters.items()]
         return await self._ask(
             ScannerResult,
             "/iserver/scanner/run",

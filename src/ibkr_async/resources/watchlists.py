@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import UsageError
 from ibkr_async.models.watchlists import Heading, Watchlist, WatchlistEntry, WatchlistReply
 from ibkr_async.resources.base import Resource, pairs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ibkr_async.types import ContractLike
 
 
+@checked
 class Watchlists(Resource):
     """Lists of contracts that are saved for the username, as TWS shows them."""
 
@@ -56,6 +58,8 @@ class Watchlists(Resource):
         """
         if not str(watchlist_id).isdecimal():
             raise UsageError(f"{watchlist_id!r} is not the id of a watchlist; choose one of digits")
+        if not isinstance(rows, list | tuple):
+            raise UsageError(f"rows={rows!r:.80} are no list of contracts and headings")
         named = [row for row in rows if not isinstance(row, Heading)]
         conids = iter(await self._conids(*named) if named else ())
         body = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args, get_origin
 from urllib.parse import unquote
 
 from ibkr_async.errors import UsageError
@@ -49,6 +49,8 @@ def open_request(
     """
     if method not in get_args(Method):
         raise UsageError(f"{method!r} is not one of {', '.join(get_args(Method))}")
+    if result not in (None, Any) and not isinstance(result, type) and get_origin(result) is None:
+        raise UsageError(f"result={result!r} is not a type, such as dict[str, Any] or str")
     if method == "GET" and body is not None:
         raise UsageError(f"GET {path}: a read has no body; use query=")
     segments = _segments(method, path)
@@ -110,11 +112,16 @@ def _pairs(query: Query) -> Pairs:
         "Iterable[tuple[str, QueryValue]]",
         query.items() if isinstance(query, Mapping) else query,
     )
-    return tuple((name, _text(name, value)) for name, value in named if value is not None)
+    try:
+        return tuple((name, _text(name, value)) for name, value in named if value is not None)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"query={query!r} has neither names with values nor pairs of them"
+        ) from None
 
 
 def _text(name: str, value: str | DecimalLike) -> str:
-    if isinstance(value, str):
+    if isinstance(value, str) and f"{name}{value}".isprintable():
         return value
     if isinstance(value, bool):
         return str(value).lower()

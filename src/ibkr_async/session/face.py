@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ibkr_async._arguments import checked
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ibkr_async.session.state import SessionState
 
 
+@checked
 class Session:
     """The brokerage session of a client."""
 

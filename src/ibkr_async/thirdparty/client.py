@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from ibkr_async._arguments import checked
 from ibkr_async.auth.flow import THIRD_PARTY_URL
 from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, UsageError
 from ibkr_async.models.base import convert
@@ -61,6 +62,7 @@ T = TypeVar("T")
 _PAPER_PREFIX = "D"
 
 
+@checked
 class ThirdPartyClient:
     """The Third-Party Web API v1 behind one object.
 
@@ -105,7 +107,7 @@ class ThirdPartyClient:
         self._clock = world.clock
         self._pipeline = RestPipeline(
             auth,
-            transport or HttpxTransport(auth.ssl_context),
+            transport or HttpxTransport(auth.ssl_context, world=world),
             settings=RestSettings(retry=ThirdPartyRetry()),
             world=world,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -61,6 +62,9 @@ class PriceLadder(Fact, msgspec.Struct, frozen=True):
     rows: Mapping[int, LadderRow] = msgspec.field(default_factory=lambda: MappingProxyType({}))
     """Newest row of each index, in the order of the ladder."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ladder_of, (dict(self.rows),)
+
     def apply(self, row: LadderRow) -> PriceLadder:
         """Return the ladder with one row replaced; the same ladder when that changes nothing."""
         if row.row is None:
@@ -69,7 +73,7 @@ class PriceLadder(Fact, msgspec.Struct, frozen=True):
         if known is not None and known == row and known.extra == row.extra:
             return self
         rows = {**self.rows, row.row: row}
-        return PriceLadder(MappingProxyType(dict(sorted(rows.items()))))
+        return _ladder_of(dict(sorted(rows.items())))
 
     @property
     def bids(self) -> tuple[tuple[float, float], ...]:
@@ -89,3 +93,7 @@ class PriceLadder(Fact, msgspec.Struct, frozen=True):
     def _side(self, name: str) -> list[tuple[float, float]]:
         sizes = ((row.price, getattr(row, name)) for row in self.rows.values())
         return [(price, size) for price, size in sizes if price is not None and size]
+
+
+def _ladder_of(rows: dict[int, LadderRow]) -> PriceLadder:
+    return PriceLadder(MappingProxyType(rows))

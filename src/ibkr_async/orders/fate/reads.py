@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import NotReadyError, UsageError
 from ibkr_async.orders.write.rules import read_order_id
 from ibkr_async.types import whole
@@ -27,6 +28,7 @@ _POLLS: Final = 3
 _MOST_DAYS: Final = 7
 
 
+@checked
 class OrderReads:
     """The reading half of the order desk."""
 

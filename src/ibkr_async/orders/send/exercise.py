@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import UsageError
 from ibkr_async.feeds.feed import Feed
 from ibkr_async.models.streaming import ExerciseForm, ExercisePrompt
@@ -35,6 +36,7 @@ class CheckExercise(Protocol):
         ...
 
 
+@checked
 class ExerciseDialogue(Feed[ExerciseMessage]):
     """The dialogue about exercising one option.
 
