@@ -329,10 +329,12 @@ class Client(LaterFaces):
         """Follow a contract's bars: first the past since then, then the present, without a hole.
 
         `since` is a span such as `"2d"` or a datetime. Shape: `PriceBar`s in order of time, each final
-        bar once; with `forming` also the bar that is still growing (`final` is False), as it changes.
+        bar once; with `forming` also the bar that is still growing (`final` is False), as it changes,
+        once IBKR's history has said where it begins.
         Use it as `async with ib.bars(...) as bars: async for bar in bars:`, or iterate it directly.
         Errors: `UsageError` for a bar size that IBKR does not offer.
-        Pacing: a request for each 1,000 bars of the past, and one for each bar that ends.
+        Pacing: a request for each 1,000 bars of the past, and one for each bar that ends; more while it
+        is not known where a bar begins, as before the opening.
         """
         history = partial(self.market_data.history, exchange=exchange, outside_rth=outside_rth)
         return Bars(

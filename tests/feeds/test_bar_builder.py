@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ibkr_async.feeds._bar_builder import BarBuilder
+from ibkr_async.feeds._bar_builder import BarBuilder, longest_ms
 from ibkr_async.models.market_data import MarketDataUpdate
 from ibkr_async.models.streaming import PriceBar
 
@@ -169,7 +169,7 @@ def test_price_that_ends_a_bar_belongs_to_the_next() -> None:
 def test_bars_stand_on_the_grid_of_the_history() -> None:
     """IBKR's hours begin with the session."""
     builder = make()
-    builder.seed(history(after_s=7))
+    builder.seed(history(after_s=7), START)
     assert builder.end_ms == START + 67_000
     tick(builder, 66.999, "11")
     assert builder.bar is not None
@@ -198,7 +198,7 @@ def test_bar_is_complete_when_it_was_listened_to_from_its_beginning() -> None:
 def test_interruption_spoils_this_bar_and_the_next_until_there_is_a_price() -> None:
     """Data that flows again shows that the bar after it is seen from its beginning."""
     builder = make()
-    builder.seed(history())
+    builder.seed(history(), START)
     builder.interrupt()
     assert not builder.complete
     assert builder.end(START + MINUTE) is not None
@@ -229,7 +229,7 @@ def test_volume_alone_is_no_sign_that_prices_come() -> None:
 def test_history_makes_the_growing_bar_whole() -> None:
     """It has what was missed, and the next one is seen from its beginning."""
     builder = make()
-    builder.seed(history())
+    builder.seed(history(), START)
 
     assert builder.bar == history()
     assert builder.complete
@@ -242,9 +242,9 @@ def test_what_was_seen_of_the_same_bar_stays_in_it() -> None:
     builder = make()
     for price in ("13", "7", "9"):
         tick(builder, 1, price)
-    builder.seed(history())
+    builder.seed(history(), START)
     assert builder.bar == history(high=13.0, low=7.0, close=9.0)
-    builder.seed(history(high=20.0, low=1.0))
+    builder.seed(history(high=20.0, low=1.0), START)
 
     assert builder.bar == history(high=20.0, low=1.0, close=9.0)
 
@@ -253,7 +253,7 @@ def test_history_without_prices_takes_those_that_were_seen() -> None:
     """None is no price."""
     builder = make()
     tick(builder, 1, "9")
-    builder.seed(history(high=None, low=None))
+    builder.seed(history(high=None, low=None), START)
 
     assert builder.bar == history(high=9.0, low=9.0, close=9.0)
 
@@ -263,12 +263,12 @@ def test_what_was_seen_of_another_bar_is_not_mixed_in(after_s: int) -> None:
     """Nor is a bar in which nothing was traded."""
     builder = make()
     tick(builder, 1, "99")
-    builder.seed(history(after_s=after_s))
+    builder.seed(history(after_s=after_s), START)
     assert builder.bar == history(after_s=after_s)
     empty = make()
     tick(empty, 1, "99")
     empty.end(START + MINUTE)
-    empty.seed(history(after_s=60))
+    empty.seed(history(after_s=60), START)
 
     assert empty.bar == history(after_s=60)
 
@@ -276,7 +276,7 @@ def test_what_was_seen_of_another_bar_is_not_mixed_in(after_s: int) -> None:
 def test_price_after_history_makes_the_bar_one_of_quotes() -> None:
     """Its open is the history's."""
     builder = make()
-    builder.seed(history())
+    builder.seed(history(), START)
     tick(builder, 1, "13")
 
     assert builder.bar == msgspec.structs.replace(history(high=13.0, close=13.0), source="quotes")
@@ -310,11 +310,11 @@ def test_volume_of_the_history_grows_from_the_figure_at_that_time() -> None:
     """What was counted before is in the history's volume."""
     builder = make()
     volumes(builder, 1_000, 1_300)
-    builder.seed(history())
+    builder.seed(history(), START)
 
     assert volumes(builder, 1_310, 1_320) == [210.0, 220.0]
     unknown = make()
-    unknown.seed(history())
+    unknown.seed(history(), START)
     assert volumes(unknown, 1_310, 1_320) == [200.0, 210.0]
 
 
@@ -336,3 +336,112 @@ def test_volume_between_two_bars_without_a_price_is_kept_for_the_first_that_has_
     assert builder.bar is None
 
     assert volumes(builder, 1_250) == [250.0]
+
+
+# --- where a bar begins --------------------------------------------------------------------------
+
+HALF_PAST = 1_793_194_200_000  # 13:30 UTC
+HOUR = 60 * MINUTE
+
+
+def hours(start: int = HALF_PAST, length_s: int = 3600, now: int | None = None) -> BarBuilder:
+    """Build bars that the history has begun."""
+    builder = BarBuilder(8314, length_s)
+    bar = msgspec.structs.replace(history(), t=start, length_s=length_s)
+    builder.seed(bar, start if now is None else now)
+    return builder
+
+
+def test_only_the_history_knows_a_bar() -> None:
+    """What was built before it has said so is in doubt, be it a minute."""
+    builder = make()
+    assert not builder.in_doubt
+    tick(builder, 1, "5")
+    assert builder.in_doubt
+    builder.seed(history(), START)
+    assert not builder.in_doubt
+    tick(builder, 61, "6")
+
+    assert builder.in_doubt
+    assert builder.complete
+
+
+@pytest.mark.parametrize(
+    ("length_s", "start", "looks"),
+    [
+        (60, START, ()),
+        (3600, HALF_PAST + HOUR // 2, ()),
+        (3600, HALF_PAST, (HOUR // 2,)),
+        (1800, HALF_PAST, ()),
+        (1800, HALF_PAST + HOUR // 4, (HOUR // 4,)),
+        (600, HALF_PAST + HOUR // 12, (HOUR // 12,)),
+        (7200, HALF_PAST + HOUR // 2, (HOUR // 2, HOUR, 3 * HOUR // 2)),
+        (86_400, HALF_PAST, (23 * HOUR, 24 * HOUR)),
+    ],
+)
+def test_bar_may_end_early_at_these_times(
+    length_s: int, start: int, looks: tuple[int, ...]
+) -> None:
+    """On the clock's half hours, where it does not stand on the clock's grid; days by their hours."""
+    builder = hours(start, length_s)
+    found = []
+    while builder.look_ms is not None:
+        found.append(builder.look_ms - start)
+        assert builder.bar is not None
+        builder.seed(builder.bar, builder.look_ms)
+
+    assert tuple(found) == looks
+
+
+def test_trade_after_such_a_time_puts_the_bar_in_doubt_until_history_has_spoken() -> None:
+    """Volume and quotes alone do not; a bar that goes on is in doubt no more."""
+    builder = hours()
+    half = HALF_PAST + HOUR // 2
+    builder.apply(update("11", at=half - 1), 0)
+    builder.apply(update(volume=7, at=half), 0)
+    assert not builder.in_doubt
+    builder.apply(update("30", at=half), 0)
+    assert builder.in_doubt
+    assert not builder.complete
+    builder.seed(msgspec.structs.replace(history(), t=HALF_PAST), half + 2000)
+
+    assert not builder.in_doubt
+    assert prices(builder)[1] == 30.0
+    builder.apply(update("31", at=half + 3000), 0)
+    assert not builder.in_doubt
+
+
+def test_bar_that_ends_in_doubt_is_not_complete() -> None:
+    """It may hold trades of another one."""
+    builder = hours()
+    builder.apply(update("30", at=HALF_PAST + HOUR // 2), 0)
+    ended = builder.end(HALF_PAST + HOUR)
+
+    assert ended is not None
+    assert ended[1] is False
+
+
+@pytest.mark.parametrize(
+    ("length_s", "slots", "complete"),
+    [(300, (0, 1), True), (300, (0, 2), False), (300, (0, 1, 2), True), (1800, (0, 1), False)],
+)
+def test_bar_after_one_that_traded_is_reckoned(
+    length_s: int, slots: tuple[int, ...], *, complete: bool
+) -> None:
+    """Only where no break fits in between; else nobody but IBKR knows where it begins."""
+    builder = hours(HALF_PAST, length_s)
+    for slot in slots:
+        builder.apply(update("5", at=HALF_PAST + slot * length_s * 1000), 0)
+
+    assert builder.complete is complete
+    assert builder.in_doubt
+
+
+def test_day_ends_after_25_hours_at_the_latest() -> None:
+    """One of them has so many; most end with the first trade of the next."""
+    builder = hours(length_s=86_400)
+
+    assert builder.end_ms == HALF_PAST + 25 * HOUR
+    assert [longest_ms(s) // HOUR for s in (3600, 86_400, 604_800, 30 * 86_400)] == [
+        1, 25, 7 * 24 + 1, 31 * 24 + 1,
+    ]  # fmt: skip

@@ -10,6 +10,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ibkr_async.errors import UsageError
+from ibkr_async.feeds._bar_builder import longest_ms
 from ibkr_async.models.history import BARS, span_s
 from ibkr_async.models.streaming import PriceBar
 
@@ -69,7 +70,7 @@ def read_page(
 ) -> list[PriceBar]:
     """Return the bars of an answer, oldest first; those that have ended are final.
 
-    A bar has ended when the next one has begun, or when its time is over. Of a page that ends in the
+    A bar has ended when the next one has begun, or when its time is over, be its day ever so long. Of a page that ends in the
     past, a bar that reaches beyond the end is left out: the next page has it whole.
     """
     known = sorted(reply.bars, key=lambda bar: bar.t or 0)
@@ -89,7 +90,7 @@ def read_page(
                 low=bar.low,
                 close=bar.close,
                 volume=reply.shares(bar),
-                final=start != newest or start + length_s * 1000 <= now_ms,
+                final=start != newest or start + longest_ms(length_s) <= now_ms,
                 source="history",
             )
         )

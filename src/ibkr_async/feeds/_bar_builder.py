@@ -1,12 +1,21 @@
 """The bar that is growing now, built from market data.
 
+Where IBKR's bars begin cannot be reckoned: an hour of a session that opens at 09:30 may end at 10:00 or at
+10:30, a session may break for lunch or end early, and a day may have 23 or 25 hours. So:
+
+* Only the history knows where a bar begins, and whether there is one, as before the opening. What is built
+  before it has said so is `in_doubt`. It can be `complete` all the same: a minute, or the bar after one that
+  traded, of up to 15 minutes and on the clock's grid, since breaks are longer.
+* A bar that may have ended is in doubt again from the first trade after `look_ms` on. Those are the half
+  hours within a bar that is not on the clock's grid, or longer than an hour; of a day its last two hours.
+
 Responsible for folding updates into one bar after the other. It must never claim a bar that it has seen
 in part only: such a bar is not `complete`. Pure.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,15 +25,33 @@ if TYPE_CHECKING:
     from ibkr_async.models.market_data import MarketDataUpdate
 
 
-class BarBuilder:
-    """Builds bars of one contract.
+_MINUTE_MS: Final = 60_000
+_HOUR_MS: Final = 60 * _MINUTE_MS
+_DAY_MS: Final = 24 * _HOUR_MS
+_SHORT_MS: Final = 15 * _MINUTE_MS
+"""Up to this length a bar is shorter than half a break."""
 
-    Bars stand on the grid of the newest bar of the history, since IBKR's hourly and daily bars begin
-    where the trading session begins; without any, on the grid of Unix time.
-    """
+
+def longest_ms(length_s: int) -> int:
+    """Return how long a bar of this size can be: days may have 25 hours, and months 31 days."""
+    length_ms = length_s * 1000
+    if length_ms < _DAY_MS:
+        return length_ms
+    return length_ms + _HOUR_MS + (_DAY_MS if length_ms == 30 * _DAY_MS else 0)
+
+
+class BarBuilder:
+    """Builds bars of one contract, from where the history says that the newest one begins."""
 
     def __init__(self, conid: int, length_s: int) -> None:
         self._length_ms = length_s * 1000
+        self._longest_ms = longest_ms(length_s)
+        self._is_known = False
+        """The history has said where the growing bar begins."""
+        self._is_reckoned = False
+        """It begins where it can only begin, if there is such a bar."""
+        self._may_have_ended = False
+        self._look_ms: int | None = None
         self._day_volume: float | None = None
         """Newest figure of the volume traded today."""
         self._volume_before: float | None = None
@@ -49,20 +76,33 @@ class BarBuilder:
     @property
     def end_ms(self) -> int | None:
         """When the growing bar ends, Unix milliseconds."""
-        return None if self.bar is None else self.bar.t + self._length_ms
+        return None if self.bar is None else self.bar.t + self._longest_ms
+
+    @property
+    def look_ms(self) -> int | None:
+        """When the growing bar may have ended already, Unix milliseconds; None for not before its end."""
+        return self._look_ms
+
+    @property
+    def in_doubt(self) -> bool:
+        """Tell whether only the history can say which bar the last trades belong to."""
+        has_traded = self.bar is not None and self.bar.close is not None
+        return has_traded and (self._may_have_ended or not self._is_known)
 
     @property
     def complete(self) -> bool:
         """True when nothing of the growing bar was missed."""
-        return self._whole
+        return self._whole and not self._may_have_ended and (self._is_known or self._is_reckoned)
 
     def interrupt(self) -> None:
         """Take note that updates may have been missed."""
         self._whole = self._next_whole = False
 
-    def seed(self, bar: PriceBar) -> None:
-        """Take over the newest bar of the history, which is still growing."""
+    def seed(self, bar: PriceBar, now_ms: int) -> None:
+        """Take over the newest bar of the history, which is still growing now."""
         mine = self.bar
+        self._is_known, self._may_have_ended = True, False
+        self._look_ms = self._next_look(bar.t, now_ms)
         self.bar = bar
         if mine is not None and mine.t == bar.t and mine.close is not None:
             self.bar = msgspec.structs.replace(
@@ -94,17 +134,40 @@ class BarBuilder:
         bar, end_ms = self.bar, self.end_ms
         if bar is None or end_ms is None or at_ms < end_ms:
             return None
-        ended = (bar, self._whole)
-        start = bar.t + (at_ms - bar.t) // self._length_ms * self._length_ms
-        self.bar = msgspec.structs.replace(self._empty, t=start)
+        ended = (bar, self.complete)
+        slots = (at_ms - bar.t) // self._length_ms
+        follows = slots == 1 and bar.close is not None and (self._is_known or self._is_reckoned)
+        self._begin(bar.t + slots * self._length_ms, follows=follows)
+        self._look_ms, self._may_have_ended = None, False
         self._whole = self._next_whole
         self._volume_before = self._day_volume
         return ended
 
+    def _begin(self, start_ms: int, *, follows: bool = False) -> PriceBar:
+        """Begin a bar with nothing in it yet; `follows` when the one before it was known and traded."""
+        self.bar = msgspec.structs.replace(self._empty, t=start_ms)
+        on_clock = self._length_ms <= _SHORT_MS and start_ms % self._length_ms == 0
+        self._is_known = False
+        self._is_reckoned = self._length_ms == _MINUTE_MS or (follows and on_clock)
+        return self.bar
+
+    def _next_look(self, start_ms: int, after_ms: int) -> int | None:
+        """Return the first time after this one at which a bar that began then may have ended."""
+        if self._length_ms <= _HOUR_MS and start_ms % self._length_ms == 0:
+            return None
+        if self._length_ms < _DAY_MS:
+            grid_ms, step_ms, first_ms = 0, min(self._length_ms, _HOUR_MS // 2), start_ms
+        else:
+            grid_ms, step_ms, first_ms = start_ms, _HOUR_MS, start_ms + _DAY_MS - 2 * _HOUR_MS
+        steps = (max(first_ms, after_ms) - grid_ms) // step_ms + 1
+        look_ms = grid_ms + steps * step_ms
+        return look_ms if look_ms < start_ms + self._longest_ms else None
+
     def _trade(self, price: float, at_ms: int) -> None:
         bar = self.bar
+        self._may_have_ended |= self._look_ms is not None and at_ms >= self._look_ms
         if bar is None:
-            bar = msgspec.structs.replace(self._empty, t=at_ms // self._length_ms * self._length_ms)
+            bar = self._begin(at_ms // self._length_ms * self._length_ms)
         self.bar = msgspec.structs.replace(
             bar,
             open=price if bar.open is None else bar.open,

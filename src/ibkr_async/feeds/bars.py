@@ -5,7 +5,8 @@ How it is put together:
 * **Final bars come from IBKR's history**, never from what was streamed. When a bar has ended, the history
   since the last final bar is asked for, two seconds later; one request for each bar. The same request
   heals a reconnect: it begins where the last final bar was, however long the gap.
-* **The growing bar is built from `smd`** on top of the history's unfinished one. `smh` is not used: only
+* **The growing bar is built from `smd`** on top of the history's unfinished one, and is shown only when it
+  is known to begin where the final one will (see `_bar_builder`). `smh` is not used: only
   five of them may be open, no recording of one is public, and IBKR's documents disagree on whether it
   sends more than one answer. `smd` is sampled twice a second, so that a growing bar may miss an extreme;
   the final bar has it.
@@ -66,6 +67,8 @@ _TRIES_AT_FIRST: Final = 3
 _LOOKS_FOR_A_BAR: Final = 3
 """So often history is asked for a bar that was seen here before it is believed that there is none."""
 _LONGEST_PAUSE_S: Final = 60.0
+_LONGEST_DOUBT_S: Final = 300.0
+_QUARTER_MS: Final = 900_000
 _MOST_BARS_AT_ONCE: Final = 10_000
 """Ten times what one page of history has: more never waits, as more is asked for when all is taken."""
 
@@ -150,6 +153,8 @@ class Bars(Feed[PriceBar]):
         """When history is asked for next, on the monotonic clock; None when it has nothing to add."""
         self._failures = 0
         self._begun = False
+        self._doubts = self._doubted_in = 0
+        """How often history was asked where the growing bar begins, and in which quarter of an hour."""
         self._shown: PriceBar | None = None
         """The growing bar that was given last."""
 
@@ -216,8 +221,9 @@ class Bars(Feed[PriceBar]):
 
     def _seed(self, bar: PriceBar) -> None:
         growing = self._builder.bar
-        if growing is None or growing.t <= bar.t:
-            self._builder.seed(bar)
+        if growing is None or growing.t <= bar.t or self._builder.in_doubt:
+            self._builder.seed(bar, self._now_ms())
+            self._doubts = 0
             self._show()
 
     def _give(self, bar: PriceBar) -> None:
@@ -279,7 +285,22 @@ class Bars(Feed[PriceBar]):
             self._fold(item)
         self._note_ended(self._builder.end(self._now_ms()))
         if batch:
+            self._ask_if_in_doubt()
             self._show()
+
+    def _ask_if_in_doubt(self) -> None:
+        """Ask history where the growing bar begins: soon, then seldom, and soon again each quarter of an hour.
+
+        Sessions begin at those; until then IBKR may have no bar at all, as before the opening.
+        """
+        if self._fill_at is not None or not self._builder.in_doubt:
+            return
+        quarter = self._now_ms() // _QUARTER_MS
+        if quarter != self._doubted_in:
+            self._doubted_in, self._doubts = quarter, 0
+        pause_s = capped(max(self._settle_ms, 1) / 1000, self._doubts, _LONGEST_DOUBT_S)
+        self._fill_at = self._clock.monotonic() + pause_s
+        self._doubts += 1
 
     @property
     def _is_empty(self) -> bool:
@@ -308,6 +329,8 @@ class Bars(Feed[PriceBar]):
         """Show the growing bar if it has changed, unless an older one is not final yet."""
         bar = self._builder.bar
         if not self._forming or bar is None or self._is_empty or self._ended or bar == self._shown:
+            return
+        if self._builder.in_doubt:
             return
         self._shown = bar
         self._given.put(bar)
