@@ -333,7 +333,8 @@ class Client(LaterFaces):
         once IBKR's history has said where it begins.
         Use it as `async with ib.bars(...) as bars: async for bar in bars:`, or iterate it directly.
         Errors: `UsageError` for a bar size that IBKR does not offer.
-        Pacing: a request for each 1,000 bars of the past, and one for each bar that ends; more while it
+        Pacing: a request for each span of 1,000 bars of the past, closed hours included; a download waits
+        for IBKR's limit, `bars.waits_s` says how long. Then one for each bar that ends; more while it
         is not known where a bar begins, as before the opening.
         """
         history = partial(self.market_data.history, exchange=exchange, outside_rth=outside_rth)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_async.errors import UsageError
-from ibkr_async.feeds._backfill import Page, length_s, next_page, period_of, read_page
+from ibkr_async.feeds._backfill import Page, is_cut, length_s, next_page, period_of, read_page
 from ibkr_async.models.base import decode
 from ibkr_async.models.history import BARS, HistoryReply, check_period_and_bar, span_s
 from ibkr_async.models.streaming import PriceBar
@@ -57,18 +57,19 @@ def test_periods_are_spelled_as_ibkr_does() -> None:
         ("1min", 60_001, "4min", None),
         ("1min", 600_000, "12min", None),
         ("1min", 28_680_000, "8h", None),
-        ("1min", 28_680_001, "8h", None),
-        ("1min", 28_800_000, "8h", None),
-        ("1min", 28_800_001, "8h", 28_800),
-        ("1min", 864_000_000, "8h", 28_800),
-        ("2min", 864_000_000, "1d", 86_400),
-        ("5min", 864_000_000, "3d", 3 * 86_400),
-        ("1h", 41 * 86_400_000, "41d", None),
-        ("1h", 42 * 86_400_000, "41d", 41 * 86_400),
-        ("8h", 400 * 86_400_000, "333d", 333 * 86_400),
+        ("1min", 28_680_001, "1d", None),
+        ("1min", 59_820_000, "1d", None),
+        ("1min", 59_940_000, "1d", None),
+        ("1min", 59_940_001, "1d", 59_940),
+        ("1min", 864_000_000, "1d", 59_940),
+        ("2min", 864_000_000, "2d", 119_880),
+        ("5min", 864_000_000, "4d", 299_700),
+        ("1h", 41 * 86_400_000, "42d", None),
+        ("1h", 42 * 86_400_000, "42d", 3_596_400),
+        ("8h", 400 * 86_400_000, "333d", 28_771_200),
         ("1d", 0, "3d", None),
-        ("1d", 998 * 86_400_000, "1000d", None),
-        ("1d", 1_001 * 86_400_000, "1000d", 1_000 * 86_400),
+        ("1d", 998 * 86_400_000, "999d", None),
+        ("1d", 1_001 * 86_400_000, "999d", 999 * 86_400),
         ("1w", 0, "15y", None),
         ("1m", 9_999 * 86_400_000, "15y", None),
     ],
@@ -81,19 +82,34 @@ def test_first_page(bar: str, age_ms: int, period: str, until_after_s: int | Non
 
 
 @given(st.sampled_from(SIZES), st.integers(0, 10 * 365 * 86_400))
-def test_every_page_is_one_that_ibkr_offers_and_can_answer_whole(bar: str, age_s: int) -> None:
-    """Whatever the size and the past, periods are of IBKR's table and hold a thousand bars at most."""
+def test_every_page_is_one_that_ibkr_offers_and_wants_a_thousand_bars(bar: str, age_s: int) -> None:
+    """Whatever the size and the past, periods are of IBKR's table; of a page no more is wanted."""
     now = START + age_s * 1000
     page = next_page(bar, START, now)
     check_period_and_bar(page.period, bar)
     span = span_s(page.period)
 
     assert span is not None
-    assert span <= 1000 * length_s(bar)
+    end = now if page.until_ms is None else page.until_ms
+    assert bar in {"1w", "1m"} or end - START <= 1000 * length_s(bar) * 1000
+    assert bar in {"1w", "1m"} or span * 1000 >= end - START
     if page.until_ms is None:
         assert bar in {"1w", "1m"} or now - span * 1000 <= START
     else:
         assert START < page.until_ms <= now
+
+
+@pytest.mark.parametrize(
+    ("count", "short_by", "cut"), [(1000, 3, True), (1000, 2, False), (999, 30, False)]
+)
+def test_answer_of_a_thousand_bars_that_ends_early_is_cut(
+    count: int, short_by: int, *, cut: bool
+) -> None:
+    """The newest bar may be the one before the end; fewer bars were not cut."""
+    rows = ",".join(f'{{"t":{START + n * MINUTE}}}' for n in range(count))
+    reply = decode(HistoryReply, f'{{"data":[{rows}]}}')
+
+    assert is_cut(reply, 60, START + (count - 1 + short_by) * MINUTE) is cut
 
 
 # --- answers -------------------------------------------------------------------------------------

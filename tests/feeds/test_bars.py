@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -155,8 +157,64 @@ async def test_a_long_past_is_asked_for_in_pages_of_at_most_a_thousand_bars() ->
         found = [bar.t async for bar in bars]
 
     assert found == [START + i * MINUTE for i in range(days)]
-    assert {period for period, _ in market.asked[:-1]} == {"8h"}
-    assert len(market.asked) == 7
+    assert {period for period, _ in market.asked[:-1]} == {"1d"}
+    assert len(market.asked) == 3
+
+
+@pytest.mark.parametrize("newest", [True, False])
+async def test_answers_that_are_cut_leave_no_hole(*, newest: bool) -> None:
+    """Whichever end IBKR cuts, a thousand bars are given for each request, or the rest is asked for."""
+    days = 2 * 24 * 60
+    market = Market(START + days * MINUTE)
+    market.add_minutes(START - days * MINUTE, 2 * days)
+    whole = market.history
+
+    async def cut(conid: int, period: str, until: datetime | None) -> HistoryReply:
+        reply = await whole(conid, period, until)
+        kept = reply.bars[-1000:] if newest else reply.bars[:1000]
+        return msgspec.structs.replace(reply, data=kept)
+
+    market.history = cut  # type: ignore[method-assign]  # the exchange's own limit
+    async with market.make("2d", live=False) as bars:
+        found = [bar.t async for bar in bars]
+
+    assert found == [START + i * MINUTE for i in range(days)]
+    assert len(market.asked) == (3 if newest else 6)
+
+
+async def test_download_waits_for_its_turn_and_says_how_long(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """However often, and although nothing has been given yet."""
+    market = Market(START + 2 * MINUTE)
+    market.add_minutes(START, 2)
+    busy = RateLimitedError("GET history", 429, "not sent", retry_after_s=42.0, was_sent=False)
+    market.errors = [busy] * 5
+    waited = []
+    async with market.make("2min", live=False) as bars:
+        with caplog.at_level(logging.INFO, "ibkr_async.stream"):
+            found = asyncio.create_task(finals(bars, 2))
+            for _ in range(6):
+                await settle()
+                waited.append(bars.waits_s)
+                market.now_ms += 42_000
+            assert [bar.t for bar in await found] == [START, START + MINUTE]
+
+    assert waited == [42.0] * 5 + [0.0]
+    assert len(caplog.messages) == 5
+    assert "42 s" in caplog.messages[0]
+
+
+async def test_wait_of_the_penalty_box_is_bounded() -> None:
+    """The server may ask for a year."""
+    market = Market(START + 2 * MINUTE)
+    market.errors = [RateLimitedError("GET history", 429, "slow down", retry_after_s=1e9)]
+    async with market.make("2min", live=False) as bars:
+        found = asyncio.create_task(finals(bars, 1))
+        await settle()
+        found.cancel()
+
+        assert bars.waits_s == 900.0
 
 
 async def test_the_present_follows_the_past_without_hole_or_repetition() -> None:
@@ -299,12 +357,12 @@ async def test_history_that_wakes_up_is_asked_again_at_the_start() -> None:
 async def test_page_without_data_is_skipped() -> None:
     """A weekend in the middle is answered with a refusal."""
     market = Market(START + 24 * 60 * MINUTE)
-    market.add_minutes(START + 16 * 60 * MINUTE, 480)
+    market.add_minutes(START + 17 * 60 * MINUTE, 420)
     refusal = RefusedError("GET history", 200, "Chart data unavailable")
 
     def refuse() -> None:
         until = market.asked[-1][1]
-        if until is not None and until.timestamp() * 1000 < START + 16 * 60 * MINUTE:
+        if until is not None and until.timestamp() * 1000 < START + 17 * 60 * MINUTE:
             market.errors = [refusal]
 
     market.on_ask = refuse

@@ -1,7 +1,7 @@
 """How the past is asked for: in pages that IBKR can answer whole, oldest first.
 
-Responsible for spans and for turning an answer into bars. It must never ask for more than a thousand
-bars at once, since IBKR cuts an answer there without saying at which end. Pure.
+Responsible for spans and for turning an answer into bars. It must never want more than a thousand bars at
+once, since IBKR cuts an answer there without saying at which end. Pure.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def next_page(bar: str, since_ms: int, now_ms: int) -> Page:
     seconds = length_s(bar)
     if bar in _LONG_BARS:
         return Page(_LONGEST, None)
-    longest = _longest_page_s(seconds)
+    longest = (_MOST_BARS - 1) * seconds  # IBKR adds the bar that begins at the end
     # The bar that is growing, and one for windows that do not begin on the grid.
     wanted = ceil((now_ms - since_ms) / 1000) + 2 * seconds
     if wanted <= longest:
@@ -63,6 +63,15 @@ def period_of(seconds: int) -> str:
     if seconds <= 8 * _HOUR_S:
         return f"{ceil(seconds / _HOUR_S)}h"
     return f"{ceil(seconds / _DAY_S)}d"
+
+
+def is_cut(reply: HistoryReply, length_s: int, end_ms: int) -> bool:
+    """Tell whether IBKR may have left out the newest bars before the end of the span that was asked for.
+
+    A period is whole hours or days, and so may hold more bars than are wanted.
+    """
+    newest_ms = max((bar.t or 0 for bar in reply.bars), default=0)
+    return len(reply.bars) >= _MOST_BARS and newest_ms + 2 * length_s * 1000 < end_ms
 
 
 def read_page(
@@ -95,8 +104,3 @@ def read_page(
             )
         )
     return bars
-
-
-def _longest_page_s(seconds: int) -> int:
-    days = _MOST_BARS * seconds // _DAY_S
-    return min(days, 1000) * _DAY_S if days else 8 * _HOUR_S

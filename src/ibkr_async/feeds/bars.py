@@ -20,6 +20,7 @@ Responsible for that order. It must never give a final bar twice or skip one tha
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -31,13 +32,14 @@ from ibkr_async.errors import (
     AuthError,
     IbkrError,
     NotFoundError,
+    RateLimitedError,
     RefusedError,
     SessionError,
     UnauthorizedError,
     UsageError,
     is_retryable,
 )
-from ibkr_async.feeds._backfill import length_s, next_page, read_page
+from ibkr_async.feeds._backfill import is_cut, length_s, next_page, read_page
 from ibkr_async.feeds._bar_builder import BarBuilder
 from ibkr_async.feeds.feed import Feed, FeedState
 from ibkr_async.feeds.subscription import Subscription
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
     from ibkr_async.stream.delivery.events import Marker
     from ibkr_async.types import ContractLike
 
+_log = logging.getLogger("ibkr_async.stream")
+
 BAR_FIELDS: Final = ("31", "7762")
 """What a growing bar is built from: the last price, and the exact volume of the day."""
 
@@ -68,6 +72,7 @@ _LOOKS_FOR_A_BAR: Final = 3
 """So often history is asked for a bar that was seen here before it is believed that there is none."""
 _LONGEST_PAUSE_S: Final = 60.0
 _LONGEST_DOUBT_S: Final = 300.0
+_LONGEST_PENALTY_S: Final = 900.0
 _QUARTER_MS: Final = 900_000
 _MOST_BARS_AT_ONCE: Final = 10_000
 """Ten times what one page of history has: more never waits, as more is asked for when all is taken."""
@@ -102,6 +107,8 @@ class Bars(Feed[PriceBar]):
     It may also be iterated without `async with`; it then begins with the first step, and ends with
     `aclose`, with the client, or when nobody holds it any more. Gaps are healed from the history;
     `marked()` shows them all the same.
+
+    A long past waits for IBKR's limit of requests as long as it takes: `waits_s`, and a line in the log.
 
     Errors: at the beginning those of `ib.market_data.history`; later those of a market-data feed, and
     a refusal of IBKR that asking again cannot change.
@@ -163,6 +170,12 @@ class Bars(Feed[PriceBar]):
         """The contract, 0 before it was looked up."""
         return self._line.conid  # type: ignore[attr-defined,no-any-return]  # it is a `_BarLine`
 
+    @property
+    def waits_s(self) -> float:
+        """Seconds until history is asked again, as for IBKR's limit of requests; 0 when nothing is due."""
+        due = self._fill_at
+        return 0.0 if due is None else max(0.0, due - self._clock.monotonic())
+
     async def _open(self) -> None:
         await super()._open()
         self._builder = BarBuilder(self.conid, self._length_s)
@@ -207,9 +220,13 @@ class Bars(Feed[PriceBar]):
         self._failures = 0
         settled_ms = now_ms - self._settle_ms
         bars = read_page(reply, page, conid=self.conid, length_s=self._length_s, now_ms=settled_ms)
+        began_ms = self._next_ms
         for bar in bars:
             if bar.t >= self._next_ms and bar.final:
                 self._give(bar)
+        end_ms = now_ms if page.until_ms is None else page.until_ms
+        if self._next_ms > began_ms and is_cut(reply, self._length_s, end_ms):
+            return  # the next page begins where this one was cut
         if page.until_ms is not None:
             self._next_ms = max(self._next_ms, page.until_ms - self._length_s * 1000)
             return
@@ -246,7 +263,9 @@ class Bars(Feed[PriceBar]):
 
     def _note_failure(self, error: IbkrError) -> None:
         """Ask again later; give meanwhile what was seen whole. Raises what asking cannot change."""
-        self._failures += 1
+        asked_for_s = error.retry_after_s if isinstance(error, RateLimitedError) else None
+        # Too many requests are no failure: as long as it takes, a download waits for its turn.
+        self._failures += asked_for_s is None
         may_pass = is_retryable(error) or isinstance(error, NotFoundError)
         if self._begun:
             # Around the nightly reset IBKR refuses what it accepts again an hour later.
@@ -259,9 +278,12 @@ class Bars(Feed[PriceBar]):
             self._give(_final(bar))
         if self._begun and not self._ended and self._builder.complete:
             self._fill_at = None
-        else:
-            pause_s = capped(1.0, self._failures - 1, _LONGEST_PAUSE_S)
-            self._fill_at = self._clock.monotonic() + pause_s
+            return
+        pause_s = capped(1.0, max(0, self._failures - 1), _LONGEST_PAUSE_S)
+        if asked_for_s is not None:
+            pause_s = min(max(pause_s, asked_for_s), _LONGEST_PENALTY_S)
+            _log.info("%r waits %.0f s for IBKR's limit of requests for history", self, pause_s)
+        self._fill_at = self._clock.monotonic() + pause_s
 
     # --- the present -----------------------------------------------------------------------------
 
