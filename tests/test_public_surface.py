@@ -69,7 +69,7 @@ HELD: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "feed": (("stream", "market_data"), FEED),
     "quotes": (("quotes",), FEED | {"all", "latest", "strays"}),
     "ladder": (("ladder",), FEED | {"latest"}),
-    "bars": (("bars",), FEED | {"bar", "conid"}),
+    "bars": (("bars",), FEED | {"bar", "conid", "waits_s"}),
     "events": (("events",), FEED),
 }
 """How one comes to hold it, beginning with a client, and what may be called on it."""
