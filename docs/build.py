@@ -200,6 +200,7 @@ _FACES = {
     "Portfolio": "ib.portfolio",
     "Session": "ib.session",
     "OAuthFlow": "OAuthFlow",
+    "FlexClient": "FlexClient",
 }
 """What a user writes for each class whose methods are calls of an endpoint."""
 _ITSELF = {"SessionEndpoints", "SessionKeeper", "jwt", "dh"}

@@ -123,6 +123,7 @@ LEVEL = {
     "feeds.catalogue": 7,
     "orders": 6,
     "thirdparty": 7,
+    "flex": 7,
     "events": 7,
     "health": 7,
     "wiring": 8,

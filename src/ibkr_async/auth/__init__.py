@@ -9,6 +9,7 @@ from ibkr_async.auth._secret import Secret
 from ibkr_async.ports import Auth, Send, SocketTarget
 
 if TYPE_CHECKING:
+    from ibkr_async.auth._tls import Trust
     from ibkr_async.auth.flow import AccessGrant, OAuthFlow, RequestToken
     from ibkr_async.auth.gateway import Gateway
     from ibkr_async.auth.oauth1a.login import OAuth1a
@@ -25,11 +26,13 @@ __all__ = [
     "Secret",
     "Send",
     "SocketTarget",
+    "Trust",
 ]
 
 __getattr__ = importer(
     __name__,
     {
+        "ibkr_async.auth._tls": "Trust",
         "ibkr_async.auth.flow": "AccessGrant OAuthFlow RequestToken",
         "ibkr_async.auth.gateway": "Gateway",
         "ibkr_async.auth.oauth1a.login": "OAuth1a",
