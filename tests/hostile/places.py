@@ -38,9 +38,15 @@ class Place:
         self.sim = sim
         self.network = network
         self.ib = ib
+        self._feed: Any = None
 
     async def holder(self, face: str) -> Any:
         """Return the object that has a face's methods."""
+        if face == "feed":
+            if self._feed is not None:
+                await self._feed.aclose()
+            self._feed = self.ib.stream.market_data(265598)
+            return await self._feed.__aenter__()
         if face in {"client", "third_party"}:
             return self.ib
         if face in {"handle", "leg"}:

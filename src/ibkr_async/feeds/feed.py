@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeV
 
 import anyio
 
+from ibkr_async._arguments import checked
 from ibkr_async.errors import ClosedError, SubscriptionError, UsageError
 from ibkr_async.home import elsewhere
 from ibkr_async.stream.delivery.events import Gap, Resumed, StreamEvent
@@ -90,6 +91,7 @@ _NEW, _OPEN, _CLOSED = FeedState.NEW, FeedState.OPEN, FeedState.CLOSED
 _OPEN_FIRST: Final = "open the feed first: `async with … as feed:`"
 
 
+@checked
 class Feed(Generic[T]):
     """Messages of one or many topics, in the order in which they came.
 
