@@ -12,7 +12,7 @@ BIN     = $(VENV)/bin
 LOWEST  = $(VENV)-lowest
 STAMP   = $(VENV)/.ready
 
-.PHONY: help demo test lowest check lint types layers bench soak proof docs lock clean
+.PHONY: help demo test lowest check lint types layers bench soak proof mutants docs lock clean
 .DEFAULT_GOAL := help
 
 help:            ## list the targets
@@ -52,6 +52,9 @@ soak: $(STAMP)   ## half an hour of load with faults (ARGS="--seconds 60")
 
 proof: $(STAMP)  ## prove that orders cannot double, and print the numbers
 	$(BIN)/python -m benchmarks.orders_proof $(ARGS)
+
+mutants: $(STAMP) ## put small wrongs into the code and see which the tests miss (ARGS="--sample 100 --seed 1")
+	$(BIN)/python -m benchmarks.mutants $(ARGS)
 
 docs: $(STAMP)   ## rebuild the generated tables in docs/
 	$(BIN)/python docs/build.py
