@@ -31,7 +31,7 @@ from ibkr_async.rest.door import open_request
 from ibkr_async.session.face import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
     from types import TracebackType
 
@@ -260,6 +260,7 @@ class Client(LaterFaces):
         query: Query | None = None,
         body: Any = None,
         replayable: bool = False,
+        success: Collection[int] = (),
     ) -> Any: ...
 
     @overload
@@ -272,6 +273,7 @@ class Client(LaterFaces):
         body: Any = None,
         result: type[T],
         replayable: bool = False,
+        success: Collection[int] = (),
     ) -> T: ...
 
     async def request(
@@ -283,20 +285,30 @@ class Client(LaterFaces):
         body: Any = None,
         result: Any = Any,
         replayable: bool = False,
+        success: Collection[int] = (),
     ) -> Any:
         """Call an endpoint that has no method yet: `await ib.request("GET", "/fyi/unreadnumber")`.
 
         It is logged in, signed and paced like every call, and its failures are the same errors. `path` is
         below `/v1/api`; those that begin with `/gw/` or `/oauth2/` are below the host. `query` and `body`
-        are plain values. Say `replayable=True` for reads: then a failed one is made again.
+        are plain values. Say `replayable=True` for reads: then a failed one is made again. 202 means "not
+        yet" except where IBKR documents it as success; name it in `success` where that is not known here.
         Shape: parsed JSON with fractions as `Decimal`, or `result`: a struct, `str`, `bytes`, or None
-        where the body does not matter.
+        where the body does not matter; None for an action that was answered with nothing.
         Errors: `UsageError` for a malformed path, and for whatever can change an order, which has its
         guards in `ib.orders`; those of every call.
         Pacing: the limit of the endpoint where it is known, else the global one.
         """
         return await self._parts.send(
-            open_request(method, path, query=query, body=body, result=result, replayable=replayable)
+            open_request(
+                method,
+                path,
+                query=query,
+                body=body,
+                result=result,
+                replayable=replayable,
+                success=success,
+            )
         )
 
     def quotes(

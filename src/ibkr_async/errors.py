@@ -289,7 +289,7 @@ class ForbiddenError(ResponseError):
 
 
 class NotFoundError(ResponseError):
-    """404 or 410: no such resource, or a backend that is not awake yet."""
+    """404 or 410, or a 5xx that names what is missing; 404 also of a backend that is not awake yet."""
 
     advice = "check the ids in the path"
 
@@ -361,13 +361,13 @@ class RateLimitedError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """5xx. IBKR also answers 500 for some mistakes of the caller; `detail` has its words."""
+    """5xx that is IBKR's trouble; what can trade may have been done all the same."""
 
     advice = "a read may be repeated; for an order look at ib.orders before doing anything"
 
 
 class RefusedError(ResponseError):
-    """200 with an error inside: the request was understood and refused."""
+    """200 with an error inside, or a 5xx that says no: the request was understood and refused."""
 
     advice = "correct the request; repeating it will not help"
 

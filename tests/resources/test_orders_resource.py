@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ibkr_async.errors import RefusedError, ServerError, UnreadableResponseError
+from ibkr_async.errors import (
+    NotFoundError,
+    RefusedError,
+    ResponseError,
+    ServerError,
+    UnreadableResponseError,
+)
 from ibkr_async.models.order_answers import OrderRefused
 from ibkr_async.models.orders import Ticket
 from ibkr_async.resources.orders import OrderEndpoints
@@ -199,3 +205,14 @@ async def test_previews_and_lists_have_the_urgency_of_an_order() -> None:
     await endpoints.trades()
 
     assert [request.urgency for request in send.requests] == [Urgency.ORDER] * 3
+
+
+@pytest.mark.parametrize("error", [RefusedError, NotFoundError, ServerError])
+async def test_preview_that_fails_says_that_nothing_was_placed(error: type[ResponseError]) -> None:
+    """Whatever the words of a 5xx are taken for."""
+    send = FakeSend(
+        error("POST /x", 500, "No Contracts retrieved", body='{"error":"No Contracts"}')
+    )
+
+    with pytest.raises(RefusedError, match="nothing was placed"):
+        await OrderEndpoints(send).what_if("DU1", [TICKET])

@@ -369,3 +369,108 @@ def test_any_reply_is_an_answer_or_a_response_error(
         answer(content, status, result=result, content_type=content_type)
     except ResponseError as error:
         assert str(error)  # noqa: PT017 - every failure has a message; success is fine too
+
+
+# --- what the operation makes of it --------------------------------------------------------------
+
+
+def act(content: str = "", status: int = 200, result: Any = Row, **more: Any) -> Any:
+    """Decode the reply to something that changes a thing and is no order."""
+    request = RestRequest[Any](method="POST", path="/iserver/x", result=result, **more)
+    return decode_reply(request, HttpReply(status=status, headers={}, content=content.encode()))
+
+
+def test_202_is_success_where_the_operation_says_so() -> None:
+    """An instruction that was taken is not asked for again."""
+    row = act('{"name":"PENDING"}', 202, success=frozenset({202}))
+
+    assert row.name == "PENDING"
+    assert act("", 202, None, success=frozenset({202})) is None
+
+
+def test_action_that_was_answered_with_nothing_is_not_recommended_again() -> None:
+    """202, 204 and an empty 200 may mean that it was done."""
+    for status in (200, 202, 204):
+        with pytest.raises(NotReadyError, match="may have been done: look before"):
+            act("", status)
+
+    assert act("", 204, None) is None
+    assert act("", 204, Any) is None
+    assert act("", 200, Any) is None
+    with pytest.raises(NotReadyError, match="ask again"):
+        answer("", 204, Any)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Order 1888681780 is not found",
+        "No Contracts retrieved",
+        "No contract found for 1",
+        "no such account",
+        "failed to delete alert: Alert 8339 doesn't exist",
+        "does not exist",
+    ],
+)
+@pytest.mark.parametrize("status", [500, 503])
+def test_5xx_that_names_what_is_missing_is_final(words: str, status: int) -> None:
+    """IBKR says it with a server's status; it is neither weather nor about orders of ours."""
+    error = refusal(msgspec.json.encode({"error": words, "statusCode": status}), status)
+
+    assert isinstance(error, NotFoundError)
+    assert (error.detail, error.status) == (words, status)
+    assert "ib.orders" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Details currently unavailable. Please try again later and contact client services",
+        "Order size 0 is not valid for this order",
+        "Invalid account ID",
+        "acctIds, currency and conids are required",
+        "Condition #1:can't recognize fix [abc]",
+        "Alert name cannot be modified",
+    ],
+)
+def test_5xx_that_says_no_is_a_refusal(words: str) -> None:
+    """What the caller asked for cannot be done, however often it is asked."""
+    error = refusal(msgspec.json.encode({"error": words}), 500)
+
+    assert isinstance(error, RefusedError)
+    assert error.detail == words
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Service Unavailable", "Internal Server Error", "Chart data unavailable", "SSO session not found",
+     "unknown", "no bridge", "timeout", "Please try again later"],
+)  # fmt: skip
+def test_5xx_of_a_server_in_trouble_stays_weather(words: str) -> None:
+    """It passes; what to do depends on what was asked."""
+    body = msgspec.json.encode({"error": words})
+
+    error = refusal(body, 503)
+
+    assert type(error) is ServerError
+    assert "try again later" in str(error)
+    with pytest.raises(ServerError, match="look before"):
+        act(body.decode(), 503)
+
+
+def test_5xx_of_what_can_trade_is_never_a_no() -> None:
+    """IBKR refused a yes with 503, and the order went live all the same."""
+    with pytest.raises(ServerError, match=r"look at ib\.orders"):
+        act('{"error":"Order 1 is not found"}', 503, permit=lambda: None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"error":"{\"error\":\"Order 1 is not found\",\"statusCode\":503}"}',
+        r'{"error":{"message":"{\"detail\":\"Order 1 is not found\"}"}}',
+    ],
+)
+def test_error_that_is_json_itself_is_read(body: str) -> None:
+    """An inner server's answer is handed on as text."""
+    assert refusal(body, 503).detail == "Order 1 is not found"

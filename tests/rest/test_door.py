@@ -154,3 +154,25 @@ def test_read_with_a_body_is_refused() -> None:
     """It would not be sent."""
     with pytest.raises(UsageError, match="use query="):
         open_it("GET", "/x", body={})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bank-instructions", "bank-instructions:bulk",
+        "external-asset-transfers", "external-asset-transfers:bulk",
+        "external-cash-transfers", "external-cash-transfers:bulk",
+        "internal-asset-transfers", "internal-asset-transfers:bulk",
+        "internal-cash-transfers:bulk", "instructions/cancel:bulk", "instructions/query",
+    ],
+)  # fmt: skip
+def test_202_is_success_of_what_is_only_taken(name: str) -> None:
+    """Money could be sent twice if "accepted" were read as "ask again"."""
+    assert open_it("POST", f"/gw/api/v1/{name}").success == {202}
+
+
+def test_202_is_success_elsewhere_only_when_the_caller_says_so() -> None:
+    """For everything else IBKR documents it as "nothing to return yet"."""
+    assert open_it("GET", "/trsrv/secdef").success == frozenset()
+    assert open_it("GET", "/gw/api/v1/bank-instructions").success == frozenset()
+    assert open_it("POST", "/gw/api/v2/new", success=(202,)).success == {202}

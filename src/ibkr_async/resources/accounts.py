@@ -61,7 +61,7 @@ class Accounts(Resource):
         """Select the account that calls without an account refer to.
 
         Shape: `selected` is True also when it was selected before.
-        Errors: `ServerError` for an account that is not yours.
+        Errors: `RefusedError` for an account that is not yours.
         Side effects at the broker: changes the selection for everything that uses this session.
         Source: POST /iserver/account, "Switch Account".
         """
@@ -141,7 +141,7 @@ class Accounts(Resource):
     async def search(self, pattern: str) -> AccountSearch:
         """Search the accounts of a login that has too many of them to list (`DYNACCT`).
 
-        Errors: `ServerError` for every other login.
+        Errors: `RefusedError` or `ServerError` for every other login.
         Source: GET /iserver/account/search/{searchPattern}, "Search Dynamic Account".
         """
         return await self._read(AccountSearch, "/iserver/account/search/{pattern}", pattern=pattern)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ibkr_async.errors import RefusedError, ServerError, UnreadableResponseError
+from ibkr_async.errors import NotFoundError, RefusedError, ServerError, UnreadableResponseError
 from ibkr_async.models.order_answers import PlaceAnswer, read_place_answer
 from ibkr_async.models.orders import (
     CancelReply,
@@ -122,8 +122,12 @@ class OrderEndpoints(Resource):
         )
         try:
             return await self._send(request)
-        except ServerError as error:
-            is_no = error.status == HTTPStatus.INTERNAL_SERVER_ERROR and _explains(error.body)
+        except (ServerError, NotFoundError, RefusedError) as error:
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            is_no = not isinstance(error, ServerError) or (
+                error.status == HTTPStatus.INTERNAL_SERVER_ERROR and _explains(error.body)
+            )
             kind, cure = (RefusedError, "correct the order") if is_no else (ServerError, _AGAIN)
             advice = f"nothing was placed, this was a preview: {cure}"
             raise kind(
@@ -242,8 +246,8 @@ class OrderEndpoints(Resource):
     async def status(self, order_id: str) -> OrderStatusReply:
         """Read one order.
 
-        Errors: `ServerError` 503 for an order of an earlier day; `UnreadableResponseError` for an
-        answer about another order.
+        Errors: `NotFoundError` or `ServerError`, both 503, for an order of an earlier day;
+        `UnreadableResponseError` for an answer about another order.
         Source: GET /iserver/account/order/status/{orderId}, "Order Status".
         """
         request = RestRequest[OrderStatusReply](

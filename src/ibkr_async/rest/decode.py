@@ -50,7 +50,19 @@ _SECRET_VALUES: Final = re.compile(
     r'("[^"]*(?:session|token|secret|signature|passw|cookie|diffie_hellman)[^"]*"\s*:\s*")[^"]*',
     re.IGNORECASE,
 )
+_MAY_BE_DONE: Final = "it may have been done: look before asking for it again"
 _TITLE: Final = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
+
+# Words of IBKR's with 5xx: "Order 1 is not found", "No Contracts retrieved", "Alert 1 doesn't exist";
+# "Details currently unavailable" is said for want of a right, "Order size 0 is not valid" of arguments.
+_MISSING: Final = re.compile(
+    r"\bnot (?:be )?found\b|\b(?:not|doesn.?t|don.?t) exist"
+    r"|\bno such |\bno [a-z ]{1,40}(?:retrieved|found)\b"
+)
+_NO: Final = re.compile(
+    r"\binvalid\b|\bnot (?:valid|allowed|permitted|supported|eligible)\b|details currently unavailable"
+    r"|\bcan(?:not|.?t) (?:be modified|recogni[sz]e)|\bis required\b|\bare required\b"
+)
 
 _ERROR_OF_STATUS: Final[Mapping[int, type[ResponseError]]] = {
     401: UnauthorizedError,
@@ -99,11 +111,9 @@ def decode_reply(
             raise _redirect(request, reply)
         case _:
             raise _error_of_status(request, reply, now)
-    if request.result is None and status == HTTPStatus.NO_CONTENT:
-        return cast("T", None)  # T is None here, which the type system cannot see
-    if status in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
+    if status == HTTPStatus.ACCEPTED and status not in request.success:
         # Documented for /trsrv/secdef among others: nothing to return yet (protocol).
-        raise _error(NotReadyError, request, reply, detail="no content yet")
+        raise _nothing_said(request, reply, "no content yet")
     return _read_success(request, reply, unread)
 
 
@@ -142,6 +152,8 @@ def _unix_time(http_date: str) -> float | None:
 
 def _read_success(request: RestRequest[T], reply: HttpReply, unread: _base.Unread | None) -> T:
     content = reply.content
+    if reply.status == HTTPStatus.NO_CONTENT:
+        return _read_nothing(request, reply, "no content yet")
     if request.result is bytes:
         return cast("T", content)  # `result is bytes` makes T bytes
     if _is_html(reply):
@@ -153,7 +165,7 @@ def _read_success(request: RestRequest[T], reply: HttpReply, unread: _base.Unrea
         return cast("T", None)  # T is None here, which the type system cannot see
     if content.strip() in {b"", b'""'}:
         # The first call of a session on a warm-up endpoint may answer 200 with nothing (protocol).
-        raise _error(NotReadyError, request, reply, detail="an empty answer")
+        return _read_nothing(request, reply, "an empty answer")
     try:
         decoded: T = _base.decode(request.result, content, unread)
     except msgspec.ValidationError as problem:
@@ -173,6 +185,19 @@ def _read_success(request: RestRequest[T], reply: HttpReply, unread: _base.Unrea
             detail=f"not JSON ({problem}): {_shorten(_redact(text))}",
         ) from problem
     return decoded
+
+
+def _read_nothing(request: RestRequest[T], reply: HttpReply, detail: str) -> T:
+    """Take a success without content: the end of an action, "ask again" to a read."""
+    if request.result is None or (request.result is Any and not request.is_read):
+        return cast("T", None)  # None is the only way to say it
+    raise _nothing_said(request, reply, detail)
+
+
+def _nothing_said(request: RestRequest[Any], reply: HttpReply, detail: str) -> ResponseError:
+    return _error(
+        NotReadyError, request, reply, detail=detail, advice="" if request.is_read else _MAY_BE_DONE
+    )
 
 
 def _raise_if_refused(request: RestRequest[Any], reply: HttpReply) -> None:
@@ -234,7 +259,24 @@ def _error_of_status(request: RestRequest[Any], reply: HttpReply, now: float) ->
     elif status == HTTPStatus.LENGTH_REQUIRED:
         # The edge answers 411 to a POST without Content-Length (protocol); we always send it.
         advice = "something between here and IBKR removed Content-Length: look for a proxy"
-    return _error(_class_of_status(status), request, reply, advice=advice)
+    kind = _class_of_status(status)
+    if kind is ServerError:
+        kind, advice = _meaning_of_5xx(request, lower)
+    return _error(kind, request, reply, advice=advice)
+
+
+def _meaning_of_5xx(request: RestRequest[Any], words: str) -> tuple[type[ResponseError], str]:
+    """Return what a 5xx is, weather or one of IBKR's ways to say no, and what to do about it.
+
+    Never a no of what can trade: such an order may go live all the same (protocol), so it is unknown.
+    """
+    if request.permit is not None:
+        return ServerError, ""
+    if _MISSING.search(words) and "session" not in words:
+        return NotFoundError, "IBKR does not have it: asking again will not help"
+    if _NO.search(words):
+        return RefusedError, ""
+    return ServerError, "try again later" if request.is_read else _MAY_BE_DONE
 
 
 def _class_of_status(status: int) -> type[ResponseError]:
@@ -278,10 +320,8 @@ def _detail(reply: HttpReply) -> str:
         return f"an HTML page titled {_shorten(title[1])!r}" if title else "an HTML page"
     said = _envelope(reply.content)
     if said is not None:
-        spoken = (said.error, said.detail, said.message, said.failure_list, said.text)
-        for words in (*spoken, said.title, said.status):
-            if words:
-                return _shorten(_redact(_as_text(words)))
+        if words := _spoken(said):
+            return _shorten(_redact(_as_text(words)))
     else:
         text = reply.content[:_BODY_CHARS].decode("utf-8", "replace").strip().strip('"')
         if text:
@@ -290,6 +330,14 @@ def _detail(reply: HttpReply) -> str:
         return f"{HTTPStatus(reply.status).phrase} (no explanation given)"
     except ValueError:
         return "no explanation given"
+
+
+def _spoken(said: _Envelope | None) -> Any:
+    """Return the words in which a failure is explained; None where there are none."""
+    if said is None:
+        return None
+    spoken = (said.error, said.detail, said.message, said.failure_list, said.text)
+    return next((words for words in (*spoken, said.title, said.status) if words), None)
 
 
 def _envelope(content: bytes) -> _Envelope | None:
@@ -307,11 +355,13 @@ def _envelope(content: bytes) -> _Envelope | None:
 
 def _as_text(words: Any) -> str:
     if isinstance(words, str):
-        return words
+        # An error of an inner server is handed on as it came: JSON inside a text.
+        inner = _spoken(_envelope(words.encode())) if words.lstrip().startswith("{") else None
+        return _as_text(inner) if inner else words
     if isinstance(words, dict):
         message = cast("dict[str, Any]", words).get("message")  # keys of JSON objects are text
         if isinstance(message, str):
-            return message
+            return _as_text(message)
     return msgspec.json.encode(words).decode()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args, get_origin
 from urllib.parse import unquote
 
@@ -30,6 +31,14 @@ _TRADING: Final = frozenset({"order", "orders", "reply", "exercise", "notificati
 """Segments of paths that change orders, answer questions about them, or decide which are asked."""
 _PREVIEW: Final = ["orders", "whatif"]
 """End of a path that only asks what an order would cost."""
+_ACCEPTED_FOR_LATER: Final = re.compile(
+    r"/gw/api/v[0-9]+/(?:(?:bank-instructions|external-asset-transfers|external-cash-transfers"
+    r"|internal-asset-transfers)(?::bulk)?|internal-cash-transfers:bulk|instructions/cancel:bulk"
+    r"|instructions/query)"
+)
+"""Operations whose success is 202: the instruction was taken, and its state is asked for later.
+
+Source: the OpenAPI document of the Web API, 2.29."""
 _BASE_PATHS: Final = ("/v1/api/", "/v1/portal/")
 
 
@@ -41,8 +50,11 @@ def open_request(
     body: Any,
     result: type[T] | Any,
     replayable: bool,
+    success: Iterable[int] = (),
 ) -> RestRequest[T]:
     """Return the request of a raw call.
+
+    `success` is added to what is known to be success of this operation.
 
     Errors: `UsageError` for an unknown method; for a path that is not one below the REST root, or holds
     a query; for anything that trades.
@@ -68,7 +80,13 @@ def open_request(
         query=_pairs(query or ()),
         body=body,
         replayable=replayable,
+        success=_known_success(method, path).union(success),
     )
+
+
+def _known_success(method: str, path: str) -> frozenset[int]:
+    is_taken = method == "POST" and _ACCEPTED_FOR_LATER.fullmatch(path)
+    return frozenset({HTTPStatus.ACCEPTED} if is_taken else ())
 
 
 def _segments(method: str, path: str) -> list[str]:

@@ -64,6 +64,14 @@ class RestRequest(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     Every request has one that can change a position or an order."""
     error_in_200: bool = True
     """True when a 200 whose object has a top-level `error` means failure (nearly everywhere)."""
+    success: frozenset[int] = frozenset()
+    """Statuses that are success of this operation though they are not elsewhere: 202 is "not yet" unless
+    it is here."""
+
+    @property
+    def is_read(self) -> bool:
+        """True when it changes nothing: asking again is harmless."""
+        return self.method == "GET" or self.replayable
 
     @property
     def label(self) -> str:

@@ -75,7 +75,7 @@ class OrderReads:
     async def status(self, order_id: str | int) -> OrderStatusReply:
         """Read one order.
 
-        Errors: `ServerError` 503 for an order of an earlier day.
+        Errors: `NotFoundError` or `ServerError` 503 for an order of an earlier day.
         Source: GET /iserver/account/order/status/{orderId}.
         """
         tracker = self._news.tracker
