@@ -228,7 +228,7 @@ async def test_looks_take_a_bounded_time() -> None:
     with pytest.raises(OrderUnknownError) as caught:
         await make_desk(send, look_timeout_s=0.001).submit(ORDER)
 
-    assert caught.value.looked_at == ("(no answer within 0.001 s)",)
+    assert caught.value.looked_at == ("the live orders (no answer within 0.001 s)",)
 
 
 async def test_stale_reply_is_unknown() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from ibkr_async.errors import ServerError
 from ibkr_async.models.orders import Ticket
 from ibkr_async.orders.fate.probe import Finding, OutcomeProbe
@@ -9,9 +11,10 @@ from ibkr_async.orders.fate.reads import OrderReads
 from ibkr_async.orders.fate.unknown import Submission
 from ibkr_async.orders.known.news import OrderNews
 from ibkr_async.resources.orders import OrderEndpoints
+from ibkr_async.rest.request import RestRequest, T
 from ibkr_async.types import AccountId, ClientOrderId
 from support import order_rows as rows
-from support.fake_send import FakeSend
+from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime, fake_world
 
 LIVE = "GET /iserver/account/orders"
@@ -33,6 +36,7 @@ async def look(
     *named: str,
     news: OrderNews | None = None,
     account_id: str | None = None,
+    look_timeout_s: float = 20.0,
 ) -> Finding:
     """Look for the order."""
     news, world = news or OrderNews(), fake_world(time)
@@ -41,7 +45,7 @@ async def look(
         news.tracker,
         world=world,
         spread_s=9.0,
-        look_timeout_s=20.0,
+        look_timeout_s=look_timeout_s,
     )
     return await probe.look(SENT, named, account_id=account_id)
 
@@ -143,3 +147,45 @@ async def test_inactive_order_is_taken_at_the_last_look() -> None:
     found = await look(send, time)
 
     assert (found.outcome, len(time.slept)) == ("accepted", 2)
+
+
+@pytest.mark.parametrize(
+    ("answered", "subject"),
+    [
+        ([], "the live orders"),
+        (["live_orders_none"], "the status of order 987654"),
+        (["live_orders_none", b'{"error":"not found"}'], "the trades"),
+    ],
+)
+async def test_look_that_ends_unanswered_names_what_it_asked_for(
+    answered: list[str | bytes], subject: str
+) -> None:
+    """Every entry has a subject."""
+    send = FakeSend(*answered, Answer(hold=True), *[Answer(hold=True)] * 2)
+
+    found = await look(send, FakeTime(), "987654", look_timeout_s=0.01)
+
+    assert f"{subject} (no answer within 0.01 s)" in found.looked_at
+    assert all(not entry.startswith("(") for entry in found.looked_at)
+
+
+@pytest.mark.parametrize(("slow_s", "ends_s"), [(0.0, 9.0), (4.0, 16.0), (10.0, 30.0), (60.0, 60.0)])
+async def test_search_takes_its_time_and_one_look_more_at_most(
+    slow_s: float, ends_s: float
+) -> None:
+    """However slow the answers are, no look begins when that time is over."""
+    time = FakeTime(0.0)
+
+    class Slow(FakeSend):
+        async def __call__(self, request: RestRequest[T]) -> T:
+            if request.path.endswith("/orders"):
+                time.at += slow_s
+            return await super().__call__(request)
+
+    none = ("live_orders_none", b"[]", b"[]")
+    send = Slow(*none, "live_orders_none", *none, *none)
+
+    found = await look(send, time)
+
+    assert found.outcome == "unknown"
+    assert time.at == ends_s

@@ -102,7 +102,7 @@ class OrderDesk(OrderReads):
         Errors: `OrderInvalidError`, `OrderGuardError`; `TransportError`, `AuthError`, `SessionError`,
         or `RateLimitedError` with `was_sent` false, when nothing was sent; `UnauthorizedError` when the
         login had lapsed and nothing was placed; `OrderRejectedError`, `OrderQuestionError`;
-        `OrderUnknownError` when it may be live, raised after a search of at least 15 seconds. An
+        `OrderUnknownError` when it may be live, raised after a search of 15 to 30 seconds. An
         error's `live_order_ids` are legs that IBKR has accepted all the same.
         Source: POST /iserver/account/{accountId}/orders, POST /iserver/reply/{replyId}.
         Cancellation: does not take back what was sent. The order is then in `unknown`, a warning is
@@ -285,8 +285,8 @@ class OrderDesk(OrderReads):
         that neither this run nor the journal knows, the handle has no tickets; nor has that of an
         earlier order, which IBKR has under a client order id that was used again.
         Errors: `OrderRejectedError` when IBKR shows it dead; `OrderUnknownError` when nothing is
-        proven after a search of at least 15 seconds.
-        Pacing: takes up to half a minute; the live orders may be read once per 5 seconds.
+        proven after a search of 15 to 30 seconds, as that of `submit`.
+        Pacing: the live orders may be read once per 5 seconds.
         """
         read_fields(coid=coid)
         self._engine.news.check_home()

@@ -101,8 +101,8 @@ class OrderSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A callback of `Answers.ask`."""
     probe_spread_s: float = 15.0
     """From the first look for an order whose answer was lost to the last."""
-    look_timeout_s: float = 20.0
-    """One such look."""
+    look_timeout_s: float = 15.0
+    """One such look, and by how much the last may exceed that time."""
     feeds_timeout_s: float = 5.0
     """How long the first order waits for the order feeds to be open."""
     following: FollowerSettings = FollowerSettings()

@@ -73,20 +73,22 @@ class OutcomeProbe:
     async def look(
         self, submission: Submission, named_ids: Sequence[str] = (), *, account_id: str | None
     ) -> Finding:
-        """Look at least three times over the spread, or until the outcome is proven.
+        """Look three times over the spread, or until the outcome is proven.
 
+        It takes the spread when IBKR answers, and the time of one look more when it does not.
         `account_id` is asked for where it is not the session's own.
         """
         evidence = Evidence(submission, self._known, named_ids)
         looked_at: list[str] = []
         outcome: Outcome = "unknown"
         begun = self._clock.monotonic()
+        until = begun + self._spread_s + self._look_timeout_s
         for number, share in enumerate(_LOOKS):
             wait_s = begun + share * self._spread_s - self._clock.monotonic()
             if wait_s > 0:
                 await self._clock.sleep(wait_s)
             look = _Look(self._reads, evidence, submission, account_id, force=number == _FORCED)
-            await self._look_once(look)
+            await self._look_once(look, until - self._clock.monotonic())
             looked_at += look.seen
             outcome = evidence.outcome(is_last=number == len(_LOOKS) - 1)
             if outcome != "unknown":
@@ -100,15 +102,18 @@ class OutcomeProbe:
             unproven=evidence.unproven or (),
         )
 
-    async def _look_once(self, look: _Look) -> None:
+    async def _look_once(self, look: _Look, left_s: float) -> None:
         look.note_news()
-        with anyio.move_on_after(self._look_timeout_s) as limit:
+        limit_s = min(self._look_timeout_s, left_s)
+        if limit_s <= 0:
+            return
+        with anyio.move_on_after(limit_s) as limit:
             for step in (look.ask_live_orders, look.ask_status, look.ask_trades):
                 if look.is_proven:
                     return
                 await step()
         if limit.cancelled_caught:
-            look.seen.append(f"(no answer within {self._look_timeout_s:g} s)")
+            look.seen.append(f"{look.subject} (no answer within {limit_s:.3g} s)")
 
 
 class _Look:
@@ -124,6 +129,8 @@ class _Look:
         force: bool,
     ) -> None:
         self.seen: list[str] = []
+        self.subject = ""
+        """What is being asked for."""
         self._reads = reads
         self._evidence = evidence
         self._is_new = submission.modifies is None
@@ -142,6 +149,7 @@ class _Look:
     async def ask_live_orders(self) -> None:
         if not self._is_new:
             return
+        self.subject = "the live orders"
         try:
             found = await self._reads.live(force=self._force, account_id=self._account_id)
         except IbkrError as error:
@@ -152,6 +160,7 @@ class _Look:
 
     async def ask_status(self) -> None:
         for order_id in self._evidence.ids_to_ask:
+            self.subject = f"the status of order {order_id}"
             try:
                 reply = await self._reads.status(order_id)
             except IbkrError as error:
@@ -164,6 +173,7 @@ class _Look:
     async def ask_trades(self) -> None:
         if not self._is_new:
             return
+        self.subject = "the trades"
         try:
             trades = await self._reads.trades()
         except IbkrError as error:
