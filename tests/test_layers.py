@@ -76,7 +76,7 @@ PURE = (
     "orders.write.combos",
     "orders.write.contract_checks",
     "orders.fate.evidence",
-    "orders.fate.terms",
+    "orders.known.terms",
     "orders.write.policy",
     "orders.write.questions",
     "orders.write.symbols",

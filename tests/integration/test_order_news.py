@@ -9,12 +9,13 @@ from decimal import Decimal
 
 import pytest
 
-from ibkr_async import Answers, Client, LimitOrder, MarketOrder, Side
+from ibkr_async import Answers, Bracket, Client, LimitOrder, MarketOrder, Side
 from ibkr_async.orders.known.events import (
     AnyOrderEvent,
     Cancelled,
     Commission,
     Fill,
+    NotApplied,
     Reconciled,
     Replaced,
     StatusChange,
@@ -85,6 +86,43 @@ async def test_modified_order_tells_its_new_terms(gateway_ib: Client) -> None:
     assert (replaced.previous_quantity, replaced.quantity) == (10, 7)
     assert (replaced.previous_price, replaced.price) == (Decimal(100), Decimal(101))
     assert live.state.quantity == 7
+
+
+async def test_every_modification_is_told_once(gateway_ib: Client) -> None:
+    """The second is compared with the first, and nothing is said to be missing."""
+    live = await gateway_ib.orders.submit(FAR, answers=YES)
+    events = live.events()
+    for quantity, price in ((7, "101"), (8, "101"), (8, "102")):
+        again = await live.modify(LimitOrder(AAPL, Side.BUY, quantity, price), answers=YES)
+        assert again.order_id == live.order_id
+        replaced = await first(events, Replaced)
+        assert (replaced.quantity, replaced.price) == (quantity, Decimal(price))
+        await until(lambda: not live.state.in_doubt)
+    await live.cancel()
+    rest = [type(event) async for event in events]
+
+    assert NotApplied not in rest
+    assert Replaced not in rest
+    assert (live.state.quantity, live.state.price) == (8, 102)
+
+
+async def test_ignored_quantity_of_a_held_exit_is_told(
+    gateway_ib: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """IBKR acknowledges it, and goes on with the old one."""
+    entry = LimitOrder(AAPL, Side.BUY, 10, "100")
+    live = await gateway_ib.orders.submit(
+        Bracket(entry=entry, take_profit="300", stop_loss="50"), answers=YES
+    )
+    await until(lambda: all(leg.state.order_type for leg in live.legs))
+    target = next(leg for leg in live.legs if leg.state.order_type == "LMT" and leg.role == "exit")
+
+    await target.modify(LimitOrder(AAPL, Side.SELL, 20, "310"), answers=YES)
+    told = await first(live.events(), NotApplied)
+
+    assert (told.order_id, told.terms) == (target.order_id, ("quantity",))
+    assert (target.state.quantity, target.state.price) == (10, 310)
+    assert f"order {target.order_id}: a modification was acknowledged" in caplog.text
 
 
 async def test_order_is_followed_without_any_live_order_news(quiet_ib: Client) -> None:

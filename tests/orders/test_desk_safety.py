@@ -38,6 +38,7 @@ from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
 from ibkr_async.orders.write.policy import Answers, Question
 from ibkr_async.orders.write.tickets import draft_tickets
 from ibkr_async.types import Side
+from support import order_rows
 from support.fake_send import Answer, FakeSend
 from support.fake_time import FakeTime, fake_world
 from support.order_desk import make_desk
@@ -329,6 +330,25 @@ async def test_modification_is_the_whole_ticket() -> None:
         "quantity": 5,
     }
     assert live.order_id == "987654"
+
+
+@pytest.mark.parametrize(("quantity", "warnings"), [(10, 1), (4, 0)])
+async def test_exit_that_is_raised_above_what_has_filled_is_warned_of(
+    caplog: pytest.LogCaptureFixture, quantity: int, warnings: int
+) -> None:
+    """It goes out all the same: there may be another position."""
+    changed = b'[{"order_id":"2","order_status":"Submitted"}]'
+    bench = Bench(changed)
+    tracker = bench.desk.engine.news.tracker
+    entry = order_rows.live("Submitted", order_id=1, filled=4, quantity=10, side="BUY")
+    tracker.live_order_row(entry, 1.0)
+    child = order_rows.live("Submitted", order_id=2, quantity=4, parentId="1", order_ref=None)
+    tracker.live_order_row(child, 1.0)
+
+    await bench.desk.modify(2, LimitOrder(265598, "SELL", quantity, "400"))
+
+    assert caplog.text.count("parent 1 has filled 4") == warnings
+    assert len(bench.send.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,9 @@ async def test_look_that_ends_unanswered_names_what_it_asked_for(
     assert all(not entry.startswith("(") for entry in found.looked_at)
 
 
-@pytest.mark.parametrize(("slow_s", "ends_s"), [(0.0, 9.0), (4.0, 16.0), (10.0, 30.0), (60.0, 60.0)])
+@pytest.mark.parametrize(
+    ("slow_s", "ends_s"), [(0.0, 9.0), (4.0, 16.0), (10.0, 30.0), (60.0, 60.0)]
+)
 async def test_search_takes_its_time_and_one_look_more_at_most(
     slow_s: float, ends_s: float
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ibkr_async.errors import OrderUnknownError, RequestTimeoutError
 from ibkr_async.models.orders import OrderStatusReply, Ticket
-from ibkr_async.orders.fate.terms import unproven_terms
+from ibkr_async.orders.known.terms import unproven_terms
 from ibkr_async.orders.write.order_types import LimitOrder
 from ibkr_async.types import TimeInForce
 from support.fake_send import FakeSend

@@ -11,6 +11,7 @@ from ibkr_async.orders.known.events import (
     Cancelled,
     Commission,
     Fill,
+    NotApplied,
     OrderState,
     Reconciled,
     Rejected,
@@ -187,6 +188,135 @@ def test_modification_is_told_and_makes_news_expected(bench: Bench) -> None:
     assert (event.previous_quantity, event.quantity) == (722, 500)
     assert (event.previous_price, event.price) == (Decimal("382.40"), 383)
     assert bench.tracker.doubts == {ID: Doubt.SILENT}
+
+
+CHANGED = rows.ticket(quantity=Decimal(500), price=Decimal(383))
+
+
+def acknowledge_change(bench: Bench) -> int:
+    """Have a modification acknowledged. Return the version from which an answer is newer."""
+    bench.submit()
+    bench.tracker.live_order_row(rows.full("Submitted"), 1.0)
+    bench.tracker.replaced(ID, CHANGED, 2.0)
+    bench.take()
+    return bench.tracker.version
+
+
+def test_modification_that_is_acknowledged_and_ignored_is_told(bench: Bench) -> None:
+    """IBKR does so with the quantity of a child that is held. The state is what is live."""
+    asked = acknowledge_change(bench)
+
+    reply = rows.status_reply("Submitted", quantity=722, limit_price="383.00")
+    bench.tracker.status_reply(reply, 3.0, asked)
+
+    replaced, not_applied = bench.take()
+    assert isinstance(replaced, Replaced)
+    assert isinstance(not_applied, NotApplied)
+    assert (not_applied.terms, not_applied.inferred) == (("quantity",), True)
+    assert not_applied.state.quantity == 722
+    assert bench.tracker.ticket(ID) is None
+    bench.tracker.status_reply(reply, 4.0, asked)
+    assert bench.take() == []
+
+
+def test_modification_that_an_answer_shows_is_settled(bench: Bench) -> None:
+    """Nothing is said when nothing is wrong."""
+    asked = acknowledge_change(bench)
+
+    reply = rows.status_reply("Submitted", quantity=500, limit_price="383.00")
+    bench.tracker.status_reply(reply, 3.0, asked)
+    bench.tracker.status_reply(
+        rows.status_reply("Submitted", quantity=400, limit_price="383.00"), 4.0, asked
+    )
+
+    assert kinds(bench.take()) == ["Replaced"]  # somebody else's
+    assert bench.tracker.ticket(ID) == CHANGED
+    assert not bench.order.in_doubt
+
+
+def test_time_in_force_of_a_modification_is_compared_too(bench: Bench) -> None:
+    """Whatever the answer shows."""
+    acknowledge_change(bench)
+    reply = rows.status_reply("Submitted", quantity=500, limit_price="383.00", tif="DAY")
+
+    bench.tracker.status_reply(reply, 3.0, bench.tracker.version)
+
+    (event,) = bench.take()
+    assert isinstance(event, NotApplied)
+    assert event.terms == ("tif",)
+
+
+def test_row_with_the_old_terms_is_asked_about(bench: Bench) -> None:
+    """It may be older than the modification: only an answer decides."""
+    acknowledge_change(bench)
+    bench.tracker.live_order_row(rows.full("Submitted"), 3.0)
+    assert bench.tracker.doubts == {ID: Doubt.CONTRADICTED}
+    assert "NotApplied" not in kinds(bench.take())
+
+    bench.tracker.live_order_row(rows.live("Submitted"), 4.0, bench.tracker.version)
+
+    assert "NotApplied" in kinds(bench.take())
+
+
+def test_row_with_the_new_terms_settles_a_modification(bench: Bench) -> None:
+    """IBKR has said it by itself; a row that shows no terms has not."""
+    acknowledge_change(bench)
+    bench.tracker.live_order_row(rows.sor(status="Submitted"), 3.0)
+    assert bench.tracker.doubts == {ID: Doubt.SILENT}
+
+    changed = rows.full("Submitted", totalSize=500.0, price="383.00")
+    bench.tracker.live_order_row(changed, 4.0)
+
+    assert not bench.order.in_doubt
+
+
+@pytest.mark.parametrize("what", ["older", "of unknown age", "over", "another change"])
+def test_answer_that_proves_nothing_about_a_modification_tells_nothing(
+    bench: Bench, what: str
+) -> None:
+    """It was asked for before, or there is nothing left of it, or other terms are on their way."""
+    asked: int | None = acknowledge_change(bench)
+    assert asked is not None
+    status = "Cancelled" if what == "over" else "Submitted"
+    if what == "another change":
+        bench.tracker.modifying(ID)
+
+    if what == "older":
+        asked -= 1
+    elif what == "of unknown age":
+        asked = None
+    bench.tracker.status_reply(rows.status_reply(status), 3.0, asked)
+
+    assert "NotApplied" not in kinds(bench.take())
+
+
+@pytest.mark.parametrize(
+    ("filled", "quantity", "side", "is_more"),
+    [
+        (4, 10, "SELL", True),
+        (4, 4, "SELL", False),
+        (4, 5, "SELL", True),
+        (0, 10, "SELL", False),
+        (4, 10, "BUY", False),
+    ],
+)
+def test_exit_above_what_its_parent_has_filled_overshoots(
+    bench: Bench, filled: int, quantity: int, side: str, *, is_more: bool
+) -> None:
+    """IBKR takes that, and the position can turn. A held child waits for fills."""
+    entry = rows.live("Submitted", order_id=1, filled=filled, quantity=10, side="BUY")
+    child = rows.live(
+        "PreSubmitted", order_id=2, quantity=4, parentId="1", side=side, order_ref=None
+    )
+    bench.tracker.live_order_row(entry, 1.0)
+    bench.tracker.live_order_row(child, 1.0)
+
+    parent = bench.tracker.overshoots("2", rows.ticket(quantity=Decimal(quantity)))
+
+    assert (parent is not None) is is_more
+    assert parent is None or parent.order_id == "1"
+    assert bench.tracker.overshoots("1", rows.ticket()) is None
+    assert bench.tracker.overshoots("404", rows.ticket()) is None
 
 
 def test_modification_may_bring_another_order_type(bench: Bench) -> None:

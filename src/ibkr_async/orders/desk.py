@@ -138,7 +138,9 @@ class OrderDesk(OrderReads):
         """Replace the terms of an order, answer IBKR's questions by policy, return once it is taken.
 
         Shape: `order` is the whole order again, with its new terms; IBKR takes no patches. The
-        handle is that of the one order. A client order id is sent only if `order` names it.
+        handle is that of the one order. A client order id is sent only if `order` names it. What is live
+        afterwards is compared with what was asked for: `NotApplied` and a warning tell of a difference,
+        and a warning that an exit is made larger than what its parent has filled.
         Errors: as `submit`; `OrderUnknownError` means that the order is there, and with which terms
         is not known.
         Source: POST /iserver/account/{accountId}/order/{orderId}.
@@ -148,6 +150,16 @@ class OrderDesk(OrderReads):
         read_fields(urgent=urgent)
         submission = await self._engine.preparation.modification(order_id, order, account_id)
         submission = msgspec.structs.replace(submission, urgent=urgent)
+        ticket = submission.tickets[0]
+        if (parent := self._engine.news.tracker.overshoots(str(order_id), ticket)) is not None:
+            _log.warning(
+                "order %s is set to %s although its parent %s has filled %s: IBKR takes that, and the "
+                "position can turn round",
+                order_id,
+                ticket.quantity,
+                parent.order_id,
+                parent.filled,
+            )
         if self._engine.settings.dry_run:
             return await self._try_dry(submission)
         return self._handle(submission, await self._submit(submission, policy))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ibkr_async.orders.fate.terms import unproven_terms
+from ibkr_async.orders.known.terms import unproven_terms
 from ibkr_async.orders.send.dialogue import DEAD_STATUSES
 from ibkr_async.types import OrderStatus
 

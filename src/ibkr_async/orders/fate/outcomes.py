@@ -40,6 +40,8 @@ class Outcomes:
             await self._journal.intend(submission)
         if submission.modifies is None:
             self._tracker.submitted(submission.tickets, submission.coid, submission.account_id)
+        else:
+            self._tracker.modifying(submission.modifies)
 
     def adopted(self, submission: Submission, detail: str, order_ids: Sequence[str]) -> None:
         """An earlier run left it open."""

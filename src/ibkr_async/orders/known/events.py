@@ -209,6 +209,17 @@ class Replaced(OrderEvent, frozen=True, kw_only=True, tag=True):
     """Limit price before."""
 
 
+class NotApplied(OrderEvent, frozen=True, kw_only=True, tag=True):
+    """IBKR has acknowledged a modification of this client's, and shows the order with other terms.
+
+    It acknowledges and ignores a new quantity of a child that waits for its parent, for one. If the
+    terms come later all the same, `Replaced` tells so.
+    """
+
+    terms: tuple[str, ...]
+    """Names of the terms that are not as they were asked for."""
+
+
 class Cancelled(OrderEvent, frozen=True, kw_only=True, tag=True):
     """The rest of the order is cancelled. Comes after its `StatusChange`; a late fill may follow."""
 
@@ -246,7 +257,15 @@ class Twin(OrderEvent, frozen=True, kw_only=True, tag=True):
 
 
 AnyOrderEvent: TypeAlias = (
-    StatusChange | Fill | Commission | Replaced | Cancelled | Rejected | Reconciled | Twin
+    StatusChange
+    | Fill
+    | Commission
+    | Replaced
+    | NotApplied
+    | Cancelled
+    | Rejected
+    | Reconciled
+    | Twin
 )
 
 

@@ -7,11 +7,12 @@ follower when somebody needs news. It must never wait for a listener, and never 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ibkr_async.feeds.feed import Feed, Line
-from ibkr_async.orders.known.events import AnyOrderEvent
+from ibkr_async.orders.known.events import AnyOrderEvent, NotApplied
 from ibkr_async.orders.known.tracker import OrderTracker
 from ibkr_async.stream.delivery.buffer import Buffer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ibkr_async.errors import IbkrError
     from ibkr_async.types import OrderId
 
+_log: Final = logging.getLogger("ibkr_async.orders")
 _CAPACITY: Final = 10_000
 """Events that may wait for one listener."""
 _KEPT: Final = 1_000
@@ -167,6 +169,12 @@ class OrderNews:
         self._listeners.clear()
 
     def _publish(self, event: AnyOrderEvent) -> None:
+        if isinstance(event, NotApplied):
+            _log.warning(
+                "order %s: a modification was acknowledged, and IBKR shows another %s",
+                event.order_id,
+                ", ".join(event.terms),
+            )
         if event.order_id:
             self._count += 1
             kept = self._kept.setdefault(event.order_id, deque(maxlen=_KEPT))

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ibkr_async.orders.known.events import Execution, OrderState, execution_key
+from ibkr_async.orders.known.observations import from_ticket
 from ibkr_async.types import TERMINAL_STATUSES, OrderStatus
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class OrderRecord:
         """Whether what was ordered has been taken in, of an order of this client."""
         self.ticket: Ticket | None = None
         """What IBKR has last acknowledged, where that is known."""
+        self.unseen: Ticket | None = None
+        """A modification that IBKR has acknowledged and not shown yet."""
+        self.replaced_at = 0
+        """Version of the tracker from which on an answer must show it."""
         self._identity: dict[str, Any] = {}
         self._is_combo = False
         self.status: str | None = None
@@ -145,6 +150,19 @@ class OrderRecord:
         self._price = seen.price if seen.price is not None else self._price
         if seen.order_type is not None:
             self._identity["order_type"] = seen.order_type
+
+    def differing(self, seen: Observation) -> tuple[str, ...] | None:
+        """Return which terms of a modification not seen yet a row shows otherwise; None if it shows none."""
+        wanted = self.unseen
+        if wanted is None or (seen.quantity is None and seen.price is None):
+            return None
+        asked = from_ticket(self.order_id, wanted)
+        return tuple(
+            name
+            for name in ("quantity", "price")
+            if getattr(asked, name) is not None
+            and getattr(seen, name) not in {None, getattr(asked, name)}
+        )
 
     def concede(self) -> bool:
         """Take the end that was claimed for true. Return whether one was."""

@@ -45,6 +45,7 @@ from ibkr_async.models.orders import LiveOrder
 from ibkr_async.orders.known.events import (
     AnyOrderEvent,
     Itemised,
+    NotApplied,
     OrderState,
     Reconciled,
     Rejected,
@@ -62,6 +63,7 @@ from ibkr_async.orders.known.observations import (
     read_execution,
 )
 from ibkr_async.orders.known.record import OrderRecord
+from ibkr_async.orders.known.terms import differing_terms
 from ibkr_async.types import AccountId, ClientOrderId, OrderId
 
 if TYPE_CHECKING:
@@ -238,6 +240,15 @@ class OrderTracker:
         record = self._records.get(OrderId(order_id))
         return None if record is None else record.ticket
 
+    def overshoots(self, order_id: str, ticket: Ticket) -> OrderState | None:
+        """Return the parent of an exit that a ticket would let trade more than the parent has filled."""
+        child = self.state(order_id)
+        parent = None if child is None or child.parent_id is None else self.state(child.parent_id)
+        if child is None or parent is None or child.side == parent.side:
+            return None
+        is_more = ticket.quantity is not None and ticket.quantity > parent.filled > 0
+        return parent if is_more else None
+
     def is_earlier(self, order_id: str, coid: str) -> bool:
         """Tell whether an order was heard of before something was sent under a client order id."""
         record, sent = self._records.get(OrderId(order_id)), self._sent.get(coid)
@@ -301,10 +312,17 @@ class OrderTracker:
     def replaced(self, order_id: str, ticket: Ticket, now: float) -> None:
         """Take in a modification that IBKR has acknowledged."""
         record = self._record(OrderId(order_id))
-        record.knows_ticket, record.ticket = True, ticket
+        record.knows_ticket, record.ticket, record.unseen = True, ticket, ticket
         record.replace(from_ticket(record.order_id, ticket))
         self._tell(record, now, inferred=False)
         self.expect(order_id)
+        record.replaced_at = self.version
+
+    def modifying(self, order_id: str) -> None:
+        """Note that new terms are about to be sent: what is shown next may be these or the old ones."""
+        record = self._records.get(OrderId(order_id))
+        if record is not None:
+            record.unseen = None
 
     def unsure(self, order_id: str) -> None:
         """Note that nobody knows whether a modification was applied."""
@@ -332,12 +350,15 @@ class OrderTracker:
         record = self._record(seen.order_id)
         self._take_ticket(record, seen)
         contradicts = record.hear(seen)
+        differing = record.differing(seen)
+        if differing == ():
+            record.unseen = None
         self._note_news(record)
-        if contradicts:
+        if contradicts or differing:
             self._doubt(record.order_id, Doubt.CONTRADICTED)
         elif record.claim and not record.may_add_up:
             self._doubt(record.order_id, Doubt.ENDED)
-        elif row.is_marker:
+        elif row.is_marker or record.unseen is not None:
             self._doubt(record.order_id, Doubt.SILENT)
         else:
             self._settle(record.order_id, Doubt.SILENT)
@@ -369,7 +390,7 @@ class OrderTracker:
         """Take in an order status answer."""
         seen = from_status_reply(reply)
         if seen is not None:
-            self._read(seen, now, asked)
+            self._read(seen, now, asked, reply)
 
     def unnamed(self, order_id: OrderId, now: float) -> None:
         """Note that IBKR was asked about an order in every way, and named it in none.
@@ -436,8 +457,14 @@ class OrderTracker:
         self.version += 1
         record.live_news = record.touched = self.version
 
-    def _read(self, seen: Observation, now: float, asked: int | None) -> None:
-        """Take in an answer."""
+    def _read(
+        self,
+        seen: Observation,
+        now: float,
+        asked: int | None,
+        reply: OrderStatusReply | None = None,
+    ) -> None:
+        """Take in an answer; `reply` when it is that to the status of the order."""
         known = self._records.get(seen.order_id)
         is_newer = asked is not None and (known is None or asked >= known.live_news)
         claim = None if known is None else known.claim
@@ -454,6 +481,23 @@ class OrderTracker:
             self._doubt(record.order_id, Doubt.SILENT)
         was_seen = claim is not None and record.status == claim
         self._tell(record, now, inferred=self._in_gap or not was_seen)
+        if record.unseen is not None and asked is not None and asked >= record.replaced_at:
+            self._compare(record, seen, reply, now)
+
+    def _compare(
+        self, record: OrderRecord, seen: Observation, reply: OrderStatusReply | None, now: float
+    ) -> None:
+        """Let those who watch know that an answer shows other terms than IBKR has acknowledged."""
+        wanted, differing = record.unseen, record.differing(seen)
+        if reply is not None and wanted is not None:
+            differing = differing_terms(reply, wanted)
+        if differing is None:
+            return
+        record.unseen = None
+        if differing and not record.is_done:
+            record.ticket = None
+            state = self.state_of(record)
+            self._publish(NotApplied(at=now, state=state, inferred=True, terms=differing))
 
     def _observe(self, seen: Observation, *, may_go_back: bool = False) -> OrderRecord:
         record = self._record(seen.order_id)

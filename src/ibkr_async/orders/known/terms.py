@@ -1,6 +1,6 @@
 """Whether an order has the terms that a modification asked for, as far as IBKR's answer shows them. Pure.
 
-Responsible for comparing every term. It must never take a term for applied that the answer does not show:
+Responsible for comparing every term, and for telling what is not shown from what is shown otherwise. It must never take a term for applied that the answer does not show:
 only one that the modification did not change, by a ticket that IBKR had acknowledged before, needs no
 proof. Without such a ticket every term that is not the default of a plain day order is taken for
 changed. The side cannot change, and a price that is shown where a type has it shows the type.
@@ -40,6 +40,17 @@ _NO_TERMS: Final = frozenset(
         *("manual_indicator", "ext_operator", "manual_order_time"),
     }
 )
+
+
+def differing_terms(reply: OrderStatusReply, wanted: Ticket) -> tuple[str, ...]:
+    """Return the terms that an answer shows otherwise than they were asked for."""
+    where = _SHOWN | _PRICES.get(type_word(wanted.order_type), {})
+    return tuple(
+        name
+        for name, place in where.items()
+        if (shown := getattr(reply, place)) is not None
+        and _spelled(name, shown) != _spelled(name, getattr(wanted, name))
+    )
 
 
 def unproven_terms(
