@@ -40,6 +40,7 @@ def main() -> int:
     tests = [f"tests/{name}" for name in chosen.tests]
     lines = CoverageMap(HOME / "coverage", tests, fresh=chosen.fresh)
     lines.make({trial.path for trial in drawn})
+    trials.forget_copies()
     began = time.monotonic()
     with ThreadPoolExecutor(chosen.jobs) as pool:
         verdicts = list(pool.map(lambda trial: trials.tried(trial, lines), drawn))

@@ -27,6 +27,8 @@ class CoverageMap:
         self._home = home
         self._tests = list(tests)
         self._fresh = fresh
+        self.failing: list[str] = []
+        """Tests that fail without any mutant: they notice nothing."""
         self._contexts: dict[str, dict[int, list[str]]] = {}
 
     def make(self, modules: Iterable[Path]) -> None:
@@ -37,11 +39,13 @@ class CoverageMap:
         known = json.loads(facts.read_text()) if facts.exists() and not self._fresh else {}
         kept = known.get("modules", {})
         if known.get("tests") != self._tests or wanted.items() - kept.items():
-            self._measure()
+            self.failing = self._measure()
             everything = {
                 str(path.relative_to(SOURCE)): _hash(path) for path in SOURCE.rglob("*.py")
             }
-            facts.write_text(json.dumps({"tests": self._tests, "modules": everything}))
+            known = {"tests": self._tests, "modules": everything, "failing": self.failing}
+            facts.write_text(json.dumps(known))
+        self.failing = known["failing"]
         found = CoverageData(str(self._home / "data"))
         found.read()
         for path in wanted:
@@ -57,11 +61,11 @@ class CoverageMap:
         # The module's own tests know best, and those written since the map was made are not in it.
         return own + sorted(test for test in found if not test.startswith(tuple(own) or ("?",)))
 
-    def _measure(self) -> None:
+    def _measure(self) -> list[str]:
         print(f"looking which of {' '.join(self._tests)} runs which line ...", flush=True)
         configuration = self._home / "coveragerc"
         configuration.write_text(f"{_CONFIGURATION}data_file = {self._home / 'data'}\n")
-        subprocess.run(  # noqa: S603 - this project's own tests
+        done = subprocess.run(  # noqa: S603 - this project's own tests
             [
                 *(sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"),
                 *("--cov", f"--cov-config={configuration}", "--cov-context=test", "--cov-report="),
@@ -69,7 +73,13 @@ class CoverageMap:
             ],
             cwd=ROOT,
             check=False,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+        said = [line.partition(" ") for line in done.stdout.splitlines()]
+        failing = [rest.partition(" - ")[0] for word, _, rest in said if word == "FAILED"]
+        print("\n".join(f"fails without any mutant: {test}" for test in failing), flush=True)
+        return failing
 
 
 def _test(context: str) -> str:

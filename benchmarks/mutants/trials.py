@@ -55,7 +55,7 @@ def tried(trial: Trial, lines: CoverageMap) -> Verdict:
     place = tree / "src" / "ibkr_async" / trial.path
     good = place.read_bytes()
     chosen = tree / "chosen.txt"
-    chosen.write_text("\n".join(tests))
+    chosen.write_text("\n".join([*tests, *(f"--deselect={one}" for one in lines.failing)]))
     try:
         place.write_text(trial.mutant.source)
         verdict = _verdict(tree, chosen)
@@ -63,6 +63,12 @@ def tried(trial: Trial, lines: CoverageMap) -> Verdict:
         place.write_bytes(good)
     print(f"{verdict.value:9} {trial.path}:{trial.mutant.line}: {trial.mutant.change}", flush=True)
     return verdict
+
+
+def forget_copies() -> None:
+    """Remove the trees of earlier runs: the code has moved on."""
+    for tree in HOME.glob("tree-*"):
+        shutil.rmtree(tree)
 
 
 def _verdict(tree: Path, chosen: Path) -> Verdict:
