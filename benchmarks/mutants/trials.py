@@ -11,6 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from benchmarks.mutants import chosen as chosen_plugin
+
 if TYPE_CHECKING:
     from benchmarks.mutants.coverage_map import CoverageMap
     from benchmarks.mutants.operators import Mutant
@@ -29,7 +31,7 @@ class Verdict(Enum):
     NOTICED = "noticed"
     SURVIVED = "survived"
     HUNG = "hung: no verdict"
-    NOT_RUN = "no test runs it"
+    NOT_RUN = "not run"
 
 
 class Trial(NamedTuple):
@@ -55,10 +57,13 @@ def tried(trial: Trial, lines: CoverageMap) -> Verdict:
     place = tree / "src" / "ibkr_async" / trial.path
     good = place.read_bytes()
     chosen = tree / "chosen.txt"
-    chosen.write_text("\n".join([*tests, *(f"--deselect={one}" for one in lines.failing)]))
+    chosen.write_text("\n".join(tests))
+    files = sorted({name.partition("::")[0] for name in tests})
+    names = [name for name in files if (tree / name).exists()]
+    names += [f"--deselect={name}" for name in lines.failing]
     try:
         place.write_text(trial.mutant.source)
-        verdict = _verdict(tree, chosen)
+        verdict = _verdict(tree, chosen, names)
     finally:
         place.write_bytes(good)
     print(f"{verdict.value:9} {trial.path}:{trial.mutant.line}: {trial.mutant.change}", flush=True)
@@ -71,21 +76,29 @@ def forget_copies() -> None:
         shutil.rmtree(tree)
 
 
-def _verdict(tree: Path, chosen: Path) -> Verdict:
+def _verdict(tree: Path, chosen: Path, names: list[str]) -> Verdict:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
     try:
         done = subprocess.run(  # noqa: S603 - this project's own tests
-            [*command, f"@{chosen}"],
+            [*command, "-p", chosen_plugin.__name__, *names],
             cwd=tree,
-            env={**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            env=os.environ
+            | {
+                "PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tree}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                chosen_plugin.NAMES: str(chosen),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             timeout=_PATIENCE_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return Verdict.HUNG
-    return Verdict.NOTICED if done.returncode in {_FAILED, _INTERRUPTED} else Verdict.SURVIVED
+    if done.returncode in {_FAILED, _INTERRUPTED} or "while loading conftest" in done.stdout:
+        return Verdict.NOTICED
+    return Verdict.SURVIVED if done.returncode == 0 else Verdict.NOT_RUN
 
 
 def _copy(tree: Path) -> None:
