@@ -374,6 +374,18 @@ async def test_logout_ends_the_loop() -> None:
     assert harness.ibkr.calls[-1] == "logout"
 
 
+async def test_logout_forgets_what_was_said_of_the_session() -> None:
+    """IBKR's last words were about a session that is over; a text is never None."""
+    failing = b'{"connected":true,"authenticated":false,"fail":"no entitlement"}'
+    harness = Harness(FakeIbkr(init=[failing], status=[failing]))
+    await harness.run(until=lambda: "init" in harness.ibkr.calls)
+    said = harness.keeper.info.message
+
+    await harness.keeper.logout()
+
+    assert (said, harness.keeper.info.message) == ("no entitlement", "")
+
+
 async def test_nudge_ends_a_pause_early() -> None:
     """The real pause of a minute ends when the keeper is nudged."""
     harness = Harness(FakeIbkr(), world=World())
@@ -727,3 +739,11 @@ async def test_timeout_says_what_failed_last() -> None:
         await harness.keeper.ready(0)
 
     assert caught.value.__cause__ is refused
+
+
+async def test_timeout_without_a_reason_invents_none() -> None:
+    """Nothing has failed yet, and nothing is said to have."""
+    with pytest.raises(SessionTimeoutError) as caught:
+        await Harness(FakeIbkr()).keeper.ready(0)
+
+    assert (caught.value.detail, caught.value.__cause__) == ("", None)

@@ -237,6 +237,18 @@ def test_deadline_reached_too_early_is_harmless() -> None:
     assert driver.core.frames_to_send() == []
 
 
+def test_connection_that_dies_sends_nothing_more() -> None:
+    """What was still to be sent is about a socket that nobody hears."""
+    driver, _ = connected("smd+8314")
+    while driver.core.phase is Phase.READY:
+        driver.core.subscribe(wish("smd+272093"), Heard(make_buffer()), driver.now)
+        driver.now = driver.core.next_deadline() or driver.now
+        driver.core.deadline_reached(driver.now)
+
+    assert driver.core.phase is Phase.DEAD
+    assert driver.core.frames_to_send() == []
+
+
 def test_nothing_is_due_while_offline() -> None:
     """The core without a socket asks for nothing."""
     driver = Driver()
