@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import wraps
+from functools import cache, wraps
 from math import isnan
 from numbers import Real
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args, get_origin
@@ -39,35 +39,50 @@ def checked(kind: type[T]) -> type[T]:
     return kind
 
 
+class _Parameters(NamedTuple):
+    """What is known of a method's parameters."""
+
+    kinds: dict[str, list[_Kind]]
+    by_place: list[str]
+    rest: str
+    """Name of what takes any number of arguments; empty without one."""
+
+
+@cache
+def _parameters(method: Callable[..., Any]) -> _Parameters:
+    # At the first call: reading the signatures of all methods would take a fifth of the import.
+    found = list(inspect.signature(method).parameters.values())[1:]
+    return _Parameters(
+        {one.name: _kinds(one, method.__globals__) for one in found},
+        [one.name for one in found if one.kind is one.POSITIONAL_OR_KEYWORD],
+        next((one.name for one in found if one.kind is one.VAR_POSITIONAL), ""),
+    )
+
+
+def _check(method: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    known = _parameters(method)
+    given = [*zip(known.by_place, args, strict=False), *options.items()]
+    given += [(known.rest, value) for value in args[len(known.by_place) :] if known.rest]
+    for name, value in given:
+        kinds = known.kinds.get(name)
+        if kinds and not any(kind.fits(value) for kind in kinds):
+            words = " or ".join(kind.words for kind in kinds)
+            raise UsageError(f"{method.__name__}: {name}={_short(value)} is not {words}")
+
+
 def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    parameters = list(inspect.signature(method).parameters.values())[1:]
-    tests = {one.name: _kinds(one, method.__globals__) for one in parameters}
-    if not any(tests.values()):
-        return method
-    by_place = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-    rest = next((one.name for one in parameters if one.kind is one.VAR_POSITIONAL), "")
-
-    def check(args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        given = [*zip(by_place, args, strict=False), *options.items()]
-        given += [(rest, value) for value in args[len(by_place) :] if rest]
-        for name, value in given:
-            kinds = tests.get(name)
-            if kinds and not any(kind.fits(value) for kind in kinds):
-                words = " or ".join(kind.words for kind in kinds)
-                raise UsageError(f"{method.__name__}: {name}={_short(value)} is not {words}")
-
     if inspect.iscoroutinefunction(method):
 
         @wraps(method)
         async def call_later(self: Any, *args: Any, **options: Any) -> Any:
-            check(args, options)
+            _check(method, args, options)
             return await method(self, *args, **options)
 
         return call_later
 
     @wraps(method)
     def call(self: Any, *args: Any, **options: Any) -> Any:
-        check(args, options)
+        _check(method, args, options)
         return method(self, *args, **options)
 
     return call

@@ -7,7 +7,7 @@ cancels an order or exercises an option: that has guards of its own. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args, get_origin
@@ -50,7 +50,7 @@ def open_request(
     body: Any,
     result: type[T] | Any,
     replayable: bool,
-    success: Iterable[int] = (),
+    success: Collection[int] = (),
 ) -> RestRequest[T]:
     """Return the request of a raw call.
 
@@ -65,6 +65,7 @@ def open_request(
         raise UsageError(f"result={result!r} is not a type, such as dict[str, Any] or str")
     if method == "GET" and body is not None:
         raise UsageError(f"GET {path}: a read has no body; use query=")
+    _check_statuses(success)
     segments = _segments(method, path)
     if segments[-2:] == _PREVIEW:
         del segments[-2:]
@@ -82,6 +83,14 @@ def open_request(
         replayable=replayable,
         success=_known_success(method, path).union(success),
     )
+
+
+def _check_statuses(success: Any) -> None:
+    if isinstance(success, str | bytes) or not isinstance(success, Collection):
+        raise UsageError(f"success={success!r:.80} are no statuses, such as (202,)")
+    for status in success:
+        if status not in list(HTTPStatus):
+            raise UsageError(f"success={success!r:.80}: {status!r:.80} is no status, such as 202")
 
 
 def _known_success(method: str, path: str) -> frozenset[int]:
