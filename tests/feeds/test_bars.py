@@ -451,6 +451,19 @@ async def test_wall_clock_that_is_set_back_holds_no_page_up() -> None:
     assert len(market.asked) == 2
 
 
+async def test_own_clock_that_falls_behind_hides_no_bar() -> None:
+    """IBKR's time is further, as its updates show: the bars between the two are asked for as well."""
+    market = Market(START + 30_000)
+    market.add_minutes(START - 2 * MINUTE, 10)
+    async with market.make("2min", forming=False) as bars:
+        await take(bars, 1)
+        market.wall_ahead_s = -300.0
+        market.tick(START + 5 * MINUTE + 1000, "107.00")
+        later = await finals(bars, 5)
+
+    assert [bar.t for bar in later] == [START + step * MINUTE for step in range(5)]
+
+
 async def test_refused_session_is_told_at_the_beginning() -> None:
     """Nobody waits all night for a login that never worked."""
     market = Market(START + 20_000)

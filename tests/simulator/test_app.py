@@ -100,7 +100,7 @@ async def test_expired_token_needs_a_new_login(sim: Simulator, peer: Peer) -> No
     expired = await peer.call("GET", "/iserver/accounts")
     await peer.log_in()
     renewed = await peer.call("GET", "/iserver/accounts")
-    sim.shift_clock(86_401)
+    sim.shift_clock(86_401, lapse=True)
     late = await peer.call("GET", "/portfolio/accounts")
 
     assert [reply.status_code for reply in (expired, renewed, late)] == [401, 200, 401]
@@ -143,7 +143,7 @@ async def test_competing_session_is_lost_and_won_back(sim: Simulator, peer: Peer
 async def test_idle_session_lapses_and_ends_by_lever(sim: Simulator, peer: Peer) -> None:
     """Six quiet minutes, or the nightly reset, leave connected but not authenticated."""
     await peer.ready()
-    sim.shift_clock(361)
+    sim.shift_clock(361, lapse=True)
     status = (await peer.call("GET", "/iserver/auth/status")).json()
     assert (status["connected"], status["authenticated"]) == (True, False)
 

@@ -91,3 +91,55 @@ def test_two_clients_of_one_user_are_not_both_ready() -> None:
         return states
 
     assert run_virtual(main) == [["competing", "ready"], ["ready"]]
+
+
+def test_shifted_clock_delivers_bars_and_ends_nothing() -> None:
+    """Hours pass: every minute has its bar, quotes flow on, and nobody has to log in again."""
+
+    async def main(world: World) -> tuple[list[int], str, list[int], int]:
+        times: list[int] = []
+        async with Simulator(world=world) as sim, Client(sim.auth(), world=world) as ib:
+
+            async def follow() -> None:
+                async with ib.bars(AAPL, "1min", since="10min", forming=False) as bars:
+                    async for bar in bars:
+                        times.append(bar.t // 60_000)  # noqa: PERF401 - it never ends
+
+            following = asyncio.create_task(follow())
+            await asyncio.sleep(5)
+            sim.shift_clock(3 * 3600)
+            await asyncio.sleep(1)
+            async with ib.quotes(AAPL) as quotes:
+                await anext(quotes)
+            await asyncio.sleep(5)
+            following.cancel()
+            logins = sum("live_session_token" in record.path for record in sim.requests)
+            refused = [record.status for record in sim.requests if record.status != 200]
+            return times, str(ib.session.state), refused, logins
+
+    times, state, refused, logins = run_virtual(main)
+
+    assert len(times) >= 189
+    assert times == list(range(times[0], times[0] + len(times)))
+    assert (state, refused, logins) == ("ready", [], 1)
+
+
+def test_shifted_clock_can_let_things_lapse() -> None:
+    """As if nobody had been there: the session has to be opened again."""
+
+    async def main(world: World) -> list[bool]:
+        async with (
+            Simulator(world=world, settings=CALM) as sim,
+            Client(sim.gateway(), world=world) as ib,
+        ):
+
+            async def is_held() -> bool:
+                answer = await ib.request("POST", "/iserver/auth/status")
+                return bool(answer["authenticated"])
+
+            sim.shift_clock(200, lapse=True)
+            held = [await is_held()]
+            sim.shift_clock(400, lapse=True)
+            return [*held, await is_held()]
+
+    assert run_virtual(main) == [True, False]

@@ -255,10 +255,10 @@ async def test_market_data_expires_silently(sim: Simulator, gateway_peer: Peer) 
         await receive_topic(websocket, f"smd+{AAPL}")
         feeds = simulator_parts(sim).floor.screens[0]
         await gateway_peer.call("POST", "/tickle")
-        sim.shift_clock(300)
+        sim.shift_clock(300, lapse=True)
         assert feeds.quotes.open
         await gateway_peer.call("POST", "/tickle")
-        sim.shift_clock(301)
+        sim.shift_clock(301, lapse=True)
 
         assert not feeds.quotes.open
         await websocket.send(SMD)

@@ -150,6 +150,8 @@ class Bars(Feed[PriceBar]):
         self._forming = forming and live
         self._settle_ms = round(settle_s * 1000)
         self._clock = upstream.clock
+        self._ahead_ms = 0
+        """How far IBKR's clock is ahead of ours, as far as the last update shows."""
         self._next_ms = _since_ms(since, self._now_ms())
         """Start of the first bar that is still to be given as final."""
         self._builder = BarBuilder(0, self._length_s)
@@ -330,6 +332,8 @@ class Bars(Feed[PriceBar]):
 
     def _fold(self, item: MarketDataUpdate | Marker) -> None:
         if isinstance(item, MarketDataUpdate):
+            wall_ms = round(self._clock.wall() * 1000)
+            self._ahead_ms = max(0, (item.updated_ms or 0) - wall_ms)
             self._note_ended(self._builder.apply(item, self._now_ms()))
             return
         if isinstance(item, Gap):
@@ -358,7 +362,8 @@ class Bars(Feed[PriceBar]):
         self._given.put(bar)
 
     def _now_ms(self) -> int:
-        return round(self._clock.wall() * 1000)
+        """Return the time: IBKR's, where ours is behind, or bars would be missed between the two."""
+        return round(self._clock.wall() * 1000) + self._ahead_ms
 
 
 def _final(bar: PriceBar) -> PriceBar:

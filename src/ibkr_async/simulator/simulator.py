@@ -350,14 +350,29 @@ class Simulator(StreamLevers):
         """Return the simulator's time in Unix seconds."""
         return self.world.clock.wall() + self._clock_shift_s
 
-    def shift_clock(self, seconds: float) -> None:
-        """Move the simulator's clock, and let everything that is due by then happen."""
+    def shift_clock(self, seconds: float, *, lapse: bool = False) -> None:
+        """Move the simulator's clock, and let everything that is due by then happen.
+
+        Prices move and orders are matched minute by minute, so that no bar is missing; sockets hear of
+        prices once, of orders and fills each time. Sessions, logins and streams go on as if their
+        clients had lived through it; with `lapse` nobody has, and they end when they would.
+        """
         self._clock_shift_s += seconds
+        if not lapse:
+            self._running.desk.postpone(seconds)
         self.tick()
 
     def tick(self) -> None:
         """Look at the market now instead of at the next tick."""
         self._running.floor.advance(self.now())
+
+    def close_market(self) -> None:
+        """Let the market close now, for orders that wait for it; it does so at 16:00 in New York, too.
+
+        Everything else trades on: the simulated market is open round the clock.
+        """
+        self.broker.close_market()
+        self.tick()
 
     def compete(self) -> None:
         """Let another program of the same user take the brokerage session."""
@@ -452,6 +467,7 @@ class _Parts:
             seed=sim._seed,  # noqa: SLF001 - the two classes are one unit
             account_ids=settings.account_ids,
             settings=settings.broker,
+            step_s=settings.tick_s,
             now=sim.now(),
         )
         sessions = Sessions(

@@ -75,17 +75,49 @@ def test_a_chain_needs_a_search_first(driver: Any) -> None:
     assert driver.ask("GET", chain, **query).status == 500
     driver.get(SEARCH, symbol="AAPL")
 
-    assert driver.get(strikes, **query) == {"call": [190.0], "put": [190.0]}
+    found = driver.get(strikes, **query)
+    assert found["call"] == found["put"] == [150.0 + 5 * step for step in range(17)]
     (call,) = driver.get(chain, **query, strike="190", right="C")
     assert call["conid"] == CALL
     assert (call["strike"], call["multiplier"], call["maturityDate"]) == (190.0, "100", "20261218")
-    assert len(driver.get(chain, **query, strike="0")) == 2
-    assert driver.get(chain, **query, strike="200") == []
+    assert len(driver.get(chain, **query, strike="0")) == 34
+    assert driver.get(chain, **query, strike="201") == []
     assert driver.get(chain, **query, strike="x") == []
     driver.get(SEARCH, symbol="ES")
     futures = driver.get(chain, conid=str(ES_INDEX), sectype="FUT", month="MAR27")
     assert [row["desc2"] for row in futures] == ["MAR27"]
     assert driver.get(chain, conid=str(ES_INDEX), sectype="FUT", strike="5") == []
+
+
+def test_a_chain_has_several_months(driver: Any) -> None:
+    """Each month that the search names has its own contracts."""
+    (row, *_) = driver.get(SEARCH, symbol="AAPL")
+    months = row["sections"][1]["months"].split(";")
+    query = {"conid": str(AAPL), "sectype": "OPT", "strike": "200", "right": "P"}
+    found = [driver.get("/iserver/secdef/info", **query, month=month) for month in months]
+
+    dates = [(contract["maturityDate"], contract["desc2"]) for (contract,) in found]
+    assert dates == [
+        ("20261218", "DEC26 200 P"), ("20270319", "MAR27 200 P"), ("20270618", "JUN27 200 P"),
+    ]  # fmt: skip
+    assert len({contract["conid"] for (contract,) in found}) == 3
+
+
+def test_a_chain_can_need_an_exchange(drive: Any) -> None:
+    """Without one only the strikes at the market have contracts."""
+    driver = drive(chain_needs_exchange=True)
+    driver.get(SEARCH, symbol="AAPL")
+    query = {"conid": str(AAPL), "sectype": "OPT", "month": "DEC26", "right": "C"}
+    chain = "/iserver/secdef/info"
+
+    assert driver.ask("GET", chain, **query, strike="200") == (
+        500,
+        {"error": "No Contracts retrieved"},
+    )
+    assert len(driver.get(chain, **query, strike="200", exchange="SMART")) == 1
+    assert len(driver.get(chain, **query, strike="190")) == 1
+    driver.get(SEARCH, symbol="ES")
+    assert len(driver.get(chain, conid=str(ES_INDEX), sectype="FUT", month="DEC26")) == 1
 
 
 def test_contract_facts_are_in_snake_case(driver: Any) -> None:

@@ -5,8 +5,8 @@ asked before: the same question about a finished bar always gets the same bar.
 
 Before the start, prices are a sum of waves whose phases come from the seed and the conid, scaled
 so that they meet the live price at the start. From the start on, bars are made of the minutes
-that the price board recorded. As the simulated market never closes, bars follow each other round
-the clock, and a daily bar is a day in UTC.
+that the price board recorded. An option's bars are computed from its underlying's. As the simulated
+market never closes, bars follow each other round the clock, and a daily bar is a day in UTC.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class History:
     def bars(self, conid: int, *, end: float, length: int, count: int) -> list[PastBar]:
         """Return up to `count` bars of `length` seconds, oldest first, the last one forming.
 
-        A stretch in which the simulator did not look at the market has no bars.
+        A stretch of which the price board has not been told has no bars.
         """
         last_start = int(end // length) * length
         starts = range(last_start - (count - 1) * length, last_start + 1, length)
@@ -95,10 +95,9 @@ class History:
         )
 
     def _minutes(self, conid: int, start: int, end: int) -> Iterator[MinuteBar]:
-        recorded = self._board.minutes[conid]
         first = max(start, self._live_from) // _MINUTE_S
         for number in range(first, -(-end // _MINUTE_S)):
-            minute = recorded.get(number)
+            minute = self._board.minute(conid, number)
             if minute is not None:
                 yield minute
 
@@ -115,6 +114,9 @@ class History:
         return PastBar(start, grid[0], max(grid), min(grid), grid[-1], float(round(volume)))
 
     def _past_price(self, conid: int, moment: float) -> float:
+        if conid not in self._anchors:
+            underlying = self._board[conid].instrument.follows
+            return float(self._board.option_price(conid, self._past_price(underlying, moment)))
         level = self._level(conid, moment) - self._level(conid, self._live_from)
         return self._anchors[conid] * math.exp(level)
 

@@ -2,7 +2,7 @@
 
 Responsible for putting the parts together: prices, orders, accounts and the REST endpoints.
 It must never open a socket, read a clock or draw unseeded randomness: time comes in as an
-argument, and the same seed and the same sequence of times give the same day.
+argument, and one seed and start give one day of prices.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Broker:
         seed: int = 1,
         account_ids: Sequence[str] = ("DU1234567",),
         settings: BrokerSettings | None = None,
+        step_s: float = 1.0,
         now: float,
     ) -> None:
         self.settings = settings or BrokerSettings()
@@ -77,8 +78,9 @@ class Broker:
         ids = seeded(seed, "ids")
         self._board = PriceBoard(
             self.instruments,
-            rng=seeded(seed, "prices"),
+            seed=seed,
             volatility=self.settings.volatility,
+            step_s=step_s,
             now=now,
         )
         accounts = {
@@ -116,33 +118,47 @@ class Broker:
             ThirdPartyRest(self._state),
         ):
             part.add_to(self._routes)
+        self._now = now
+        self._close_now = False
         self._day = self._board.day
         self._worth = value_of(accounts, self._board)
 
     def advance(self, now: float) -> list[BrokerEvent]:
         """Move prices to `now`, match orders, and return what happened since the last call.
 
-        Also returns what `handle` caused (a new order's first `sor` rows), so call it with the
-        same `now` right after an order request to see the order's life start at once. Time that
-        goes backwards counts as standing still.
+        Prices move at the instants of their grid, and orders are matched at each, however much later
+        this is called. Also returns what `handle` caused (a new order's first `sor` rows), so call it
+        with the same `now` right after an order request to see the order's life start at once. Time
+        that goes backwards counts as standing still.
         """
-        accounts = self._state.accounts
-        events: list[BrokerEvent] = [PriceMoved(conid) for conid in self._board.advance(now)]
-        new_day = self._board.day != self._day
-        if new_day:
-            self._day = self._board.day
-            for book in accounts.values():
-                book.open_day(self._board)
-        self._book.advance(self._board.now, new_day=new_day)
+        self._now = max(self._now, now)
+        day, settled = self._day, False
+        for instant in self._board.instants(self._now):
+            self._board.step(instant)
+            self._settle(instant, closing=self._board.at_close)
+            settled = True
+        if self._close_now or not settled:
+            self._settle(self._now, closing=self._close_now)
+            self._close_now = False
+        events: list[BrokerEvent] = [PriceMoved(conid) for conid in self._board.take_changed()]
         events.extend(event for event in self._book.take_events() if self._is_heard(event))
-        worth = value_of(accounts, self._board)
+        worth = value_of(self._state.accounts, self._board)
         events.extend(
             PnlMoved(account_id)
             for account_id, value in worth.items()
-            if new_day or value != self._worth[account_id]
+            if day != self._day or value != self._worth[account_id]
         )
         self._worth = worth
         return events
+
+    def _settle(self, now: float, *, closing: bool) -> None:
+        """Match orders at an instant; on a new day the statistics of accounts start again."""
+        new_day = self._board.day != self._day
+        if new_day:
+            self._day = self._board.day
+            for book in self._state.accounts.values():
+                book.open_day(self._board)
+        self._book.advance(now, new_day=new_day, closing=closing)
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], body: Any, now: float
@@ -209,7 +225,7 @@ class Broker:
 
         Rows have a `commission` once it has become known.
         """
-        return self._orders.execution_rows(days, self._board.now)
+        return self._orders.execution_rows(days, self._now)
 
     def live_order_rows(self) -> list[dict[str, Any]]:
         """Return every order of the selected account as a live-orders row."""
@@ -218,6 +234,27 @@ class Broker:
     def set_price(self, conid: int, price: Decimal | float | str) -> None:
         """Force the market of an instrument, for tests; the next `advance` reports it."""
         self._board.set_price(conid, Decimal(str(price)))
+
+    def close_market(self) -> None:
+        """Let the next `advance` be the close of the market, for orders that wait for it."""
+        self._close_now = True
+
+    def quote(
+        self,
+        conid: int,
+        *,
+        bid: Decimal | None = None,
+        ask: Decimal | None = None,
+        last: Decimal | None = None,
+        bid_size: int | None = None,
+        ask_size: int | None = None,
+    ) -> None:
+        """Set the market of an instrument from outside; it walks no more. What is None stays."""
+        self._board.quote(conid, bid=bid, ask=ask, last=last, bid_size=bid_size, ask_size=ask_size)
+
+    def combination_fields(self, combination: Instrument, tags: Iterable[str]) -> dict[str, Any]:
+        """Return the present prices of a combination as the socket spells them."""
+        return market_payloads.combination_values(self._state, combination, tags)
 
     def reject_next(self, rejection: Rejection, times: int) -> None:
         """Let the next `times` orders without a parent be rejected after their acknowledgement."""

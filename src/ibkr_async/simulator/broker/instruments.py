@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from itertools import product
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from ibkr_async.simulator.broker.options import VOLATILITY
 from ibkr_async.simulator.broker.trading_days import month_code, quarterly_expiries
 
 if TYPE_CHECKING:
@@ -20,16 +23,31 @@ if TYPE_CHECKING:
 _US_ROUTES = "SMART,AMEX,NYSE,CBOE,PHLX,CHX,ARCA,ISLAND,DRCTEDGE,BEX,BATS,EDGEA,IEX,MEMX,NASDAQ"
 OPTION_ROUTES = "SMART;AMEX;CBOE;PHLX;ISE;BATS;BOX;NASDAQOM;MIAX"
 """Exchanges of the option chain, as `/iserver/secdef/search` lists them."""
+_AT_THE_MARKET = 190
+_STRIKES = (
+    _AT_THE_MARKET, *(strike for strike in range(150, 235, 5) if strike != _AT_THE_MARKET)
+)  # fmt: skip
+"""Strikes of each month, the one at the market first: its options have the lowest conids."""
+_FIRST_OPTION = 900_000_201
+
+
+class ComboLeg(NamedTuple):
+    """One contract of a combination."""
+
+    instrument: Instrument
+    ratio: int
+    """Units bought when the combination is; negative for sold ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instrument:
-    """One contract. Prices are in `currency`, per unit."""
+    """One contract, or a combination of some. Prices are in `currency`, per unit."""
 
     conid: int
     symbol: str
     company: str
     start_price: Decimal
+    """Price at the start; that of an option is computed instead."""
     sec_type: str = "STK"
     exchange: str = "NASDAQ"
     """Primary exchange as contract searches name it."""
@@ -62,12 +80,30 @@ class Instrument:
     tradable: bool = True
     option_months: tuple[str, ...] = ()
     future_months: tuple[str, ...] = ()
+    legs: tuple[ComboLeg, ...] = ()
+    """What a combination is made of; empty for a contract."""
+
+    @property
+    def conid_ex(self) -> str:
+        """Return the conid; of a combination with its legs."""
+        legs = ",".join(f"{leg.instrument.conid}/{leg.ratio}" for leg in self.legs)
+        return f"{self.conid};;;{legs}" if legs else f"{self.conid}"
+
+    @property
+    def takes_fractions(self) -> bool:
+        """Tell whether it trades in parts of a unit: US stocks, and currencies."""
+        return self.sec_type == "CASH" or (self.sec_type == "STK" and self.is_us)
+
+    def parts(self, quantity: Decimal) -> list[tuple[Instrument, Decimal]]:
+        """Return the contracts that a signed quantity moves, each with its own signed quantity."""
+        if not self.legs:
+            return [(self, quantity)]
+        return [(leg.instrument, quantity * leg.ratio) for leg in self.legs]
 
     @property
     def decimals(self) -> int:
         """Return how many digits after the point its prices have."""
-        exponent = self.tick.as_tuple().exponent
-        return max(2, -exponent) if isinstance(exponent, int) else 2
+        return _decimals(self.tick)
 
     @property
     def month(self) -> str:
@@ -87,9 +123,26 @@ class Instrument:
         return self.sec_type != "FUT"
 
     def rounded(self, price: float | Decimal) -> Decimal:
-        """Return the price on the instrument's grid nearest to `price`, at least one tick."""
-        ticks = max(1, round(Decimal(price) / self.tick))
-        return (ticks * self.tick).quantize(Decimal(1).scaleb(-self.decimals))
+        """Return the price on the grid nearest to `price`; only a combination's may be below a tick."""
+        if isinstance(price, Decimal):
+            ticks = round(price / self.tick)
+        else:
+            ticks = round(price / float(self.tick))
+        return _on_grid(self.tick, ticks if self.legs else max(1, ticks))
+
+
+# Called for every step of every market.
+
+
+@lru_cache(maxsize=64)
+def _decimals(tick: Decimal) -> int:
+    exponent = tick.as_tuple().exponent
+    return max(2, -exponent) if isinstance(exponent, int) else 2
+
+
+@lru_cache(maxsize=10_000)
+def _on_grid(tick: Decimal, ticks: int) -> Decimal:
+    return (ticks * tick).quantize(Decimal(1).scaleb(-_decimals(tick)))
 
 
 def build_instruments(now: float) -> Mapping[int, Instrument]:
@@ -173,19 +226,24 @@ def _stocks(months: tuple[str, ...]) -> list[Instrument]:
     ]  # fmt: skip
 
 
-def _others(expiries: list[date], months: tuple[str, ...]) -> list[Instrument]:
-    options = [
-        Instrument(
-            conid=conid, symbol="AAPL", company="APPLE INC", start_price=Decimal("7.60"),
-            sec_type="OPT", exchange="SMART", listing="CBOE",
-            routes=OPTION_ROUTES.replace(";", ","), lot=1, day_volume=4_200, spread_ticks=4,
-            multiplier=100, expiry=expiries[0], strike=Decimal(190), right=right,
-            underlying=265598, follows=265598,
-        )
-        for conid, right in ((900000201, "C"), (900000202, "P"))
-    ]  # fmt: skip
+def _chain(expiries: list[date]) -> list[Instrument]:
+    """Return the options on AAPL: a call and a put for each month and strike."""
     return [
-        *options,
+        Instrument(
+            conid=_FIRST_OPTION + 1000 * month + number, symbol="AAPL", company="APPLE INC",
+            start_price=Decimal("0.01"), sec_type="OPT", exchange="SMART", listing="CBOE",
+            routes=OPTION_ROUTES.replace(";", ","), lot=1, day_volume=4_200, spread_ticks=4,
+            multiplier=100, expiry=expiry, strike=Decimal(strike), right=right,
+            underlying=265598, follows=265598, annual_volatility=VOLATILITY,
+        )
+        for month, expiry in enumerate(expiries)
+        for number, (strike, right) in enumerate(product(_STRIKES, "CP"))
+    ]  # fmt: skip
+
+
+def _others(expiries: list[date], months: tuple[str, ...]) -> list[Instrument]:
+    return [
+        *_chain(expiries),
         Instrument(
             conid=12087792, symbol="EUR.USD", company="European Monetary Union Euro",
             start_price=Decimal("1.08420"), sec_type="CASH", exchange="IDEALPRO",

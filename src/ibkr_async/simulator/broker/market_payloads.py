@@ -10,6 +10,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ibkr_async.simulator.broker import spelling
+from ibkr_async.simulator.broker.combinations import market_of
+from ibkr_async.simulator.broker.options import (
+    VOLATILITY,
+    Greeks,
+    greeks,
+    implied_volatility,
+    years_between,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,6 +45,19 @@ def field_values(state: BrokerState, conid: int, tags: Iterable[str]) -> dict[st
         if value is not None:
             values[tag] = value
     return values
+
+
+def combination_values(
+    state: BrokerState, combination: Instrument, tags: Iterable[str]
+) -> dict[str, Any]:
+    """Return the prices of a combination among these tags, and whether its legs have data."""
+    subscribed = all(state.has_data(leg.instrument.conid) for leg in combination.legs)
+    market = market_of(state.board, combination)
+    values: dict[str, Any] = {"6509": _REAL_TIME if subscribed else _WITHOUT_DATA}
+    if subscribed:
+        prices = {"31": market.last, "84": market.bid, "86": market.ask}
+        values |= {tag: f"{price:.2f}" for tag, price in prices.items()}
+    return {tag: values[tag] for tag in tags if tag in values}
 
 
 def known_tags() -> tuple[str, ...]:
@@ -100,18 +121,30 @@ def _change_pct(view: _View) -> float | None:
     return round(view.market.change_pct, 2) if view.subscribed else None
 
 
-def _greek(reader: Callable[[float], float]) -> Callable[[_View], str | None]:
-    """Make a reader of a rough option greek, from how far the strike is in the money."""
+def _of_option(write: Callable[[Greeks], str]) -> Callable[[_View], str | None]:
+    """Make a reader of an option's greek."""
 
     def read(view: _View) -> str | None:
-        strike = view.instrument.strike
-        if strike is None:
+        instrument = view.instrument
+        if instrument.strike is None or instrument.expiry is None:
             return None
-        spot = view.board[view.instrument.underlying].mid
-        call_delta = min(0.99, max(0.01, 0.5 + 5 * (spot / float(strike) - 1)))
-        return f"{reader(call_delta if view.instrument.right == 'C' else call_delta - 1):.3f}"
+        spot = view.board[instrument.underlying].mid
+        years = years_between((instrument.expiry - view.board.day).days)
+        return write(greeks(spot, float(instrument.strike), instrument.right, years))
 
     return read
+
+
+def _implied_volatility(view: _View) -> str | None:
+    strike, underlying = view.instrument.strike, view.instrument.underlying
+    if strike is None:
+        return None
+    return _percent(implied_volatility(view.board[underlying].mid, float(strike)))
+
+
+def _percent(ratio: float) -> str:
+    """Write a ratio in percent, in which volatilities are documented. No recording is public."""
+    return f"{ratio * 100:.1f}%"
 
 
 def _unrealised_pct(view: _View) -> str | None:
@@ -198,11 +231,12 @@ _FIELDS: dict[str, Callable[[_View], Any]] = {
     "7294": lambda view: view.price(view.market.prior_close * Decimal("0.79")),
     "7295": lambda view: view.price(view.market.open),
     "7296": lambda view: view.price(view.market.prior_close),
-    "7308": _greek(lambda delta: delta),
-    "7309": _greek(lambda delta: 0.02 * (1 - abs(2 * abs(delta) - 1))),
-    "7310": _greek(lambda delta: -0.09 * (1 - abs(2 * abs(delta) - 1)) - 0.01),
-    "7311": _greek(lambda delta: 0.35 * (1 - abs(2 * abs(delta) - 1)) + 0.01),
-    "7633": _greek(lambda delta: 0.27 + 0.02 * abs(delta)),
+    "7283": lambda view: _percent(VOLATILITY) if view.instrument.option_months else None,
+    "7308": _of_option(lambda of: f"{of.delta:.3f}"),
+    "7309": _of_option(lambda of: f"{of.gamma:.3f}"),
+    "7310": _of_option(lambda of: f"{of.theta:.3f}"),
+    "7311": _of_option(lambda of: f"{of.vega:.3f}"),
+    "7633": _implied_volatility,
     "7635": lambda view: view.price((view.market.bid + view.market.ask) / 2),
     "7636": lambda view: "12,500,000" if view.instrument.sec_type == "STK" else None,
     "7638": lambda view: "8.41K" if view.instrument.sec_type == "OPT" else None,

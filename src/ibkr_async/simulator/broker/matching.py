@@ -45,16 +45,23 @@ def elect(ticket: IncomingTicket, trigger: Trigger, market: Market) -> bool:
 def trade_price(ticket: IncomingTicket, trigger: Trigger, market: Market) -> Decimal | None:
     """Return the price at which an elected order trades now; None when it has to wait.
 
-    Orders trade against the other side of the market, so a limit can get a better price.
+    Orders trade against the other side of the market, so a limit can get a better price. What is pegged to
+    its own side also trades when the last trade was there: that it is reached first is a guess.
     """
+    if ticket.kind.at_close:
+        limit = ticket.limit_price
+        is_met = limit is None or (market.last <= limit if ticket.is_buy else market.last >= limit)
+        return market.last if is_met else None
     offered = market.ask if ticket.is_buy else market.bid
     limit = limit_price(ticket, trigger, market)
     if limit is None:
         return offered
     if ticket.kind.limit == "mid":
         return limit
-    tradable = offered <= limit if ticket.is_buy else offered >= limit
-    return offered if tradable else None
+    if offered <= limit if ticket.is_buy else offered >= limit:
+        return offered
+    reached = market.last <= limit if ticket.is_buy else market.last >= limit
+    return limit if ticket.kind.limit == "own" and reached else None
 
 
 def limit_price(ticket: IncomingTicket, trigger: Trigger, market: Market) -> Decimal | None:
@@ -64,6 +71,12 @@ def limit_price(ticket: IncomingTicket, trigger: Trigger, market: Market) -> Dec
         if ticket.price is None:
             return middle
         return min(middle, ticket.price) if ticket.is_buy else max(middle, ticket.price)
+    if ticket.kind.limit == "own":
+        offset = ticket.aux_price or 0
+        pegged = market.bid + offset if ticket.is_buy else market.ask - offset
+        if ticket.price is None:
+            return pegged
+        return min(pegged, ticket.price) if ticket.is_buy else max(pegged, ticket.price)
     if ticket.kind.limit == "offset":
         stop, offset = _required(trigger.stop), _required(ticket.aux_price)
         return stop + offset if ticket.is_buy else stop - offset

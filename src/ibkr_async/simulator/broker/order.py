@@ -36,7 +36,6 @@ class Order:
     order_id: int
     account_id: str
     ticket: IncomingTicket
-    instrument: Instrument
     created: float
     status: OrderStatus = OrderStatus.INACTIVE
     filled: Decimal = Decimal(0)
@@ -62,6 +61,11 @@ class Order:
     """Why the system ended it; empty when the user did, or nobody."""
 
     @property
+    def instrument(self) -> Instrument:
+        """Return what it trades."""
+        return self.ticket.instrument
+
+    @property
     def remaining(self) -> Decimal:
         """Return the quantity still open."""
         return self.ticket.quantity - self.filled
@@ -79,14 +83,18 @@ class Order:
 
 @dataclass(slots=True)
 class BookedExecution:
-    """One fill of an order."""
+    """One fill of an order, or the part of it that one leg of a combination has."""
 
     execution_id: str
     order: Order
+    instrument: Instrument
+    """What was traded: the order's instrument, or a leg."""
+    is_buy: bool
     quantity: Decimal
     price: Decimal
     time: float
-    commission: Decimal
+    commission: Decimal | None
+    """None for a combination as a whole: its legs have the commissions."""
     commission_known_at: float
     position: Decimal
     """Position of the account after the fill."""

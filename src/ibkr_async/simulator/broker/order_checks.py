@@ -6,10 +6,12 @@ It must never change an order or an account.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import replace
+from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 
 from ibkr_async.simulator.broker import spelling
+from ibkr_async.simulator.broker.combinations import market_of
 from ibkr_async.simulator.broker.positions import required_margin, usd_per_unit
 from ibkr_async.simulator.broker.tickets import IncomingTicket, TicketError
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ibkr_async.simulator.broker.order import Order
+    from ibkr_async.simulator.broker.positions import AccountBook
     from ibkr_async.simulator.broker.state import BrokerState
 
 _UNIT_WORDS = {"STK": "Shares", "CASH": "Units"}
@@ -64,7 +67,8 @@ class OrderChecks:
 
         Errors: `TicketError`: another contract or side, or less than it has filled.
         """
-        if (ticket.conid, ticket.side) != (order.ticket.conid, order.ticket.side):
+        kept = (order.instrument.conid_ex, order.ticket.side)
+        if (ticket.instrument.conid_ex, ticket.side) != kept:
             raise TicketError("Contract and side of an order cannot be modified")
         if ticket.quantity < order.filled:
             raise TicketError("Order size is below the filled quantity")
@@ -78,7 +82,7 @@ class OrderChecks:
             wanted = []
             if settings.ask_price_constraint and any(map(self._is_far, tickets)):
                 wanted.append("o163")
-            if not all(self._state.has_data(ticket.conid) for ticket in tickets):
+            if not all(self._has_data(ticket) for ticket in tickets):
                 wanted.append("o354")
             wanted += self._limits_broken(tickets)
             if settings.ask_order_risks:
@@ -92,7 +96,7 @@ class OrderChecks:
     def facts(self, tickets: Sequence[IncomingTicket]) -> dict[str, str]:
         """Write what questions name, of the first order: `BUY 10 AAPL NASDAQ.NMS @ 150.0`."""
         ticket, settings = tickets[0], self._state.settings
-        instrument = self._state.instruments[ticket.conid]
+        instrument = ticket.instrument
         size = spelling.quantity_text(ticket.quantity)
         order = f"{ticket.side} {size} {instrument.symbol} {instrument.listing}"
         return {
@@ -112,19 +116,15 @@ class OrderChecks:
         Source: POST /iserver/account/{accountId}/orders/whatif, "Preview Order".
         """
         state = self._state
-        instrument = state.instruments[ticket.conid]
+        instrument = ticket.instrument
         account = state.accounts[account_id]
         worth = account.valuation(state.board)
         price = self._expected_price(ticket)
         amount = price * ticket.quantity * instrument.multiplier
         commission = state.book.commission(instrument, ticket.quantity)
-        signed = ticket.quantity if ticket.is_buy else -ticket.quantity
         held = account.position(instrument.conid)
         rate = usd_per_unit(state.board, instrument.currency)
-        unit_value = price * instrument.multiplier * rate
-        margin = required_margin(instrument, unit_value * (held + signed)) - required_margin(
-            instrument, unit_value * held
-        )
+        margin = self._margin(account, ticket, price)
         units = _UNIT_WORDS.get(instrument.sec_type, "Contracts")
         currency = instrument.currency
         size = spelling.quantity_text(ticket.quantity)
@@ -141,10 +141,10 @@ class OrderChecks:
             "maintenance": margins,
             "position": {
                 "current": spelling.quantity_text(held),
-                "change": spelling.quantity_text(signed),
-                "after": spelling.quantity_text(held + signed),
+                "change": spelling.quantity_text(ticket.signed),
+                "after": spelling.quantity_text(held + ticket.signed),
             },
-            "warn": None if state.has_data(ticket.conid) else _NO_DATA_WARNING,
+            "warn": None if self._has_data(ticket) else _NO_DATA_WARNING,
             "error": None,
         }
 
@@ -152,31 +152,61 @@ class OrderChecks:
         """Refuse orders whose margin exceeds what is free; closing a position is always free."""
         state = self._state
         account = state.accounts[account_id]
-        needed = Decimal(0)
-        for ticket in tickets:
-            instrument = state.instruments[ticket.conid]
-            held = account.position(ticket.conid)
-            signed = ticket.quantity if ticket.is_buy else -ticket.quantity
-            added = max(Decimal(0), abs(held + signed) - abs(held))
-            value = self._expected_price(ticket) * added * instrument.multiplier
-            rate = usd_per_unit(state.board, instrument.currency)
-            needed += required_margin(instrument, value) * rate
+        needed = sum(
+            (
+                max(Decimal(0), self._margin(account, ticket, self._expected_price(ticket)))
+                for ticket in tickets
+            ),
+            Decimal(0),
+        )
         if needed and needed > account.valuation(state.board).available:
             raise TicketError(
                 "Your order is not accepted: the equity of the account does not cover the "
                 "required margin"
             )
 
+    def _margin(self, account: AccountBook, ticket: IncomingTicket, price: Decimal) -> Decimal:
+        """Return by how much an order changes the margin, in the base currency.
+
+        A contract counts at the order's price, the legs of a combination at their own.
+        """
+        board = self._state.board
+        change = Decimal(0)
+        for instrument, signed in ticket.instrument.parts(ticket.signed):
+            each = board[instrument.conid].last if ticket.instrument.legs else price
+            value = each * instrument.multiplier * usd_per_unit(board, instrument.currency)
+            held = account.position(instrument.conid)
+            change += required_margin(instrument, value * (held + signed))
+            change -= required_margin(instrument, value * held)
+        return change
+
+    def _has_data(self, ticket: IncomingTicket) -> bool:
+        parts = ticket.instrument.parts(ticket.signed)
+        return all(self._state.has_data(instrument.conid) for instrument, _ in parts)
+
+    def sized(self, ticket: IncomingTicket) -> IncomingTicket:
+        """Return a ticket with a quantity: an amount of cash buys what it is enough for.
+
+        Of stocks whole shares (documented). Errors: `TicketError` when it is not enough for one.
+        """
+        if ticket.cash is None:
+            return ticket
+        whole = Decimal(1) if ticket.instrument.sec_type == "STK" else Decimal("0.01")
+        quantity = (ticket.cash / self._expected_price(ticket)).quantize(whole, ROUND_DOWN)
+        if not quantity:
+            raise TicketError("The cash quantity is too small for the price of this contract")
+        return replace(ticket, quantity=quantity)
+
     def _expected_price(self, ticket: IncomingTicket) -> Decimal:
-        market = self._state.board[ticket.conid]
+        market = market_of(self._state.board, ticket.instrument)
         if ticket.price is not None:
             return ticket.price
         return market.ask if ticket.is_buy else market.bid
 
     def _value(self, ticket: IncomingTicket) -> Decimal:
         """Return what an order is worth, in the instrument's currency."""
-        multiplier = self._state.instruments[ticket.conid].multiplier
-        return abs(self._expected_price(ticket)) * ticket.quantity * multiplier
+        price = abs(self._expected_price(ticket))
+        return price * ticket.quantity * ticket.instrument.multiplier
 
     def _limits_broken(self, tickets: Sequence[IncomingTicket]) -> list[str]:
         settings, state = self._state.settings, self._state
@@ -186,8 +216,7 @@ class OrderChecks:
         ):
             found.append("o383")
         if settings.value_limit is not None and any(
-            self._value(ticket)
-            * usd_per_unit(state.board, state.instruments[ticket.conid].currency)
+            self._value(ticket) * usd_per_unit(state.board, ticket.instrument.currency)
             > settings.value_limit
             for ticket in tickets
         ):
@@ -196,10 +225,11 @@ class OrderChecks:
 
     def _is_far(self, ticket: IncomingTicket) -> bool:
         limit = ticket.limit_price
-        if limit is None or ticket.parent_coid:
-            # Children of a bracket are meant to be away from the market.
+        if limit is None or ticket.parent_coid or ticket.instrument.legs:
+            # Children of a bracket are meant to be away from the market, and three percent of a
+            # combination's price are next to nothing.
             return False
-        last = self._state.board[ticket.conid].last
+        last = self._state.board[ticket.instrument.conid].last
         return abs(limit - last) > last * self._state.settings.price_constraint_pct / 100
 
     def _chance(self) -> bool:
@@ -211,10 +241,12 @@ def _risks(tickets: Sequence[IncomingTicket]) -> list[str]:
     """Return the questions about the kind of an order.
 
     Recorded: o10152 of a stop and o10153 of a stop limit, each after the account's own limits; o10151
-    and o10153 together of a market order.
+    and o10153 together of a market order, o10223 and o10164 also of an amount of cash.
     """
     names = {ticket.kind.name for ticket in tickets}
     asked = {
+        "o10223": any(ticket.cash is not None for ticket in tickets),
+        "o10164": any(ticket.cash is not None for ticket in tickets),
         "o10151": "MKT" in names,
         "o10152": not names.isdisjoint({"STP", "TRAIL"}),
         "o10153": not names.isdisjoint({"MKT", "STOP_LIMIT", "TRAILLMT"}),

@@ -46,7 +46,9 @@ _STATUS_SENTENCE = {
     OrderStatus.PENDING_CANCEL: "Cancel Requested",
     OrderStatus.CANCELLED: "Order Cancelled",
 }
-_EXECUTION_VENUE = {"STK": "IBKRATS", "CASH": "IDEALFX", "OPT": "CBOE", "FUT": "CME"}
+_EXECUTION_VENUE = {
+    "STK": "IBKRATS", "CASH": "IDEALFX", "OPT": "CBOE", "FUT": "CME", "BAG": "SMART",
+}  # fmt: skip
 
 
 def full(order: Order) -> Row:
@@ -54,7 +56,7 @@ def full(order: Order) -> Row:
     ticket, instrument = order.ticket, order.instrument
     row: Row = {
         "acct": order.account_id,
-        "conidex": str(instrument.conid),
+        "conidex": instrument.conid_ex,
         "conid": instrument.conid,
         "account": order.account_id,
         "orderId": order.order_id,
@@ -92,6 +94,7 @@ def full(order: Order) -> Row:
         "ocaGroupId": order.oca_group,
         "outsideRTH": ticket.outside_rth,
         "order_cancellation_by_system_reason": order.reason,
+        "totalCashSize": float(ticket.cash or 0),
     }
     return row | {key: value for key, value in optional.items() if value}
 
@@ -100,7 +103,7 @@ def marker(order: Order) -> Row:
     """Return the `sor` row that only names an order."""
     return {
         "acct": order.account_id,
-        "conidex": str(order.instrument.conid),
+        "conidex": order.instrument.conid_ex,
         "conid": order.instrument.conid,
         "orderId": order.order_id,
         "isEventTrading": "0",
@@ -155,15 +158,15 @@ def final(order: Order) -> Row:
 def execution(fill: BookedExecution, *, with_commission: bool) -> Row:
     """Return a fill as `str` and `/iserver/account/trades` show it."""
     order = fill.order
-    ticket, instrument = order.ticket, order.instrument
+    ticket, instrument = order.ticket, fill.instrument
     venue = _EXECUTION_VENUE[instrument.sec_type]
     price = spelling.price_text(instrument, fill.price)
-    verb = "Bot" if ticket.is_buy else "Sold"
+    verb = "Bot" if fill.is_buy else "Sold"
     row: Row = {
         "execution_id": fill.execution_id,
         "symbol": instrument.symbol,
         "supports_tax_opt": "1" if instrument.sec_type == "STK" else "0",
-        "side": ticket.side[0],
+        "side": "B" if fill.is_buy else "S",
         "order_description": f"{verb} {spelling.quantity_text(fill.quantity)} @ {price} on {venue}",
         "trade_time": spelling.trade_time(fill.time),
         "trade_time_r": spelling.whole_seconds_ms(fill.time),
@@ -180,7 +183,7 @@ def execution(fill: BookedExecution, *, with_commission: bool) -> Row:
         "sec_type": instrument.sec_type,
         "listing_exchange": instrument.listing,
         "conid": instrument.conid,
-        "conidEx": str(instrument.conid),
+        "conidEx": instrument.conid_ex,
         "position": spelling.quantity_text(fill.position),
         "clearing_id": "IB",
         "clearing_name": "IB",
@@ -190,7 +193,7 @@ def execution(fill: BookedExecution, *, with_commission: bool) -> Row:
     }
     if not ticket.coid:
         del row["order_ref"]
-    if with_commission:
+    if with_commission and fill.commission is not None:
         row["commission"] = f"{float(fill.commission)}"
     return row
 
@@ -204,7 +207,7 @@ def order_status(order: Order, server_id: str) -> Row:
         "request_id": str(order.order_id % 100_000),
         "server_id": server_id.removeprefix("q"),
         "order_id": order.order_id,
-        "conidex": str(instrument.conid),
+        "conidex": instrument.conid_ex,
         "conid": instrument.conid,
         "symbol": instrument.symbol,
         "side": ticket.side[0],

@@ -22,6 +22,7 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from ibkr_async.simulator.broker import order_rows
+from ibkr_async.simulator.broker.combinations import leg_prices, market_of, price_of
 from ibkr_async.simulator.broker.events import BrokerEvent, Executed, OrderChanged
 from ibkr_async.simulator.broker.matching import Trigger, elect, trade_price
 from ibkr_async.simulator.broker.order import BookedExecution, Order, Rejection
@@ -69,6 +70,7 @@ class OrderBook:
         self._by_coid: dict[tuple[str, str], Order] = {}
         self.orders: dict[int, Order] = {}
         self.executions: list[BookedExecution] = []
+        self._fills = 0
 
     def coid_in_use(self, account_id: str, coid: str, now: float) -> bool:
         """Tell whether the account used this client order id in the last 24 hours."""
@@ -88,7 +90,6 @@ class OrderBook:
         self,
         account_id: str,
         tickets: Sequence[IncomingTicket],
-        instruments: Mapping[int, Instrument],
         now: float,
         *,
         working: bool = True,
@@ -104,7 +105,6 @@ class OrderBook:
                 order_id=self._next_order_id,
                 account_id=account_id,
                 ticket=ticket,
-                instrument=instruments[ticket.conid],
                 created=now,
                 changed=now,
             )
@@ -153,8 +153,11 @@ class OrderBook:
         self._finish(order, OrderStatus.CANCELLED, now)
         return True
 
-    def advance(self, now: float, *, new_day: bool) -> None:
-        """Let every open order meet the market; on a new day the day orders end first."""
+    def advance(self, now: float, *, new_day: bool = False, closing: bool = False) -> None:
+        """Let every open order meet the market; on a new day the day orders end first.
+
+        With `closing` those meet it that wait for the close.
+        """
         if new_day:
             for order in self.open_orders():
                 # OPG, OVT and OND are worked like DAY: the simulated market has no sessions.
@@ -164,7 +167,7 @@ class OrderBook:
         # considered in the same step.
         for order in self.open_orders():
             if not order.is_done:
-                self._work(order, now)
+                self._work(order, now, closing=closing)
         self._report_commissions(now)
 
     def open_orders(self) -> list[Order]:
@@ -173,6 +176,9 @@ class OrderBook:
 
     def commission(self, instrument: Instrument, quantity: Decimal) -> Decimal:
         """Return what a fill of this size costs, in the instrument's currency."""
+        if instrument.legs:
+            parts = instrument.parts(quantity)
+            return sum((self.commission(leg, abs(size)) for leg, size in parts), Decimal(0))
         if instrument.sec_type == "CASH":
             return _CURRENCY_COMMISSION
         each = _CONTRACT_COMMISSION.get(instrument.sec_type, self._settings.commission_per_share)
@@ -196,9 +202,7 @@ class OrderBook:
             order.oca_group = first.oca_group or f"oco-{order.order_id}"
             order.oca_type = _CANCEL
 
-    def _work(self, order: Order, now: float) -> None:
-        if order.status == OrderStatus.INACTIVE:
-            return
+    def _work(self, order: Order, now: float, *, closing: bool) -> None:
         if order.rejection is not None:
             if now - order.created >= order.rejection.after_s:
                 order.reason = order.rejection.reason
@@ -210,47 +214,46 @@ class OrderBook:
             if not order.is_done:
                 self._finish(order, OrderStatus.CANCELLED, now)
             return
-        market = self._board[order.instrument.conid]
-        if order.held or not elect(order.ticket, order.trigger, market):
+        if not self._may_trade(order, closing=closing):
             return
         if order.status != OrderStatus.SUBMITTED:
             self._set_status(order, OrderStatus.SUBMITTED, now)
         self._match(order, now)
-        if order.ticket.tif == "IOC" and not order.is_done:
+        is_over = order.ticket.tif == "IOC" or order.ticket.kind.at_close
+        if is_over and not order.is_done:
             self._finish(order, OrderStatus.CANCELLED, now)
 
+    def _may_trade(self, order: Order, *, closing: bool) -> bool:
+        """Tell whether neither its parent, the time of day nor its trigger holds an order back."""
+        if order.status == OrderStatus.INACTIVE or order.held:
+            return False
+        if order.ticket.kind.at_close and not closing:
+            return False
+        return elect(order.ticket, order.trigger, market_of(self._board, order.instrument))
+
     def _match(self, order: Order, now: float) -> None:
-        price = trade_price(order.ticket, order.trigger, self._board[order.instrument.conid])
+        market = market_of(self._board, order.instrument)
+        price = trade_price(order.ticket, order.trigger, market)
         if price is not None:
             self._fill(order, self._fill_size(order), price, now)
 
     def _fill_size(self, order: Order) -> Decimal:
-        if not self._settings.partial_fills or order.ticket.all_or_none:
+        ticket = order.ticket
+        if not self._settings.partial_fills or ticket.all_or_none or ticket.kind.at_close:
             return order.remaining
-        third = (order.ticket.quantity / _PARTIAL_STEPS).quantize(Decimal(1), ROUND_UP)
+        third = (ticket.quantity / _PARTIAL_STEPS).quantize(Decimal(1), ROUND_UP)
         return min(order.remaining, third)
 
     def _fill(self, order: Order, quantity: Decimal, price: Decimal, now: float) -> None:
-        account = self._accounts[order.account_id]
-        commission = self.commission(order.instrument, quantity)
-        signed = quantity if order.ticket.is_buy else -quantity
-        account.fill(order.instrument, signed, price, commission)
         order.filled += quantity
         order.spent += quantity * price
         order.changed = now
-        execution = BookedExecution(
-            execution_id=f"{self._execution_prefix}.{len(self.executions) + 1:08x}.01.01",
-            order=order,
-            quantity=quantity,
-            price=price,
-            time=now,
-            commission=commission,
-            commission_known_at=now + self._settings.late_commission_s,
-            position=account.position(order.instrument.conid),
-        )
-        self.executions.append(execution)
-        self._late_commissions.append(execution)
-        self._events.append(Executed(order_rows.execution(execution, with_commission=False)))
+        self._fills += 1
+        signed = quantity if order.ticket.is_buy else -quantity
+        if order.instrument.legs:
+            self._fill_legs(order, signed, price, now)
+        else:
+            self._book_fill(order, order.instrument, signed, price, now)
         if order.remaining:
             self._report(order_rows.sizes(order))
         else:
@@ -263,6 +266,62 @@ class OrderBook:
             else:
                 # The first fill, even a partial one, decides.
                 self._finish(rival, OrderStatus.CANCELLED, now)
+
+    def _fill_legs(self, order: Order, signed: Decimal, price: Decimal, now: float) -> None:
+        """Report the combination as a whole and book its legs, as the TWS API tells of them.
+
+        Legs trade at their own markets; what the combination got better or worse goes to the first.
+        """
+        combination = order.instrument
+        prices = leg_prices(self._board, combination, buying=signed > 0)
+        first = combination.legs[0]
+        better = (price - price_of(combination, prices)) * combination.multiplier
+        prices[0] += better / (first.ratio * first.instrument.multiplier)
+        self._report_fill(order, combination, signed, price, now, part=1, commission=None)
+        for part, (leg, leg_price) in enumerate(zip(combination.legs, prices, strict=True), 2):
+            self._book_fill(order, leg.instrument, signed * leg.ratio, leg_price, now, part=part)
+
+    def _book_fill(
+        self,
+        order: Order,
+        instrument: Instrument,
+        signed: Decimal,
+        price: Decimal,
+        now: float,
+        *,
+        part: int = 1,
+    ) -> None:
+        commission = self.commission(instrument, abs(signed))
+        self._accounts[order.account_id].fill(instrument, signed, price, commission)
+        self._report_fill(order, instrument, signed, price, now, part=part, commission=commission)
+
+    def _report_fill(
+        self,
+        order: Order,
+        instrument: Instrument,
+        signed: Decimal,
+        price: Decimal,
+        now: float,
+        *,
+        part: int,
+        commission: Decimal | None,
+    ) -> None:
+        execution = BookedExecution(
+            execution_id=f"{self._execution_prefix}.{self._fills:08x}.{part:02}.01",
+            order=order,
+            instrument=instrument,
+            is_buy=signed > 0,
+            quantity=abs(signed),
+            price=price,
+            time=now,
+            commission=commission,
+            commission_known_at=now + self._settings.late_commission_s,
+            position=self._accounts[order.account_id].position(instrument.conid),
+        )
+        self.executions.append(execution)
+        if commission is not None:
+            self._late_commissions.append(execution)
+        self._events.append(Executed(order_rows.execution(execution, with_commission=False)))
 
     def _rivals_of(self, order: Order) -> list[Order]:
         if not order.oca_group:

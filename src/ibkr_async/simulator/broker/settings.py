@@ -28,6 +28,8 @@ class BrokerSettings:
     """How long after that first call the values stay away."""
     volume_factor: int = 40
     """What bar volumes must be multiplied by to give shares; 40 and 100 are both seen."""
+    chain_needs_exchange: bool = False
+    """Without `exchange` most of an option chain has no contracts, as one user has measured."""
     history_wakes_up: bool = False
     """The first history call of a session fails while the data farm wakes."""
 
@@ -53,6 +55,8 @@ class BrokerSettings:
     """How long after a fill its commission becomes known."""
 
     # orders
+    fractions: bool = True
+    """The accounts trade fractions of US stocks; else whole shares only."""
     partial_fills: bool = False
     """Fill at most a third of an order at each step."""
     fills_beat_cancels: bool = False

@@ -64,6 +64,10 @@ class BrokerState:
     selected: str
     """Account that calls without an account in their path refer to."""
     memory: SessionMemory = field(default_factory=SessionMemory)
+    _places: dict[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = {conid: place for place, conid in enumerate(self.instruments)}
 
     def has_data(self, conid: int) -> bool:
         """Tell whether the login is subscribed to an instrument's market data."""
@@ -94,5 +98,5 @@ class BrokerState:
         return self.memory.lines.pop(conid, None) is not None
 
     def server_id(self, conid: int) -> str:
-        """Return the delivery marker of an instrument."""
-        return f"q{list(self.instruments).index(conid) % 32}"
+        """Return the delivery marker of an instrument; of a combination that of no place."""
+        return f"q{self._places.get(conid, 0) % 32}"

@@ -7,13 +7,14 @@ must never look at orders that exist, at prices or at accounts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ibkr_async.simulator.broker.combinations import read_combination
 from ibkr_async.types import to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from ibkr_async.simulator.broker.instruments import Instrument
 
@@ -37,7 +38,9 @@ class OrderKind:
     touch: bool = False
     """Elected when the market comes to the trigger from the better side (if-touched)."""
     limit: str = ""
-    """Which field holds the limit: `price`, `aux`, `mid` (pegged), or nothing."""
+    """What holds the limit: `price`, or what it follows: `offset`, `mid`, `own` (pegged); or nothing."""
+    at_close: bool = False
+    """Trades at the close of the market, or not at all."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -61,11 +64,17 @@ ORDER_KINDS: tuple[OrderKind, ...] = (
     OrderKind("MIT", "Market If Touched", "MARKET_IF_TOUCHED", trigger="price", touch=True),
     OrderKind("LIT", "Limit If Touched", "LIMIT_IF_TOUCHED", "aux", touch=True, limit="price"),
     OrderKind("MIDPRICE", "Midprice", "MIDPRICE", limit="mid"),
+    # Accepted live, and read back under these codes; the labels are a guess.
+    OrderKind("MOC", "Market on Close", "MARKETONCLOSE", at_close=True),
+    OrderKind("LOC", "Limit on Close", "LIMITONCLOSE", limit="price", at_close=True),
+    OrderKind("REL", "Relative", "RELATIVE", limit="own"),
 )
 _KINDS: dict[str, OrderKind] = {kind.name: kind for kind in ORDER_KINDS}
 # Spellings that the documentation also shows.
 _KIND_ALIASES = {"LIMIT": "LMT", "MARKET": "MKT", "STOP": "STP"}
 
+FRACTION_DIGITS = 4
+_ZERO = Decimal(0)
 TIFS = frozenset({"DAY", "GTC", "IOC", "OPG", "OVT", "OND"})
 
 
@@ -73,12 +82,15 @@ TIFS = frozenset({"DAY", "GTC", "IOC", "OPG", "OVT", "OND"})
 class IncomingTicket:
     """A well-formed order request."""
 
-    conid: int
+    instrument: Instrument
     side: str
     """`BUY` or `SELL`."""
     quantity: Decimal
+    """Units; 0 while only `cash` is known."""
     kind: OrderKind
     tif: str
+    cash: Decimal | None = None
+    """Amount of cash that was asked for instead of a quantity."""
     price: Decimal | None = None
     aux_price: Decimal | None = None
     trailing_amount: Decimal | None = None
@@ -90,6 +102,11 @@ class IncomingTicket:
     single_group: bool = False
     """Whether it forms an OCA group with the other tickets of the request."""
     referrer: str = ""
+
+    @property
+    def signed(self) -> Decimal:
+        """Return the quantity, negative for a sale."""
+        return self.quantity if self.is_buy else -self.quantity
 
     @property
     def is_buy(self) -> bool:
@@ -122,8 +139,10 @@ def tickets_of(body: Any) -> list[Mapping[str, Any]]:
     return orders
 
 
-def read_ticket(fields: Mapping[str, Any], instruments: Mapping[int, Instrument]) -> IncomingTicket:
-    """Check one ticket.
+def read_ticket(
+    fields: Mapping[str, Any], instruments: Mapping[int, Instrument], *, fractions: bool = True
+) -> IncomingTicket:
+    """Check one ticket. Without `fractions` the account trades whole units only.
 
     Errors: `TicketError` with the sentence that goes into the answer.
     """
@@ -138,10 +157,12 @@ def read_ticket(fields: Mapping[str, Any], instruments: Mapping[int, Instrument]
     tif = str(fields.get("tif", "")).upper()
     if tif not in TIFS:
         raise TicketError(f"Invalid time in force: {fields.get('tif')}")
+    cash = _cash(fields, instrument)
     ticket = IncomingTicket(
-        conid=instrument.conid,
+        instrument=instrument,
         side=side,
-        quantity=_quantity(fields, instrument),
+        quantity=_quantity(fields, instrument, fractions=fractions) if cash is None else _ZERO,
+        cash=cash,
         kind=kind,
         tif=tif,
         price=_number(fields, "price"),
@@ -161,11 +182,13 @@ def read_ticket(fields: Mapping[str, Any], instruments: Mapping[int, Instrument]
 
 def _instrument(fields: Mapping[str, Any], instruments: Mapping[int, Instrument]) -> Instrument:
     # `conid` wins over `conidex`, whose exchange the simulator does not model.
-    named = fields.get("conid") or str(fields.get("conidex") or "").partition("@")[0]
-    try:
-        instrument = instruments[int(named)]
-    except (KeyError, TypeError, ValueError):
-        raise TicketError(f"No such contract: conid {named}") from None
+    named = fields.get("conid") or str(fields.get("conidex") or "")
+    instrument = read_combination(str(named), instruments)
+    if instrument is None:
+        try:
+            instrument = instruments[int(str(named).partition("@")[0])]
+        except (KeyError, ValueError):
+            raise TicketError(f"No such contract: conid {named}") from None
     if not instrument.tradable:
         raise TicketError(f"{instrument.description} cannot be traded")
     return instrument
@@ -189,15 +212,41 @@ def _number(fields: Mapping[str, Any], key: str) -> Decimal | None:
         raise TicketError(f"{key} is not a number") from None
 
 
-def _quantity(fields: Mapping[str, Any], instrument: Instrument) -> Decimal:
+def _quantity(fields: Mapping[str, Any], instrument: Instrument, *, fractions: bool) -> Decimal:
     quantity = _number(fields, "quantity")
     if quantity is None:
-        raise TicketError("quantity is required; this simulator takes no cash quantities")
+        raise TicketError("quantity is required")
     if quantity <= 0:
         raise TicketError("Order size must be positive")
-    if quantity != quantity.to_integral_value() and instrument.sec_type != "CASH":
+    if quantity == quantity.to_integral_value() or instrument.sec_type == "CASH":
+        return quantity
+    if not instrument.takes_fractions:
+        # Recorded, of another size.
+        raise TicketError(
+            f"The size, {quantity.normalize():f}, does not conform to the minimum variation of 1 "
+            "for this contract."
+        )
+    if not fractions:
         raise TicketError("Fractional order size is not supported for this account")
+    if quantity != round(quantity, FRACTION_DIGITS):
+        raise TicketError(f"Fractional order size has more than {FRACTION_DIGITS} digits")
     return quantity
+
+
+def _cash(fields: Mapping[str, Any], instrument: Instrument) -> Decimal | None:
+    """Return the amount of cash that stands for a quantity. Of a currency conversion it is `fxQty`."""
+    found = [cash for name in ("cashQty", "fxQty") if (cash := _number(fields, name)) is not None]
+    if not found:
+        return None
+    if len(found) > 1 or _number(fields, "quantity") is not None:
+        raise TicketError("Only one of quantity, cashQty and fxQty can be given")
+    if instrument.sec_type not in {"STK", "CASH"} or (
+        _number(fields, "fxQty") is not None and instrument.sec_type != "CASH"
+    ):
+        raise TicketError("Cash quantity is not supported for this contract")
+    if found[0] <= 0:
+        raise TicketError("Order size must be positive")
+    return found[0]
 
 
 def _check_prices(ticket: IncomingTicket, instrument: Instrument) -> None:
@@ -207,7 +256,7 @@ def _check_prices(ticket: IncomingTicket, instrument: Instrument) -> None:
                 "The price does not conform to the minimum price variation of "
                 f"{instrument.tick} for this contract"
             )
-        if price is not None and price <= 0:
+        if price is not None and price <= 0 and not instrument.legs:
             raise TicketError("The price must be positive")
     if ticket.trailing_amount is not None and ticket.trailing_amount <= 0:
         raise TicketError("trailingAmt must be positive")

@@ -76,7 +76,7 @@ class RegisteredClient:
     """The user name that it may open sessions for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Bearer:
     expires_at: float
     identity: Identity = ""
@@ -207,6 +207,11 @@ class BearerDesk:
         """Tell whether this is the bearer token of a session that has not lapsed."""
         session = self._sessions.get(bearer)
         return session is not None and now < session.expires_at
+
+    def postpone(self, seconds: float) -> None:
+        """Let every bearer token live so much longer."""
+        for bearer in (*self._access_tokens.values(), *self._sessions.values()):
+            bearer.expires_at += seconds
 
     def expire(self) -> None:
         """Make every bearer token invalid."""

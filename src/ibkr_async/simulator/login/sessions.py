@@ -105,6 +105,13 @@ class Sessions:
         """Make every live session token invalid."""
         self._logins.clear()
 
+    def postpone(self, seconds: float) -> None:
+        """Let logins and the brokerage session live so much longer."""
+        self.last_request += seconds
+        for logins in self._logins.values():
+            for login in logins:
+                login.expires_at += seconds
+
     def session_id(self, identity: Identity) -> str:
         """Return what `/tickle` calls `session`; it binds a socket."""
         if identity not in self._ids:

@@ -60,7 +60,7 @@ class AccountsRest:
         ids = list(self._state.accounts)
         return {
             "accounts": ids,
-            "acctProps": {account_id: dict(_PROPERTIES) for account_id in ids},
+            "acctProps": {account_id: self._properties() for account_id in ids},
             "aliases": {account_id: account_id for account_id in ids},
             "allowFeatures": {
                 "showGFIS": True,
@@ -96,6 +96,18 @@ class AccountsRest:
             "sessionId": self._session_id,
             "isFT": False,
             "isPaper": all(account_id.startswith("D") for account_id in ids),
+        }
+
+    def _properties(self) -> dict[str, bool]:
+        return {
+            "hasChildAccounts": False,
+            "supportsCashQty": True,
+            "liteUnderPro": False,
+            "noFXConv": False,
+            "isProp": False,
+            "supportsFractions": self._state.settings.fractions,
+            "allowCustomerTime": False,
+            "autoFx": False,
         }
 
     def switch(self, call: Call) -> Answer:
@@ -188,18 +200,6 @@ class AccountsRest:
                 "mv": spelling.cents(worth.market_value),
             }
         return rows
-
-
-_PROPERTIES = {
-    "hasChildAccounts": False,
-    "supportsCashQty": False,
-    "liteUnderPro": False,
-    "noFXConv": False,
-    "isProp": False,
-    "supportsFractions": False,
-    "allowCustomerTime": False,
-    "autoFx": False,
-}
 
 
 def _three_digits(amount: Decimal) -> float:

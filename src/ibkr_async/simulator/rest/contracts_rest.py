@@ -26,6 +26,7 @@ from ibkr_async.simulator.broker.contract_payloads import (
 )
 from ibkr_async.simulator.broker.instruments import OPTION_ROUTES, Instrument
 from ibkr_async.simulator.broker.positions import UnknownCurrencyError, usd_per_unit
+from ibkr_async.simulator.broker.tickets import FRACTION_DIGITS
 from ibkr_async.simulator.broker.trading_days import trading_schedule
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ _MOST_CONIDS = 200
 _NO_CONTENT = 204
 _ORDER_TYPES = [
     "limit", "midprice", "market", "stop", "stop_limit", "mit", "lit", "trailing_stop",
-    "trailing_stop_limit",
+    "trailing_stop_limit", "relative", "marketonclose", "limitonclose",
 ]  # fmt: skip
+_DIVISIBLE_TYPES = ["limit", "market", "stop", "stop_limit", "mit", "lit", "trailing_stop",
+                    "trailing_stop_limit"]  # fmt: skip
+"""Order types with fractions and with an amount of cash, as documented."""
+_AT_THE_MARKET = 0.02
 _SEARCHABLE = frozenset({"STK", "IND", "CASH"})
 
 
@@ -134,8 +139,21 @@ class ContractsRest:
         """Return the contracts of a month, right and strike; an error without a search."""
         conid = call.query.get("conid", "")
         if not conid.isdigit() or int(conid) not in self._state.memory.searched:
-            return failure(SERVER_ERROR, "no contracts retrieved", with_code=False)
-        return ok([chain_row(contract) for contract in self._derivatives(call)])
+            return _no_contracts()
+        found = self._derivatives(call)
+        if self._state.settings.chain_needs_exchange and not call.query.get("exchange"):
+            kept = [contract for contract in found if self._is_found_anyhow(contract)]
+            if found and not kept:
+                return _no_contracts()
+            found = kept
+        return ok([chain_row(contract) for contract in found])
+
+    def _is_found_anyhow(self, contract: Instrument) -> bool:
+        """Tell whether a contract is found without an exchange: of options the ones at the market."""
+        if contract.strike is None:
+            return True
+        spot = self._state.board[contract.underlying].mid
+        return abs(float(contract.strike) / spot - 1) < _AT_THE_MARKET
 
     def _derivatives(self, call: Call) -> list[Instrument]:
         query = call.query
@@ -181,6 +199,8 @@ class ContractsRest:
     def _rules(self, instrument: Instrument) -> dict[str, Any]:
         last = float(self._state.board[instrument.conid].last)
         lot = 100 if instrument.sec_type == "STK" else 1
+        fractional = instrument.takes_fractions and self._state.settings.fractions
+        for_cash = instrument.sec_type in {"STK", "CASH"}
         return {
             "algoEligible": instrument.sec_type == "STK",
             "overnightEligible": instrument.is_us,
@@ -189,9 +209,9 @@ class ContractsRest:
             "error": None,
             "orderTypes": _ORDER_TYPES,
             "ibAlgoTypes": ["limit", "stop_limit"],
-            "fraqTypes": [],
+            "fraqTypes": _DIVISIBLE_TYPES if fractional else [],
             "forceOrderPreview": False,
-            "cqtTypes": [],
+            "cqtTypes": _DIVISIBLE_TYPES if for_cash else [],
             "orderDefaults": {"LMT": {"LP": f"{last}"}},
             "orderTypesOutside": ["limit", "stop_limit"],
             "defaultSize": lot,
@@ -204,7 +224,7 @@ class ContractsRest:
             "orderOrigination": None,
             "preview": True,
             "displaySize": None,
-            "fraqInt": 0,
+            "fraqInt": FRACTION_DIGITS if fractional else 0,
             "cashCcy": instrument.currency,
             "cashQtyIncr": 500,
             "priceMagnifier": None,
@@ -300,6 +320,10 @@ class ContractsRest:
             for instrument in self._every()
             if instrument.symbol == symbol and instrument.sec_type == sec_type
         ]
+
+
+def _no_contracts() -> Answer:
+    return failure(SERVER_ERROR, "No Contracts retrieved", with_code=False)
 
 
 def _no_contract() -> Answer:

@@ -28,7 +28,7 @@ from ibkr_async.simulator.broker.tickets import IncomingTicket, TicketError, rea
 from ibkr_async.types import OrderStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ibkr_async.simulator.broker.order import Order
     from ibkr_async.simulator.broker.questions import QuestionDesk
@@ -94,7 +94,7 @@ class OrdersRest:
         except TicketError as error:
             return failure(BAD_REQUEST, f"{error}")
         try:
-            tickets = [read_ticket(fields, self._state.instruments) for fields in raw]
+            tickets = [self._read(fields) for fields in raw]
             self._checks.admissible(account_id, tickets, call.now)
         except TicketError as error:
             return ok({"error": f"{error}"})
@@ -116,13 +116,12 @@ class OrdersRest:
             return self._prompted(account_id, tickets, now)
         # Parents first: a child needs the order that it belongs to.
         in_order = sorted(tickets, key=lambda ticket: bool(ticket.parent_coid))
-        orders = self._state.book.admit(account_id, in_order, self._state.instruments, now)
+        orders = self._state.book.admit(account_id, in_order, now)
         return ok(self._placed_rows(orders))
 
     def _prompted(self, account_id: str, tickets: list[IncomingTicket], now: float) -> Answer:
         """Take an order, and let it wait for the choice of an option."""
-        instruments = self._state.instruments
-        (order,) = self._state.book.admit(account_id, tickets, instruments, now, working=False)
+        (order,) = self._state.book.admit(account_id, tickets, now, working=False)
         request_id = str(10_000 + len(self._prompts))
         self._prompts[str(order.order_id), request_id] = order
         return ok(
@@ -161,8 +160,7 @@ class OrdersRest:
     ) -> Answer:
         rest = [ticket for ticket in tickets if ticket is not failed]
         rest.sort(key=lambda ticket: bool(ticket.parent_coid))
-        instruments = self._state.instruments
-        orders = self._state.book.admit(account_id, rest, instruments, now, working=False)
+        orders = self._state.book.admit(account_id, rest, now, working=False)
         text = "Order rejected: the attached order is not allowed"
         row = {
             "order_id": "-1",
@@ -185,7 +183,7 @@ class OrdersRest:
         if refused is not None:
             return refused
         try:
-            ticket = read_ticket(tickets_of(call.body)[0], self._state.instruments)
+            ticket = self._read(tickets_of(call.body)[0])
         except TicketError as error:
             return ok({"error": f"{error}"})
         return ok(self._checks.preview(account_id, ticket))
@@ -202,7 +200,7 @@ class OrdersRest:
             return order
         try:
             fields = call.body if isinstance(call.body, dict) else {}
-            ticket = read_ticket(fields, self._state.instruments)
+            ticket = self._read(fields)
             self._checks.replaceable(order, ticket)
         except TicketError as error:
             return ok({"error": f"{error}"})
@@ -331,6 +329,12 @@ class OrdersRest:
         return ok("Request was submitted")
 
     # shared
+
+    def _read(self, fields: Mapping[str, Any]) -> IncomingTicket:
+        """Check one ticket. Errors: `TicketError`."""
+        state = self._state
+        ticket = read_ticket(fields, state.instruments, fractions=state.settings.fractions)
+        return self._checks.sized(ticket)
 
     def _ask(
         self,

@@ -182,3 +182,7 @@ class Feeds:
         if conid is None:
             self.bars.end()
             self.ladders.end()
+
+    def postpone(self, seconds: float) -> None:
+        """Let streams live so much longer."""
+        self.quotes.postpone(seconds)

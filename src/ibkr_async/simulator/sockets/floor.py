@@ -54,6 +54,10 @@ class Screen(Protocol):
         """End the streams of one instrument without a word; with None all, and bars and ladders."""
         ...
 
+    def postpone(self, seconds: float) -> None:
+        """Let streams live so much longer."""
+        ...
+
 
 class Floor:
     """Everything that is there only once."""
@@ -78,6 +82,12 @@ class Floor:
         events = self.broker.advance(now)
         for screen in list(self.screens):
             screen.advance(events, now)
+
+    def postpone(self, seconds: float) -> None:
+        """Let sessions, logins and streams live so much longer."""
+        self.sessions.postpone(seconds)
+        for screen in self.screens:
+            screen.postpone(seconds)
 
     # sessions
 

@@ -125,8 +125,8 @@ class BarStreams:
         content = dict(answer.body) if answer is not None and answer.status == _OK else {"data": []}
         rows: list[dict[str, Any]] = content["data"]
         if newest_only:
-            # A bar that has just ended comes once more, beside the one that has begun.
-            rows = [row for row in rows if row["t"] >= bars.last_bar.get("t", 0)][-2:]
+            # Bars that have just ended come once more, beside the one that has begun.
+            rows = [row for row in rows if row["t"] >= bars.last_bar.get("t", 0)]
             if rows and rows[-1] == bars.last_bar:
                 return
         if rows:

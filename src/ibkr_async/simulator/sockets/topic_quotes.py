@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ibkr_async.simulator.broker.combinations import Combination, read_combination
+from ibkr_async.simulator.broker.combinations import read_combination
 from ibkr_async.simulator.broker.events import PriceMoved
 from ibkr_async.simulator.wire import (
     AVAILABILITY,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ibkr_async.simulator.broker.broker import BrokerEvent
+    from ibkr_async.simulator.broker.instruments import Instrument
     from ibkr_async.simulator.login.sessions import Identity
     from ibkr_async.simulator.sockets.floor import Floor
     from ibkr_async.simulator.sockets.outlet import Outlet
@@ -39,9 +40,16 @@ class _Ticks:
     ends_at: float
     tags: list[str]
     """What this request asked for."""
-    combination: Combination | None
+    combination: Instrument | None
     sent: dict[str, Any] = field(default_factory=dict[str, Any])
     frames: int = 0
+
+    @property
+    def causes(self) -> list[int]:
+        """Return the contracts that it is quoted from."""
+        if self.combination is None:
+            return [self.conid]
+        return [leg.instrument.conid for leg in self.combination.legs]
 
 
 class QuoteStreams:
@@ -99,13 +107,18 @@ class QuoteStreams:
             if conid is not None and ticks.conid != conid
         }
 
+    def postpone(self, seconds: float) -> None:
+        """Let every stream live so much longer."""
+        for ticks in self.open.values():
+            ticks.ends_at += seconds
+
     def advance(self, events: Sequence[BrokerEvent], now: float) -> None:
         """Send what changed; drop what has outlived its lifetime."""
         moved = {event.conid for event in events if isinstance(event, PriceMoved)}
         for target, ticks in list(self.open.items()):
             if now >= ticks.ends_at:
                 del self.open[target]
-            elif ticks.combination.moved(moved) if ticks.combination else ticks.conid in moved:
+            elif not moved.isdisjoint(ticks.causes):
                 self._send_changes(ticks, now)
 
     def _send_first(self, ticks: _Ticks, now: float) -> None:
@@ -142,17 +155,16 @@ class QuoteStreams:
     def _values(self, ticks: _Ticks) -> dict[str, Any]:
         broker = self._floor.broker
         if ticks.combination is not None:
-            return ticks.combination.values(broker.market_fields, [*ticks.tags, AVAILABILITY])
+            return broker.combination_fields(ticks.combination, [*ticks.tags, AVAILABILITY])
         tags: Iterable[str] = (*self._floor.fields(ticks.conid), AVAILABILITY)
         return dict(broker.market_fields(ticks.conid, tags))
 
     def _head(self, ticks: _Ticks, now: float) -> SmdHead:
-        leg = ticks.combination.legs[0].conid if ticks.combination else ticks.conid
         return SmdHead(
             topic=ticks.topic,
             conid=ticks.conid,
             conid_ex=ticks.conid_ex,
-            server_id=self._floor.broker.server_id(leg),
+            server_id=self._floor.broker.server_id(ticks.causes[0]),
             updated_ms=round(now * 1000),
         )
 

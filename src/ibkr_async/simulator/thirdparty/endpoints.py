@@ -126,13 +126,13 @@ class ThirdPartyRest:
         self._known(account_id)
         new = read_order(read_fields(call.body, ORDER_KEYS), state.instruments)
         self._check_free(account_id, new.customer_order_id)
-        instrument = state.instruments[new.ticket.conid]
+        instrument = new.ticket.instrument
         try:
             self._checks.admissible(account_id, [new.ticket], call.now)
         except TicketError as error:
             row = rows.new_order_row(new.ticket, instrument, new.customer_order_id, call.now)
             return ok([row | {"Status": rows.REJECTED, "Warning": f"{error}"}])
-        (order,) = state.book.admit(account_id, [new.ticket], state.instruments, call.now)
+        (order,) = state.book.admit(account_id, [new.ticket], call.now)
         return ok([rows.order_row(order, new.customer_order_id)])
 
     def modify(self, call: Call, account_id: str, customer_order_id: str) -> Answer:
@@ -158,10 +158,10 @@ class ThirdPartyRest:
         state = self._state
         book = state.accounts[self._known(account_id)]
         ticket = read_order(read_fields(call.body, IMPACT_KEYS), state.instruments).ticket
-        instrument, market = state.instruments[ticket.conid], state.board[ticket.conid]
+        instrument, market = ticket.instrument, state.board[ticket.instrument.conid]
         price = ticket.price or (market.ask if ticket.is_buy else market.bid)
         signed = ticket.quantity if ticket.is_buy else -ticket.quantity
-        held = book.position(ticket.conid)
+        held = book.position(instrument.conid)
         rate = usd_per_unit(state.board, instrument.currency)
         unit = price * instrument.multiplier * rate
         change = required_margin(instrument, unit * (held + signed)) - required_margin(

@@ -138,7 +138,7 @@ def read_change(
     ticket = _ticket(
         instruments,
         {
-            "conid": old.conid,
+            "conid": old.instrument.conid,
             "side": old.side,
             "quantity": fields.get("Quantity", old.quantity),
             "outsideRTH": (

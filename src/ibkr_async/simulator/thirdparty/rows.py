@@ -101,7 +101,7 @@ def cancelled_row(order: Order, customer_order_id: str) -> dict[str, Any]:
 
 def trade_row(fill: BookedExecution, customer_order_id: str) -> dict[str, Any]:
     """Return a fill. Its commission is there once it has become known."""
-    order, instrument = fill.order, fill.order.instrument
+    order, instrument = fill.order, fill.instrument
     row: dict[str, Any] = {
         "CustomerOrderId": numeric_id(customer_order_id),
         "ContractId": instrument.conid,
