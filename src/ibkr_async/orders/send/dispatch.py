@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import msgspec
 
 from ibkr_async.errors import IbkrError, OrderUnknownError, UnreadableResponseError, UsageError
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
@@ -27,7 +26,7 @@ from ibkr_async.orders.send.dialogue import (
     nothing_was_sent,
 )
 from ibkr_async.orders.send.identity import foreign
-from ibkr_async.orders.send.stake import Stake, stakes_of
+from ibkr_async.orders.send.stake import Stake, previewed, stakes_of
 from ibkr_async.orders.write.policy import Verdict
 from ibkr_async.ports import Departure
 
@@ -190,16 +189,14 @@ class Dispatch:
         return _UnderWay(submission, dialogue, previews)
 
     async def _previews(self, submission: Submission) -> list[WhatIf | None]:
-        """Ask IBKR what each ticket is worth; a child's worth follows from its parent's."""
-        first, *others = submission.tickets
-        alone = (msgspec.structs.replace(first, parent_id=None), *others)
+        """Ask IBKR what the tickets are worth, as far as one does not follow from another."""
         return [
-            await self._endpoints.what_if(
+            None
+            if ticket is None
+            else await self._endpoints.what_if(
                 submission.account_id, (ticket,), urgent=submission.urgent
             )
-            if ticket.parent_id is None
-            else None
-            for ticket in alone
+            for ticket in previewed(submission.tickets)
         ]
 
     async def _take_step(self, order: _UnderWay) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ibkr_async.types import OrderType
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -51,11 +53,37 @@ def stakes_of(
 ) -> tuple[Stake, ...]:
     """Return what each ticket puts at stake.
 
-    `previews` are IBKR's of the same tickets, None for a child: that is worth what its parent is, in
-    proportion to its quantity. Without previews no value is known.
+    `previews` are IBKR's of `previewed`. Without them no value is known.
     """
     values = [None] * len(tickets) if previews is None else _values(tickets, previews)
     return tuple(_stake(ticket, value) for ticket, value in zip(tickets, values, strict=True))
+
+
+def previewed(tickets: Sequence[Ticket]) -> tuple[Ticket | None, ...]:
+    """Return what IBKR must preview of each ticket, so that its value is known.
+
+    Shape: None for a child that is worth what its parent is, in proportion to quantity and price. Where
+    only the child has a price, it is previewed as a limit order on its parent's side: alone, an exit
+    is refused by accounts that cannot be short.
+    """
+    parent = tickets[0]
+
+    def alone(ticket: Ticket) -> Ticket | None:
+        if ticket is parent or ticket.parent_id is None:
+            return msgspec.structs.replace(ticket, parent_id=None)
+        if parent.price or not ticket.price:
+            return None
+        return msgspec.structs.replace(
+            ticket,
+            parent_id=None,
+            order_type=OrderType.LIMIT,
+            side=parent.side,
+            aux_price=None,
+            trailing_amount=None,
+            trailing_type=None,
+        )
+
+    return tuple(map(alone, tickets))
 
 
 def _stake(ticket: Ticket, value: Decimal | None) -> Stake:
@@ -121,7 +149,11 @@ def _share_of(value: Decimal | None, parent: Ticket, child: Ticket) -> Decimal |
         child.sec_type,
     ):
         return None
-    return _EXACT.divide(_EXACT.multiply(value, child.quantity), parent.quantity)
+    share = _EXACT.divide(_EXACT.multiply(value, child.quantity), parent.quantity)
+    if not parent.price or not child.price:
+        return share
+    dearer = _EXACT.divide(child.price.copy_abs(), parent.price.copy_abs())
+    return _EXACT.multiply(share, max(dearer, Decimal(1)))
 
 
 def _by_own_figures(ticket: Ticket) -> Decimal:
