@@ -267,6 +267,7 @@ SOURCE = Path(ibkr_async.__file__).parent
 HARMLESS: Final = {
     ("resources/accounts.py", "/iserver/account"): "selects an account",
     ("resources/accounts.py", "/iserver/dynaccount"): "selects an account",
+    ("resources/base.py", "path"): "its callers are in the test below",
     ("resources/contracts.py", "/iserver/contract/rules"): "reads",
     ("resources/market_data.py", "/iserver/marketdata/unsubscribe"): "ends quotes",
     ("resources/orders.py", "/iserver/account/{account_id}/orders/whatif"): "previews",
@@ -308,6 +309,20 @@ def test_every_request_that_may_trade_asks_for_permission() -> None:
             unguarded.add((where.partition(":")[0], path))
 
     assert unguarded == set(HARMLESS)
+
+
+def test_what_resources_change_is_no_order() -> None:
+    """Their common way has no permit."""
+    paths = [
+        ast.unparse(argument)
+        for name in ("_ask", "_change")
+        for _, call in _calls(name)
+        for argument in call.args
+    ]
+
+    assert paths
+    for word in ("order", "reply", "notification", "questions", "exercise"):
+        assert not [path for path in paths if word in path and "/fyi/" not in path]
 
 
 def test_every_frame_of_a_dialogue_asks_for_permission() -> None:
