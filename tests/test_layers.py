@@ -77,6 +77,7 @@ PURE = (
     "orders.write.contract_checks",
     "orders.fate.evidence",
     "orders.known.terms",
+    "orders.fate.failures",
     "orders.write.policy",
     "orders.write.questions",
     "orders.write.symbols",

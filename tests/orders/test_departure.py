@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 
 from ibkr_async.errors import (
+    ConnectionBrokenError,
+    IbkrError,
     OrderQuestionError,
     RateLimitedError,
+    ServerError,
     UnauthorizedError,
 )
 from ibkr_async.models.order_answers import OrderQuestion
 from ibkr_async.orders.desk import OrderDesk
-from ibkr_async.orders.fate.journal import Journal, read_entries
+from ibkr_async.orders.fate.journal import Journal
+from ibkr_async.orders.fate.journal_entries import read_entries
 from ibkr_async.orders.known.events import AnyOrderEvent
 from ibkr_async.orders.write.groups import OcaGroup
 from ibkr_async.orders.write.order_types import LimitOrder, MarketOrder
@@ -258,3 +262,30 @@ async def test_reply_given_up_before_it_left_can_be_given_again() -> None:
 
     assert desk.unknown == {}
     await desk.reply(question.id, confirmed=True)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionBrokenError("POST /login", "broke", may_have_reached_server=True),
+        ServerError("POST /login", 503, "gone"),
+        RateLimitedError("POST /login", 429, "too many"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_login_that_failed_before_an_order_leaves_no_doubt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, failure: IbkrError
+) -> None:
+    """The answer that was lost is the login's; the order never left."""
+
+    async def fail(_send: object) -> None:
+        raise failure
+
+    bench.auth.forget()
+    monkeypatch.setattr(bench.auth, "login", fail)
+
+    with pytest.raises(type(failure)):
+        await bench.desk.submit(ORDER)
+
+    assert bench.server.requests == []
+    assert not bench.desk.unknown

@@ -343,11 +343,12 @@ def test_lost_reply_id_is_unknown() -> None:
     assert isinstance(error_of(dialogue), OrderUnknownError)
 
 
-def test_error_that_means_5xx_is_unknown() -> None:
+@pytest.mark.parametrize("status", [408, 409, 410, 422, 500, 503])
+def test_error_that_means_no_refusal_is_unknown(status: int) -> None:
     """The backend's status counts, although HTTP says 200."""
     dialogue = start()
 
-    dialogue.receive(parse_place_answer('{"error":"Service Unavailable","statusCode":503}'))
+    dialogue.receive(parse_place_answer(f'{{"error":"oops","statusCode":{status}}}'))
 
     assert isinstance(error_of(dialogue), OrderUnknownError)
 

@@ -17,10 +17,10 @@ import msgspec
 import pytest
 
 from ibkr_async.errors import TransportError
+from ibkr_async.orders.fate import failures
 from ibkr_async.orders.fate.journal_entries import Entry
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.known.events import Execution, Fill, OrderState
-from ibkr_async.orders.send import dialogue
 from ibkr_async.orders.write.order_types import LimitOrder
 from ibkr_async.orders.write.policy import Answers
 from ibkr_async.types import OrderId
@@ -144,7 +144,7 @@ async def test_checker_catches_a_desk_that_takes_503_for_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order is live, and its owner was told that it is not."""
-    monkeypatch.setattr(dialogue, "_PROOF_OF_REFUSAL", frozenset({503}))
+    monkeypatch.setattr(failures, "_REFUSALS", frozenset({503}))
     history = await _one_lost_answer(tmp_path, lambda _world: None, Fate.UNAVAILABLE_AFTER)
 
     assert any("was called rejected, and" in each for each in violations(history))

@@ -94,6 +94,34 @@ def test_nested_error_is_no_failure() -> None:
     assert answer(body, result=dict)["session"] == "s"
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "status"),
+    [
+        ("503", ServerError, 503),
+        ('"503"', ServerError, 503),
+        ("409", RefusedError, 409),
+        ("400", RefusedError, 400),
+        ("200", RefusedError, 200),
+        ("0", RefusedError, 200),
+        ('"x"', RefusedError, 200),
+        ("{}", RefusedError, 200),
+    ],
+)
+def test_status_that_is_meant_inside_a_200_counts(
+    code: str, kind: type[ResponseError], status: int
+) -> None:
+    """The edge says 200 for a backend that is down."""
+    with pytest.raises(kind, match="gone") as caught:
+        answer(f'{{"error":"gone","statusCode":{code}}}', result=dict)
+
+    assert caught.value.status == status
+
+
+def test_error_that_is_the_word_none_is_none() -> None:
+    """Some answers have the key in every case."""
+    assert answer('{"error":"None","a":1}', result=dict) == {"error": "None", "a": 1}
+
+
 @pytest.mark.parametrize("body", ['{"error":null}', '{"error":""}', '["error"]', '{"error":'])
 def test_empty_error_is_not_a_refusal(body: str) -> None:
     """A key without words says nothing; neither does the word in another place."""

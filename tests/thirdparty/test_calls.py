@@ -58,6 +58,29 @@ def writes(bench: Bench) -> list[str]:
         b'[{"CustomerOrderId":"ANOTHER"}]',
         b'[{"CustomerOrderId":"BOT-1","Status":-1}]',
         b'[{"Status":"0"},{"Status":"0"}]',
+        # An answer that does not name the order is about no order.
+        b'[{"Status":"0"}]',
+        b'{"Status":"0","Quantity":100}',
+        b'[{"order_id":"1","order_status":"Submitted"}]',
+        b'[{"CustomerOrderId":null,"Status":"0"}]',
+        b'[{"CustomerOrderId":{"id":"BOT-1"},"Status":"0"}]',
+        b'[{"CustomerOrderId":["BOT-1"],"Status":"0"}]',
+        b'[{"CustomerOrderId":"bot-1","Status":"0"}]',
+        # One that says two things proves neither.
+        b'[{"order_id":"1","error":"x"}]',
+        b'{"order_id":"1","error":"x"}',
+        b'[{"CustomerOrderId":"BOT-1","Status":"0","error":"x"}]',
+        b'{"CustomerOrderId":"BOT-1","Status":"0","error":"x"}',
+        b'[{"CustomerOrderId":"ANOTHER","error":"x"}]',
+        b'[{"error":"x"},{"CustomerOrderId":"BOT-1","Status":"0","error":"x"}]',
+        b'[{"CustomerOrderId":"BOT-1","Status":"0"},{"CustomerOrderId":"BOT-1","Status":"8"}]',
+        # A 200 that means 503 is a 503.
+        b'{"error":"Service Unavailable","statusCode":503}',
+        b'[{"error":"Service Unavailable","statusCode":503}]',
+        b'{"error":"timeout","statusCode":408}',
+        b'{"error":"conflict","statusCode":"409"}',
+        # There is an order with this id: whose, is not said.
+        b'{"error":"Local order ID=1 is already registered"}',
     ],
     ids=str,
 )
@@ -220,6 +243,9 @@ async def test_connection_that_was_never_made_is_no_unknown_order(bench: Bench) 
         400,
         404,
         b'{"error":"no trading permission"}',
+        b'[{"error":"no trading permission"}]',
+        b'{"error":"no trading permission","statusCode":400}',
+        b'[{"CustomerOrderId":"BOT-1","error":"no trading permission"}]',
         b'[{"CustomerOrderId":"BOT-1","Status":"8","Warning":"no money"}]',
         b'[{"CustomerOrderId":"BOT-1","Status":8}]',
     ],
@@ -297,3 +323,70 @@ async def test_cancelled_caller_leaves_a_warning(
             await task
 
     assert "order BOT-1: outcome unknown" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["modify", "cancel"])
+@pytest.mark.parametrize(
+    "answer",
+    [b'[{"Status":"4"}]', b'[{"order_id":"1","error":"x"}]', b'{"error":"x","statusCode":503}'],
+)
+async def test_change_is_acknowledged_by_its_own_answer_only(
+    bench: Bench, kind: str, answer: bytes
+) -> None:
+    """As an order is."""
+    bench.server.will_answer(answer, b"[]", b"[]")
+    call = (
+        bench.client.cancel_order(ACCOUNT, "BOT-1")
+        if kind == "cancel"
+        else bench.client.modify_order(ACCOUNT, ORDER, OrderChange(price="221"))
+    )
+
+    with pytest.raises(OrderUnknownError):
+        await call
+
+
+async def test_modification_of_another_order_is_no_answer(bench: Bench) -> None:
+    """It names the new id, and an original that is not ours."""
+    bench.server.will_answer(
+        b'[{"OrigCustomerOrderId":"ANOTHER","CustomerOrderId":"BOT-2","Status":"0"}]', b"[]", b"[]"
+    )
+
+    with pytest.raises(OrderUnknownError):
+        await bench.client.modify_order(
+            ACCOUNT, ORDER, OrderChange(price="221", customer_order_id="BOT-2")
+        )
+
+
+async def test_error_that_says_nothing_is_none(bench: Bench) -> None:
+    """Some answers have the key and no error."""
+    bench.server.will_answer(
+        b'{"CustomerOrderId":"BOT-1","Status":"0","error":"None"}',
+        b'[{"CustomerOrderId":"BOT-1","Status":"0","error":null}]',
+    )
+
+    for _ in range(2):
+        assert (await bench.client.place_order(ACCOUNT, ORDER)).status == "0"
+
+
+async def test_order_that_filled_in_part_before_its_end_is_named(bench: Bench) -> None:
+    """What was bought is there, whatever the status says."""
+    bench.server.will_answer(
+        LOST, b'[{"CustomerOrderId":"BOT-1","Status":"4","FilledQuantity":40}]'
+    )
+
+    with pytest.raises(OrderUnknownError) as caught:
+        await bench.client.place_order(ACCOUNT, ORDER)
+
+    assert caught.value.live_order_ids == ("BOT-1",)
+
+
+async def test_refused_id_that_is_in_use_says_so(bench: Bench) -> None:
+    """The order that is found under it may be an earlier one."""
+    bench.server.will_answer(
+        b'{"error":"already registered"}', b'[{"CustomerOrderId":"BOT-1","Status":"0"}]'
+    )
+
+    with pytest.raises(OrderUnknownError) as caught:
+        await bench.client.place_order(ACCOUNT, ORDER)
+
+    assert caught.value.coid_reused

@@ -13,6 +13,7 @@ from ibkr_async.errors import (
     NotFoundError,
     OrderGuardError,
     OrderInvalidError,
+    RefusedError,
     UnreadableResponseError,
     UsageError,
 )
@@ -198,6 +199,59 @@ async def test_empty_answer_is_no_such_order(bench: Bench) -> None:
         await bench.client.order(ACCOUNT, "BOT-1")
 
 
+@pytest.mark.parametrize(
+    "answer", [b'[{"CustomerOrderId":"BOT-2","Status":"2"}]', b'[{"Status":"2"}]']
+)
+async def test_order_of_another_id_is_not_given(bench: Bench, answer: bytes) -> None:
+    """It would be changed or given up in the place of the one that was asked for."""
+    bench.server.will_answer(answer)
+
+    with pytest.raises(UnreadableResponseError, match="does not name the order"):
+        await bench.client.order(ACCOUNT, "BOT-1")
+
+
+@pytest.mark.parametrize(
+    ("sent", "customer_order_id"),
+    [
+        ("1795200000123456", "1795200000123456"),
+        ("1795200000123456.0", "1795200000123456"),
+        ("1.795200000123456E15", "1795200000123456"),
+        ('"1.795200000123456E15"', "1795200000123456"),
+        ('"BOT.0"', "BOT.0"),
+        ('"1e5"', "1e5"),
+        ('{"id":"BOT-1"}', None),
+        ('["BOT-1"]', None),
+    ],
+)
+async def test_id_of_an_order_keeps_every_character(
+    bench: Bench, sent: str, customer_order_id: str | None
+) -> None:
+    """A number may come back as a fraction; what is no id is none."""
+    bench.server.will_answer(f'[{{"CustomerOrderId":{sent}}}]'.encode())
+
+    (row,) = await bench.client.orders(ACCOUNT)
+
+    assert row.customer_order_id == customer_order_id
+
+
+@pytest.mark.parametrize("customer_order_id", ["12.0", "1.5E3"])
+def test_id_that_would_come_back_as_another_is_refused(customer_order_id: str) -> None:
+    """Its order would never be found."""
+    with pytest.raises(OrderInvalidError, match="fraction"):
+        ThirdPartyOrder(
+            contract_id=8314, side="BUY", quantity=1, order_type="MARKET",
+            customer_order_id=customer_order_id,
+        )  # fmt: skip
+
+
+async def test_error_in_an_array_is_no_row(bench: Bench) -> None:
+    """It would be an order of which nothing is known."""
+    bench.server.will_answer(b'[{"error":"no such account","statusCode":400}]')
+
+    with pytest.raises(RefusedError, match="no such account"):
+        await bench.client.orders(ACCOUNT)
+
+
 async def test_find_order_looks_through_the_list(bench: Bench) -> None:
     """It says None rather than raising when the list does not have the id."""
     bench.server.will_answer("orders", "orders")
@@ -228,7 +282,8 @@ async def test_order_is_placed_with_the_keys_of_the_reference(bench: Bench) -> N
 async def test_order_without_id_gets_a_number(bench: Bench) -> None:
     """Made ids are whole numbers that JSON keeps exactly, and grow."""
     order = ThirdPartyOrder(contract_id=8314, side="SELL", quantity=1, order_type="MARKET")
-    bench.server.will_answer(b'[{"Status":"0"}]', b'[{"Status":"0"}]')
+    made = round(bench.time.at * 1_000_000)
+    bench.server.will_answer(*(f'[{{"CustomerOrderId":{made + n}}}]'.encode() for n in (0, 1)))
 
     await bench.client.place_order(ACCOUNT, order)
     await bench.client.place_order(ACCOUNT, order)

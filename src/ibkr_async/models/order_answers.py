@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ibkr_async.models.base import Bool, Int, Model, Str, convert, parse_json
+from ibkr_async.models.scalars import says_something
 
 
 class _OrderRow(Model, frozen=True, kw_only=True):
@@ -131,7 +132,7 @@ def _read_row(row: Any) -> PlaceAnswer:
 
 
 def _is_error(row: dict[str, Any]) -> bool:
-    return bool(row.get("error"))
+    return says_something(row.get("error"))
 
 
 def _is_prompt(row: dict[str, Any]) -> bool:

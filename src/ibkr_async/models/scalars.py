@@ -64,6 +64,11 @@ class Price(NamedTuple):
     """`H`: trading is halted."""
 
 
+def says_something(value: Any) -> bool:
+    """Tell whether there is anything in a value that was sent, as in `"error": "None"` there is not."""
+    return value not in NOTHING if isinstance(value, str) else bool(value)
+
+
 def parse_float(text: str | None) -> float | None:
     """Read a number out of IBKR's text.
 

@@ -34,6 +34,7 @@ from ibkr_async.errors import (
     UnreadableResponseError,
 )
 from ibkr_async.models import base as _base
+from ibkr_async.models.scalars import says_something
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +65,7 @@ _NO: Final = re.compile(
     r"|\bcan(?:not|.?t) (?:be modified|recogni[sz]e)|\bis required\b|\bare required\b"
 )
 
+_FAILURES: Final = frozenset(str(status) for status in range(400, 600))
 _ERROR_OF_STATUS: Final[Mapping[int, type[ResponseError]]] = {
     401: UnauthorizedError,
     403: ForbiddenError,
@@ -75,7 +77,7 @@ _ERROR_OF_STATUS: Final[Mapping[int, type[ResponseError]]] = {
 }
 
 
-class _Envelope(msgspec.Struct):
+class _Envelope(msgspec.Struct, rename={"status_code": "statusCode"}):
     """The keys by which IBKR says "no" inside an answer of any status."""
 
     error: Any = None
@@ -86,6 +88,7 @@ class _Envelope(msgspec.Struct):
     status: Any = None
     failure_list: Any = None
     success: Any = None
+    status_code: Any = None
 
 
 def decode_reply(
@@ -211,8 +214,12 @@ def _raise_if_refused(request: RestRequest[Any], reply: HttpReply) -> None:
     said = _envelope(reply.content)
     if said is None:
         return
-    if said.error or said.success is False:
-        raise _error(RefusedError, request, reply)
+    if says_something(said.error) or said.success is False:
+        # IBKR's edge says 200 for its backend's 503 (protocol): the latter is what happened.
+        code = str(said.status_code)
+        meant = int(code) if code in _FAILURES else reply.status
+        kind = ServerError if meant >= HTTPStatus.INTERNAL_SERVER_ERROR else RefusedError
+        raise kind(request.label, meant, _detail(reply), body=_excerpt(reply))
 
 
 # --- everything else -----------------------------------------------------------------------------

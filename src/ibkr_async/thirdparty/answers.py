@@ -8,6 +8,8 @@ Source: the response schemas of the Third-Party Web API v1 reference.
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -16,8 +18,6 @@ from ibkr_async.models.base import Bool, Dec, Int, Model, Str, Unread, convert, 
 from ibkr_async.thirdparty.fix import FixOrderStatus, FixOrderType, FixSide, FixTif, Temporality
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     SideCode: TypeAlias = FixSide | None
     OrderTypeCode: TypeAlias = FixOrderType | None
     TifCode: TypeAlias = FixTif | None
@@ -38,10 +38,16 @@ _CODES: Final = {
     "temporality": Temporality,
 }
 _IDS: Final = ("customer_order_id", "orig_customer_order_id")
+_FLOATED: Final = re.compile(r"\d{1,20}\.0+|\d\.\d+E\d{1,2}")
 _SPELLINGS: Final = {
     key.lower(): key for key in ("OrderType", "TimeInForce", "AuxPrice", "OutsideRTH", "Conid")
 }
 """Keys that come in several spellings (`OrderType` and `Order Type`, `Conid` and `ConId`)."""
+
+
+def whole_id(text: str) -> str:
+    """Return an id as it was before it passed through floating point, as in `1.7952E15` and `12.0`."""
+    return str(int(Decimal(text))) if _FLOATED.fullmatch(text) else text
 
 
 class AnswerRow(Model, rename="pascal"):
@@ -51,10 +57,10 @@ class AnswerRow(Model, rename="pascal"):
         for name in self.__struct_fields__:
             if name not in _CODES and name not in _IDS:
                 continue
-            text = getattr(self, name)
-            # A number that passed through floating point reads "1.0"; an empty text says nothing.
-            tidy = text.strip().removesuffix(".0") if text else ""
-            value = _CODES.get(name, str)(tidy) if tidy else None
+            text = (getattr(self, name) or "").strip()
+            if name in _CODES:
+                text = text.removesuffix(".0")
+            value = _CODES.get(name, whole_id)(text) if text else None
             msgspec.structs.force_setattr(self, name, value)
 
 

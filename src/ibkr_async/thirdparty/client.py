@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ibkr_async._arguments import checked
 from ibkr_async.auth.flow import THIRD_PARTY_URL
-from ibkr_async.errors import ClosedError, ConfigError, NotFoundError, UsageError
+from ibkr_async.errors import (
+    ClosedError,
+    ConfigError,
+    NotFoundError,
+    UnreadableResponseError,
+    UsageError,
+)
 from ibkr_async.models.base import convert
 from ibkr_async.orders.send.permission import Permission
 from ibkr_async.orders.settings import GuardSettings
@@ -196,16 +202,21 @@ class ThirdPartyClient:
     async def order(self, account: str, customer_order_id: str | int) -> ThirdPartyOrderState:
         """Read one order.
 
-        Errors: `NotFoundError` when the answer is empty; `BadRequestError` as the server pleases.
+        Errors: `NotFoundError` when the answer is empty; `UnreadableResponseError` when it is about
+        others; `BadRequestError` as the server pleases.
         Source: GET /accounts/{account}/orders/CUST_ORDER_ID.
         """
         wanted = values.read_customer_order_id("customer_order_id", customer_order_id)
         rows = await self._calls.read_rows(
             ThirdPartyOrderState, ORDER, account=account, customer_order_id=wanted
         )
+        label = f"GET /accounts/{account}/orders/{wanted}"
         if not rows:
-            raise NotFoundError(f"GET /accounts/{account}/orders/{wanted}", 200, "no such order")
-        return next((row for row in rows if row.customer_order_id == wanted), rows[-1])
+            raise NotFoundError(label, 200, "no such order")
+        for row in rows:
+            if row.customer_order_id == wanted:
+                return row
+        raise UnreadableResponseError(label, 200, "the answer does not name the order")
 
     async def find_order(
         self, account: str, customer_order_id: str | int

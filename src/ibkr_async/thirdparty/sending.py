@@ -7,12 +7,14 @@ which never are, and for reading rows out of answers. It must never look at what
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from ibkr_async.errors import ResponseError, UnreadableResponseError
+from ibkr_async.errors import RefusedError, ResponseError, UnreadableResponseError
 from ibkr_async.models.base import Unread
+from ibkr_async.models.order_answers import OrderRefused, read_place_answer
 from ibkr_async.rest.request import RestRequest, Urgency
 from ibkr_async.thirdparty.answers import read_rows
 from ibkr_async.thirdparty.orders.requests import form_fields
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("ibkr_async.rest")
+
+_ANSWER: Final = list[Any] | dict[str, Any]
+"""Of an order call. One without content is none: whether it was done is not said."""
 
 ORDERS = "/accounts/{account}/orders"
 ORDER = "/accounts/{account}/orders/{customer_order_id}"
@@ -61,6 +66,7 @@ class Calls:
     ) -> tuple[T, ...]:
         """Read an array of `type_`."""
         wire = await self.read(path, query, **path_params)
+        raise_refusal(f"GET {path}", wire)
         unread = Unread()
         rows = understood(f"GET {path}", lambda: read_rows(type_, wire, unread))
         if unread.count:
@@ -89,16 +95,20 @@ class Calls:
         permit: Permit,
         **path_params: str,
     ) -> Any:
-        """Make an order call, once. Cancels go ahead of everything else."""
+        """Make an order call, once. Cancels go ahead of everything else.
+
+        Shape: the answer as it is, also where it is an error.
+        """
         urgency = Urgency.CANCEL if method == "DELETE" else Urgency.ORDER
         return await self._sent(
             RestRequest(
                 method=method,
                 path=path,
-                result=Any,
+                result=_ANSWER,
                 path_params=path_params,
                 urgency=urgency,
                 permit=permit,
+                error_in_200=False,
                 **self._content(body),
             )
         )
@@ -128,3 +138,19 @@ def understood(label: str, read: Callable[[], T]) -> T:
     except msgspec.ValidationError as problem:
         # The message names the path of the field; the values may be private.
         raise UnreadableResponseError(label, 200, f"unexpected shape: {problem}") from problem
+
+
+def raise_refusal(label: str, wire: Any, customer_order_id: str = "") -> None:
+    """Raise `RefusedError` for an answer that is an error and nothing else, as the desk reads it.
+
+    It may name `customer_order_id` besides.
+    """
+    try:
+        rows = read_place_answer(wire)
+    except msgspec.ValidationError:
+        return
+    named = {"CustomerOrderId": customer_order_id}
+    errors = [row for row in rows if isinstance(row, OrderRefused)]
+    if len(errors) == len(rows) and all(not row.extra or row.extra == named for row in errors):
+        status = next((row.status_code for row in errors if row.status_code), HTTPStatus.OK)
+        raise RefusedError(label, status, "; ".join(row.error for row in errors))

@@ -20,6 +20,7 @@ What is known after a failure, and so how it ends:
     401 (the login has lapsed)               the error itself         unknown          refused
     400 403 404 411 429, 200 + error         rejected                 unknown (*)      refused
     timeout, broken, 5xx, unreadable, other  unknown                  unknown          refused
+    200 + error that means one of these      unknown                  unknown          refused
 
 (*) An error inside a 200 is a rejection after a yes too, unless it says that the reply id was not
 found: IBKR was seen to answer that, or 503, and the order went live later (ibkr-conduit). A no that
@@ -35,26 +36,18 @@ it says that there is an order under this id, and not whose.
 from __future__ import annotations
 
 from collections import deque
-from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import msgspec
 
 from ibkr_async.errors import (
-    AuthError,
     IbkrError,
     OrderError,
     OrderGuardError,
     OrderQuestionError,
     OrderRejectedError,
     OrderUnknownError,
-    RateLimitedError,
-    RefusedError,
-    ResponseError,
-    SessionError,
-    TransportError,
     UnauthorizedError,
-    UnreadableResponseError,
     UsageError,
 )
 from ibkr_async.models.order_answers import (
@@ -65,6 +58,12 @@ from ibkr_async.models.order_answers import (
     PlaceAnswer,
     PromptQuestion,
 )
+from ibkr_async.orders.fate.failures import (
+    is_refusal,
+    means_refusal,
+    nothing_was_sent,
+    shows_reuse,
+)
 from ibkr_async.orders.write.policy import Answers, AskCallback, Question, Verdict
 from ibkr_async.orders.write.questions import plain_text
 from ibkr_async.types import OrderStatus
@@ -72,19 +71,9 @@ from ibkr_async.types import OrderStatus
 MAX_QUESTIONS: Final = 8
 """More questions than this about one order are a loop; three in a row is the most that was seen."""
 
-_PROOF_OF_REFUSAL: Final = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.LENGTH_REQUIRED,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    }
-)
 DEAD_STATUSES: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.FAILED})
 """Statuses of an order that is neither live nor filled."""
 _REPLY_ID_LOST: Final = "reply id not found"
-_ID_IN_USE: Final = "already registered"
 
 
 # --- steps ---------------------------------------------------------------------------------------
@@ -196,8 +185,12 @@ class SubmitDialogue:
             missing = self._legs - len(self._accepted)
             self._end_unknown(f"IBKR acknowledged all but {missing} of {self._legs} legs")
 
-    def failed(self, error: IbkrError) -> None:
-        """Take note that what `step` asked to send brought no answer that can be read."""
+    def failed(self, error: IbkrError, *, has_left: bool = True) -> None:
+        """Take note that what `step` asked to send brought no answer that can be read.
+
+        `has_left` is False when it is known not to have left this machine.
+        """
+        unsent = nothing_was_sent(error, has_left=has_left)
         if self._is_declining:
             # The outcome does not hang on it: without a yes the order does not go on. And the
             # server that did not take one no is not asked to take the others.
@@ -207,16 +200,16 @@ class SubmitDialogue:
         elif isinstance(self.step, SendReply) and isinstance(error, OrderGuardError):
             refusal = Verdict(accept=False, reason=error.detail, cause=error)
             self._refuse(self.step.question, refusal)
-        elif isinstance(self.step, SendReply) and nothing_was_sent(error):
+        elif isinstance(self.step, SendReply) and unsent:
             self._end_unsent(self.step.question, error)
         elif isinstance(self.step, SendReply):
             asked = _names(self.step.question)
             self._end_unknown(f"yes to question {asked}: {error.without_advice}", error)
-        elif nothing_was_sent(error):
+        elif unsent:
             self.step = Failed(error)
         elif isinstance(error, UnauthorizedError):
             self.step = Failed(_not_let_in(error), error)
-        elif _is_proven_refusal(error) and not self._shows_reuse(str(error)):
+        elif is_refusal(error) and not self._shows_reuse(str(error)):
             self.step = Failed(OrderRejectedError(self.coid, str(error)), error)
         else:
             self._end_unknown(error.without_advice, error)
@@ -261,7 +254,7 @@ class SubmitDialogue:
             elif isinstance(row, OrderRefused):
                 words = plain_text(row.error)
                 lost = answer_to_yes and _REPLY_ID_LOST in words.lower()
-                broken = (row.status_code or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
+                broken = not means_refusal(row.status_code)
                 if lost or broken or self._shows_reuse(words):
                     doubt = words
                 self._refusals.append(words)
@@ -365,7 +358,7 @@ class SubmitDialogue:
 
     def _shows_reuse(self, words: str) -> bool:
         """Tell whether IBKR refused because an order has this client order id already."""
-        return not self._modifies and _ID_IN_USE in words.lower()
+        return not self._modifies and shows_reuse(words)
 
 
 def _no(reason: str) -> Verdict:
@@ -380,15 +373,6 @@ def _names(question: Question) -> str:
     return ", ".join(question.message_ids) or "without an id"
 
 
-def nothing_was_sent(error: IbkrError) -> bool:
-    """Tell whether a failure proves that the request never left this machine."""
-    if isinstance(error, TransportError):
-        return not error.may_have_reached_server
-    if isinstance(error, RateLimitedError):
-        return not error.was_sent
-    return isinstance(error, UsageError | AuthError | SessionError | OrderGuardError)
-
-
 def _not_let_in(error: UnauthorizedError) -> UnauthorizedError:
     """Return what a 401 means for an order: it was turned away before anybody looked at it."""
     advice = (
@@ -396,12 +380,4 @@ def _not_let_in(error: UnauthorizedError) -> UnauthorizedError:
     )
     return UnauthorizedError(
         error.request, error.status, error.detail, body=error.body, advice=advice
-    )
-
-
-def _is_proven_refusal(error: IbkrError) -> bool:
-    if isinstance(error, UnreadableResponseError):
-        return False
-    return isinstance(error, RefusedError) or (
-        isinstance(error, ResponseError) and error.status in _PROOF_OF_REFUSAL
     )

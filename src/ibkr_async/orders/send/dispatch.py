@@ -16,6 +16,7 @@ import anyio
 
 from ibkr_async.errors import IbkrError, OrderUnknownError, UnreadableResponseError, UsageError
 from ibkr_async.models.order_answers import OrderQuestion, PromptQuestion
+from ibkr_async.orders.fate.failures import nothing_was_sent
 from ibkr_async.orders.fate.unknown import warn_unknown
 from ibkr_async.orders.send.dialogue import (
     Acknowledged,
@@ -23,7 +24,6 @@ from ibkr_async.orders.send.dialogue import (
     Failed,
     SendReply,
     SendTickets,
-    nothing_was_sent,
 )
 from ibkr_async.orders.send.identity import foreign
 from ibkr_async.orders.send.stake import Stake, previewed, stakes_of
@@ -72,10 +72,14 @@ class _UnderWay:
         return stakes_of(self.submission.tickets, self.previews)
 
     @property
+    def has_left(self) -> bool:
+        """Tell whether the request that is under way, or was the last, may have left."""
+        return self.departure is not None and self.departure.may_have_left
+
+    @property
     def is_unsent(self) -> bool:
         """Tell whether nothing of it has left this machine."""
-        has_left = self.departure is not None and self.departure.may_have_left
-        return isinstance(self.dialogue.step, SendTickets) and not has_left
+        return isinstance(self.dialogue.step, SendTickets) and not self.has_left
 
 
 class Dispatch:
@@ -134,7 +138,7 @@ class Dispatch:
                 try:
                     rows = await self._send(order)
                 except IbkrError as error:
-                    dialogue.failed(error)
+                    dialogue.failed(error, has_left=order.has_left)
                     self._settle(dialogue, submission)
                     return ()
             self._keep_rows(rows, order)
@@ -210,7 +214,7 @@ class Dispatch:
         try:
             rows = await self._send(order)
         except IbkrError as error:
-            dialogue.failed(error)
+            dialogue.failed(error, has_left=order.has_left)
         else:
             self._take_rows(rows, order)
 
@@ -321,7 +325,7 @@ class Dispatch:
         try:
             return await self._endpoints.reply(reply_id, confirmed=confirmed, permit=permit)
         except IbkrError as error:
-            if not confirmed or nothing_was_sent(error):
+            if not confirmed or nothing_was_sent(error, has_left=permit.may_have_left):
                 raise
             detail = f"yes to reply id {reply_id}: {error.without_advice}"
             raise OrderUnknownError(coid, detail) from error
@@ -347,7 +351,7 @@ class Dispatch:
                 order,
             )
         except IbkrError as error:
-            if nothing_was_sent(error):
+            if nothing_was_sent(error, has_left=permit.may_have_left):
                 raise  # the question is still open, and may be answered again
             self._questions.pop(reply_id)
             dialogue.failed(error)

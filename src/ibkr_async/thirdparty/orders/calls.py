@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -18,20 +17,16 @@ import msgspec
 
 from ibkr_async.errors import (
     AccountsNotVisibleError,
-    AuthError,
     ForbiddenError,
     IbkrError,
     LockedError,
-    OrderGuardError,
     OrderRejectedError,
     OrderUnknownError,
     RateLimitedError,
-    RefusedError,
-    ResponseError,
-    TransportError,
     UnauthorizedError,
-    UsageError,
 )
+from ibkr_async.models.scalars import says_something
+from ibkr_async.orders.fate.failures import is_refusal, nothing_was_sent, shows_reuse
 from ibkr_async.orders.send.stake import Stake
 from ibkr_async.orders.write.rules import read_text
 from ibkr_async.ports import Departure
@@ -43,7 +38,7 @@ from ibkr_async.thirdparty.answers import (
     read_rows,
 )
 from ibkr_async.thirdparty.fix import DEAD_STATUSES, FixOrderStatus
-from ibkr_async.thirdparty.sending import ORDER, ORDERS, understood
+from ibkr_async.thirdparty.sending import ORDER, ORDERS, raise_refusal, understood
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -58,11 +53,6 @@ R = TypeVar("R", ThirdPartyOrderState, ModifyAnswer, CancelAnswer)
 
 _REFUSED_UNSEEN: Final = (UnauthorizedError, ForbiddenError, LockedError, RateLimitedError)
 """Refusals of the call itself: the order was not looked at."""
-_PROOF_OF_REFUSAL: Final = frozenset(
-    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.LENGTH_REQUIRED}
-)
-"""Refusals of the order. A 409, say, proves nothing: the order may be there already."""
-_LOGIN: Final = "/oauth/"
 _NO_STATUS: Final = frozenset({FixOrderStatus.INVALID})
 
 
@@ -102,7 +92,13 @@ class OrderCalls:
         )
         what = f"PUT that makes order {original} into {change.customer_order_id}"
         return await self._decided(
-            ModifyAnswer, call, account, change.customer_order_id, what, departure=permit
+            ModifyAnswer,
+            call,
+            account,
+            change.customer_order_id,
+            what,
+            departure=permit,
+            replaces=original,
         )
 
     async def cancel(self, account: str, customer_order_id: str) -> CancelAnswer:
@@ -142,13 +138,18 @@ class OrderCalls:
         what: str,
         *,
         departure: Departure,
+        replaces: str | None = None,
     ) -> R:
         """Make the call and say what is proven: the row, the refusal, or that it is unknown."""
         with _warning_when_given_up(customer_order_id, what, departure):
             try:
                 wire = await call
-                row = _own_row(row_type, wire, customer_order_id, what)
+                row = _own_row(row_type, wire, customer_order_id, what, replaces)
             except IbkrError as error:
+                if isinstance(error, _REFUSED_UNSEEN) or nothing_was_sent(
+                    error, has_left=departure.may_have_left
+                ):
+                    raise
                 await self._explain(error, row_type, account, customer_order_id, what)
                 raise
         if row.status == FixOrderStatus.REJECTED and row_type is not CancelAnswer:
@@ -164,9 +165,8 @@ class OrderCalls:
         what: str,
     ) -> None:
         """Raise what the failure of an order call means; return when it speaks for itself."""
-        if isinstance(error, _REFUSED_UNSEEN) or _nothing_was_sent(error):
-            return
-        if _is_refusal(error):
+        reused = row_type is ThirdPartyOrderState and shows_reuse(str(error))
+        if is_refusal(error) and not reused:
             if row_type is CancelAnswer:
                 return
             raise OrderRejectedError(customer_order_id, str(error)) from error
@@ -178,6 +178,7 @@ class OrderCalls:
             f"{what}: {error.without_advice}",
             looked_at or ("the account, which is not visible yet",),
             live_order_ids=(customer_order_id,) if is_alive else (),
+            coid_reused=reused,
             advice=(
                 f"look for it with find_order({account!r}, {customer_order_id!r}) and "
                 f"trades({account!r}) before doing anything about it"
@@ -196,9 +197,9 @@ class OrderCalls:
                 orders = await self._calls.read_rows(ThirdPartyOrderState, ORDERS, account=account)
                 found = [row for row in orders if row.customer_order_id == customer_order_id]
                 if found:
-                    status = found[-1].status
+                    status, filled = found[-1].status, found[-1].filled_quantity
                     word = "without a status" if status is None else status.name
-                    return (f"the orders ({word})",), status not in DEAD_STATUSES
+                    return (f"the orders ({word})",), status not in DEAD_STATUSES or bool(filled)
                 trades = await self._calls.read_rows(
                     ThirdPartyTrade, "/accounts/{account}/trades", account=account
                 )
@@ -212,39 +213,33 @@ class OrderCalls:
         return (f"the orders (no answer within {self._look_timeout_s:g} s)",), False
 
 
-def _own_row(row_type: type[R], wire: Any, customer_order_id: str, what: str) -> R:
-    """Find the row about our order in an answer.
+def _own_row(
+    row_type: type[R], wire: Any, customer_order_id: str, what: str, replaces: str | None
+) -> R:
+    """Find the row about our order in an answer, which `replaces` another where it is a change.
 
-    Errors: `UnreadableResponseError` for another shape, and for an answer that is about no order,
-    or about others, or that gives an invalid status: none of these proves anything.
+    Errors: `RefusedError` for an answer that is an error and nothing else; `UnreadableResponseError`
+    for another shape, and for an answer that does not name the order, says two things about it, or
+    gives an invalid status: none of these proves anything.
     """
 
     def read() -> R:
         rows = read_rows(row_type, wire)
         own = [row for row in rows if row.customer_order_id == customer_order_id]
-        if not own and len(rows) == 1 and rows[0].customer_order_id is None:
-            own = list(rows)
         if not own:
             raise msgspec.ValidationError("the answer does not name the order")
-        if own[-1].status in _NO_STATUS:
+        if len({row.status for row in own}) > 1 or any(
+            says_something(row.extra.get("error")) for row in own
+        ):
+            raise msgspec.ValidationError("the answer says two things about the order")
+        if getattr(own[0], "orig_customer_order_id", None) not in {None, replaces}:
+            raise msgspec.ValidationError("the answer is about a change of another order")
+        if own[0].status in _NO_STATUS:
             raise msgspec.ValidationError("the order's status is InvalidOrderStatus (-1)")
-        return own[-1]
+        return own[0]
 
+    raise_refusal(what, wire, customer_order_id)
     return understood(what, read)
-
-
-def _is_refusal(error: IbkrError) -> bool:
-    if isinstance(error, RefusedError):
-        return True
-    return isinstance(error, ResponseError) and error.status in _PROOF_OF_REFUSAL
-
-
-def _nothing_was_sent(error: IbkrError) -> bool:
-    if isinstance(error, TransportError | ResponseError) and _LOGIN in error.request:
-        return True  # logging in comes first, and it is what failed
-    if isinstance(error, TransportError):
-        return not error.may_have_reached_server
-    return isinstance(error, UsageError | AuthError | OrderGuardError)
 
 
 @contextmanager

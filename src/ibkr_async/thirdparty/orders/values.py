@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ibkr_async.errors import OrderInvalidError
 from ibkr_async.orders.write.rules import read_number
+from ibkr_async.thirdparty.answers import whole_id
 from ibkr_async.thirdparty.fix import EXCHANGES, OpenCode, OrderRestriction
 from ibkr_async.types import whole
 
@@ -66,6 +67,10 @@ def read_customer_order_id(field: str, value: Any) -> str:
     text = value if number is None else str(number)
     if not isinstance(text, str) or not _CUSTOMER_ORDER_ID.fullmatch(text) or text in {".", ".."}:
         raise OrderInvalidError(field, "must be 1 to 64 letters, digits or any of . _ : -")
+    if whole_id(text) != text:
+        raise OrderInvalidError(
+            field, "must not look like a fraction: IBKR would send it back whole"
+        )
     return text
 
 
