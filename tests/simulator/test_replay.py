@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from ibkr_async.simulator import Recording, Simulator
+from ibkr_async import Client, LimitOrder
+from ibkr_async.simulator import BrokerSettings, Recording, Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
-from ibkr_async.simulator.replay import SPACING_S, Player
+from ibkr_async.simulator.replay import SPACING_S, Player, quote_in
+from ibkr_async.testing import run_virtual
 from ibkr_async.world import RealClock
 from support.captures import require_captures
 from support.inside import simulator_parts
@@ -22,6 +24,8 @@ from support.simulator_peer import FAST, Peer, greeted, read_to_the_end, receive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from ibkr_async.world import World
 
 GREETING = '{"topic":"system","success":"RECORDED"}'
 HEARTBEAT = '{"topic":"system","hb":1777415611502}'
@@ -223,3 +227,64 @@ async def test_live_recordings_arrive_unchanged(keys: SimulatorKeys, name: str) 
         frames = [await websocket.recv() for _ in recording.frames]
 
     assert frames == [frame.text for frame in recording.frames]
+
+
+# --- the book ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "quote"),
+    [
+        ('{"topic":"smd+1","conid":1,"31":"C1,189.5","84":"1.25"}', (1, "1189.5", "1.25", None, None, None)),
+        ('{"topic":"smd+1","conid":1,"86":"9","88":"1,200","85":"3"}', (1, None, None, "9", 1200, 3)),
+        ('{"topic":"smd+1","conid":1,"84":"-1","88":"0","31":"N/A"}', (1, None, None, None, 0, None)),
+        ('{"topic":"smd+1","conid":1,"55":"IBM"}', None),
+        ('{"topic":"smd+1","31":"9"}', None),
+        ('{"topic":"sor","conid":1,"31":"9"}', None),
+        ("broken {", None),
+    ],
+)  # fmt: skip
+def test_quotes_are_read_from_recorded_frames(frame: str, quote: tuple[Any, ...] | None) -> None:
+    """With separators and letters; a side that is not quoted says nothing."""
+    found = quote_in(frame)
+
+    assert (found and [None if one is None else str(one) for one in found]) == (
+        quote and [None if one is None else str(one) for one in quote]
+    )
+
+
+def test_recorded_quotes_are_the_market_for_orders_too() -> None:
+    """A limit that the recording comes to is filled there; order news come live."""
+    rows = [
+        _line(json.dumps({"topic": "smd+265598", "conid": 265598, **tags}), f"2026-04-30T12:00:{s}+00:00")
+        for s, tags in (
+            ("00", {"31": "150.00", "84": "149.99", "86": "150.02"}),
+            ("10", {"84": "148.90"}),
+            ("11", {"86": "148.95"}),
+            ("20", {"31": "151.00", "84": "150.90", "86": "151.10"}),
+        )
+    ]  # fmt: skip
+    settings = SimulatorSettings(broker=BrokerSettings(warm_ups=False))
+
+    async def main(world: World) -> tuple[list[Any], list[str], str]:
+        recording = Recording.from_lines(rows)
+        async with (
+            Simulator(world=world, settings=settings, recording=recording) as sim,
+            Client(sim.auth(), world=world) as ib,
+            ib.quotes("AAPL") as quotes,
+        ):
+            await anext(quotes)
+            await asyncio.sleep(2)
+            live = await ib.orders.submit(LimitOrder(265598, "BUY", 10, "149.00"))
+            done = await live.done()
+            await asyncio.sleep(15)
+            fills = [done.filled, done.average_price]
+            market = sim.broker.market_fields(265598, ["31", "84", "86"])
+            closing = await ib.orders.submit(LimitOrder(265598, "SELL", 10, "150.00"))
+            return fills, list(market.values()), str((await closing.done()).average_price)
+
+    fills, market, closed_at = run_virtual(main)
+
+    assert [str(fill) for fill in fills] == ["10.0", "148.95"]
+    assert market == ["151.00", "150.90", "151.10"]
+    assert closed_at == "150.90"

@@ -14,8 +14,10 @@ The rules of a replay:
 * Recorded outbound frames are not waited for. But a frame of a topic that must be subscribed to
   waits until the client has subscribed to it, for at most `GRACE_S` (once per topic).
   While it waits, everything behind it waits too.
-* Every connection gets the recording from its beginning. REST requests are answered as usual, and
-  `tic` is answered live.
+* Every connection gets the recording from its beginning. REST requests are answered as usual, and so
+  are `tic` and topics of a kind that the recording does not have, such as `sor`.
+* Recorded quotes (`smd`) are the market from then on, for orders, bars and positions too: what they
+  say about an instrument that the simulator knows replaces its chance.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from math import isinf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import msgspec
@@ -57,6 +60,17 @@ class RecordedFrame:
     def needs_subscription(self) -> bool:
         """True for a topic that the server sends only when asked."""
         return self.topic.partition("+")[0] in _SUBSCRIBED
+
+
+class RecordedQuote(NamedTuple):
+    """What a frame says about the market of one instrument; None is not said."""
+
+    conid: int
+    last: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    bid_size: int | None
+    ask_size: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +119,30 @@ class Recording:
         return cls(frames=tuple(frames), has_greeting=greeting, has_heartbeats=heartbeats)
 
 
+def quote_in(text: str) -> RecordedQuote | None:
+    """Read the quote in a frame; None when it is of another topic or says nothing of the market."""
+    content = _content(text)
+    conid = content.get("conid")
+    if not str(content.get("topic", "")).startswith("smd+") or type(conid) is not int:
+        return None
+    prices = [_number(content.get(tag)) for tag in ("31", "84", "86")]
+    sizes = [_number(content.get(tag)) for tag in ("88", "85")]
+    # A side without a quote is written as -1 for nothing.
+    last, bid, ask = (price if price is not None and price > 0 else None for price in prices)
+    bid_size, ask_size = (None if size is None else int(size) for size in sizes)
+    found = RecordedQuote(conid, last, bid, ask, bid_size, ask_size)
+    return found if any(value is not None for value in found[1:]) else None
+
+
+def _number(text: Any) -> Decimal | None:
+    """Read a figure of market data, with its separators and the letters before a price."""
+    try:
+        figure = Decimal(str(text).lstrip("CH").replace(",", ""))
+    except InvalidOperation:
+        return None
+    return figure if figure.is_finite() else None
+
+
 def _row(number: int, line: str) -> dict[str, Any]:
     try:
         row = as_object(msgspec.json.decode(line))
@@ -142,9 +180,13 @@ class Player:
         speed: float,
         send: Callable[[str], Awaitable[None]],
         clock: Clock,
+        quote: Callable[[RecordedQuote], None] = lambda _quote: None,
         grace_s: float = GRACE_S,
     ) -> None:
+        """Play with `send`; `quote` is told what becomes of the market, before the frame is sent."""
         self.ended = False
+        self._codes = {frame.topic.partition("+")[0] for frame in recording.frames}
+        self._quote = quote
         self._recording = recording
         self._factor = 0.0 if speed == 0 or isinf(speed) else 1.0 / speed
         self._send = send
@@ -159,12 +201,14 @@ class Player:
         """True while the recording itself keeps the connection alive."""
         return self._recording.has_heartbeats and not self.ended
 
-    def hear(self, text: str) -> None:
-        """Note what the client sent."""
+    def hear(self, text: str) -> bool:
+        """Note what the client sent; tell whether the recording answers it."""
         command = read_command(text)
-        if command is not None:
-            self._subscribed.add(command.full_topic)
-            self._heard.set()
+        if command is None:
+            return True
+        self._subscribed.add(command.full_topic)
+        self._heard.set()
+        return command.topic in self._codes
 
     async def play(self) -> None:
         """Send every frame. Cancellation: safe; the rest is not sent."""
@@ -179,6 +223,9 @@ class Player:
                 await self._subscription(recorded.topic)
             # What was spent waiting for the client does not eat the spacing of later frames.
             start += clock.monotonic() - before
+            quote = quote_in(recorded.text)
+            if quote is not None:
+                self._quote(quote)
             await self._send(recorded.text)
         self.ended = True
 

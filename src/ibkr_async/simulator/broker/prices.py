@@ -186,16 +186,20 @@ class PriceBoard:
         bid_size: int | None = None,
         ask_size: int | None = None,
     ) -> None:
-        """Set the market of an instrument from outside; what is None stays. Chance moves it no more.
+        """Set the market of an instrument from outside; chance moves it no more.
 
-        Errors: `KeyError` when there is no such instrument.
+        What is None stays, as far as the rest allows: a first price alone brings the book to it, and a
+        side that would be crossed gives way. Errors: `KeyError` when there is no such instrument.
         """
         market = self[conid]
+        if conid not in self._quoted and last is not None:
+            market.mid = float(last)
+            self._place(market)
         self._quoted.add(conid)
         if self._computed.pop(conid, True) is not True:
             self._minutes.setdefault(conid, {})
-        market.bid = market.bid if bid is None else bid
-        market.ask = market.ask if ask is None else ask
+        market.bid = min(market.bid, ask or market.bid) if bid is None else bid
+        market.ask = max(market.ask, bid or market.ask) if ask is None else ask
         market.last = market.last if last is None else last
         market.bid_size = market.bid_size if bid_size is None else bid_size
         market.ask_size = market.ask_size if ask_size is None else ask_size

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ibkr_async.simulator.login.sessions import GATEWAY, Identity
-from ibkr_async.simulator.replay import Player, Recording
+from ibkr_async.simulator.replay import Player, RecordedQuote, Recording
 from ibkr_async.simulator.sockets.feeds import Feeds
 from ibkr_async.simulator.wire import frame, read_session
 
@@ -113,6 +113,12 @@ class SocketHub:
             self.open_sockets.remove(client)
             client.unbind()
 
+    def take_quote(self, quote: RecordedQuote) -> None:
+        """Let a recorded quote be the market, and orders meet it."""
+        if quote.conid in self.floor.broker.instruments:
+            self.floor.broker.quote(**quote._asdict())
+            self.floor.advance(self.now())
+
     def push(self, text: str) -> None:
         """Send a raw frame to every socket that has been greeted."""
         for client in list(self.open_sockets):
@@ -146,7 +152,11 @@ class ClientSocket:
         self._player: Player | None = None
         if hub.recording is not None:
             self._player = Player(
-                hub.recording, speed=hub.speed, send=self._transmit, clock=hub.clock
+                hub.recording,
+                speed=hub.speed,
+                send=self._transmit,
+                clock=hub.clock,
+                quote=hub.take_quote,
             )
 
     async def run(self) -> None:
@@ -260,9 +270,7 @@ class ClientSocket:
                 self.facts.lost += 1
         elif not self.greeted:
             self.facts.lost += 1
-        elif self._player is not None and text != "tic":
-            self._player.hear(text)
-        else:
+        elif self._player is None or text == "tic" or not self._player.hear(text):
             topic = self._feeds.receive(text, self._hub.now())
             self.facts.requests[topic] += 1
 
