@@ -14,6 +14,23 @@ def test_markup_is_stripped() -> None:
     assert plain_text(markup) == "Price is 5 % away. Go on, if a < b?"
 
 
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<h4>Confirm Mandatory Cap Price</h4>To avoid", "Confirm Mandatory Cap Price To avoid"),
+        ("Price<p>To avoid", "Price To avoid"),
+        ("Price<BR>To avoid", "Price To avoid"),
+        ("<ul><li>one<li>two</ul>three", "one two three"),
+        ("<table><tr><td>1</td><td>2</td></tr></table>3", "1 2 3"),
+        ("<div class='a'>one</div><div>two</div>", "one two"),
+        ("un<b>brok</b>en", "unbroken"),
+    ],
+)
+def test_block_tags_part_words_and_others_do_not(markup: str, text: str) -> None:
+    """`PriceTo avoid` is no word of IBKR's."""
+    assert plain_text(markup) == text
+
+
 def test_a_lone_less_than_sign_is_kept() -> None:
     """Only what looks like a tag is one."""
     assert plain_text("size < 5 and price > 3") == "size < 5 and price > 3"

@@ -86,7 +86,7 @@ class ContractSearchResult(Model, frozen=True, rename="camel"):
     description: Str = None
     """Primary exchange."""
     restricted: Str = None
-    """Why it cannot be traded; None when it can."""
+    """A type of security, such as `CFD`, in which this login may not trade it; None when there is none."""
     fop: Str = None
     """Expiry days of futures options, `YYYYMMDD` separated by `;`."""
     opt: Str = None

@@ -51,7 +51,7 @@ class OrderQuestion(Model, frozen=True, kw_only=True, rename={"messages": "messa
     message_ids: tuple[str, ...] = msgspec.field(default=(), name="messageIds")
     """Its kinds, such as `o163`."""
     message_options: tuple[str, ...] = msgspec.field(default=(), name="messageOptions")
-    """`("Yes", "No")` on every live question so far."""
+    """The words to choose from, in no fixed order: `("Yes", "No")`, but also `("Decline", "Accept and Continue")`."""
     is_suppressed: Bool = msgspec.field(default=None, name="isSuppressed")
     """Whether this kind of question was suppressed."""
 

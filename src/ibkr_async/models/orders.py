@@ -109,7 +109,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     manual_indicator: bool | None = None
     """Entered by hand; demanded for US futures and options on them (CME rule 536-B)."""
     ext_operator: str | None = None
-    """Who entered it; demanded as `manual_indicator` is."""
+    """Who entered it; demanded with `manual_indicator`, but one class of accounts answers 500 to it."""
     manual_order_time: int | None = None
     """When it was entered by hand, Unix time."""
     deactivated: bool | None = None

@@ -241,7 +241,8 @@ class OrderDesk(OrderReads):
         """Ask IBKR to cancel an order, ahead of all other requests.
 
         Shape: an acknowledgement of the wish. The order may still fill until IBKR says `Cancelled`.
-        The keywords say who cancels by hand; US futures demand the first two.
+        The keywords say who cancels by hand; US futures demand the first two, and one class of
+        accounts takes only the first.
         Errors: `BadRequestError` or `RefusedError` when there is no such order or it is inactive;
         after any other error the order may be cancelled or not, and asking again does no harm.
         Source: DELETE /iserver/account/{accountId}/order/{orderId}.

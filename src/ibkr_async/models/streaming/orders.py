@@ -148,7 +148,7 @@ class TradeUpdate(Model):
     price: Dec = None
     """Price, currency of the contract."""
     commission: Dec = None
-    """Commission, base currency of the account; None until it is known."""
+    """Commission, currency of the contract; None until it is known."""
     net_amount: Dec = None
     """Size times price times multiplier, currency of the contract."""
     position: Dec = None
@@ -182,7 +182,7 @@ class TradeUpdate(Model):
     supports_tax_opt: Bool = None
     """Tax lots can be chosen."""
     liquidation_trade: Bool = None
-    """IBKR closed the position by force."""
+    """IBKR made it without an order: a position closed by force, but also currency converted by itself."""
     is_event_trading: Bool = None
     """An event contract."""
 

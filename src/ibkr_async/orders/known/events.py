@@ -27,7 +27,7 @@ class Execution(Fact, msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None = None
     """Price, currency of the contract; None when IBKR left it out."""
     commission: Decimal | None = None
-    """Commission, base currency of the account; None until it is known."""
+    """Commission, currency of the contract; None until it is known."""
     account_id: AccountId | None = None
     """Account that was filled."""
     side: str | None = None
@@ -130,7 +130,7 @@ class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def commission(self) -> Decimal | None:
-        """Sum of the commissions; None while one is missing or nothing is itemised."""
+        """Sum of the commissions, currency of the contract; None while one is missing or nothing is itemised."""
         known = [one.commission for one in self.executions if one.commission is not None]
         if not known or len(known) < len(self.executions):
             return None

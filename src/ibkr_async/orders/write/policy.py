@@ -28,7 +28,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...]
     """What IBKR asks, without markup."""
     options: tuple[str, ...] = ()
-    """IBKR's words for yes and no, in any order: the no came first where it was seen."""
+    """IBKR's words for no and yes, in no fixed order: on o10153 the no comes first."""
     number: int = 1
     """Which question of this order it is, from 1."""
 

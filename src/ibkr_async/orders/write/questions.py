@@ -47,7 +47,11 @@ KNOWN_QUESTIONS: Final[Mapping[str, str]] = MappingProxyType(
 Source: "Suppressible Message IDs" in the Web API documentation; o10153 was seen live.
 """
 
-_BREAK: Final = re.compile(r"<\s*(?:br|/p|/li|/div)\b[^>]*>", re.IGNORECASE)
+_BREAK: Final = re.compile(
+    r"</?(?:br|hr|p|div|section|article|blockquote|pre|h[1-6]|[uod]l|li|d[td]|table|t(?:r|d|h|body|head))\b[^<>]*>",
+    re.IGNORECASE,
+)
+"""Tags that begin a new line or cell; the words on both sides are two."""
 _TAG: Final = re.compile(r"</?[a-zA-Z][^<>]*>")
 _SPACES: Final = re.compile(r"\s+")
 
