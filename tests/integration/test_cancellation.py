@@ -5,9 +5,12 @@ The leaks are counted around the whole client: while it is open, its pool may ke
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ibkr_async import Answers, Client, LimitOrder, Side
+from ibkr_async.orders.fate.journal_entries import read_entries
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
 from support.cancelling import Kind, at_every_wait, at_many_turns
@@ -66,11 +69,15 @@ async def test_subscribing_and_reading_a_quote(sim: Simulator, kind: Kind) -> No
     assert len(waits) > 5
 
 
-async def test_submitting_an_order(sim: Simulator, kind: Kind) -> None:
-    """An order that may have gone out is in `unknown`; none goes out twice, none is forgotten."""
+async def test_submitting_an_order(sim: Simulator, kind: Kind, tmp_path: Path) -> None:
+    """An order that may have gone out is in `unknown`; none goes out twice, none is forgotten.
+
+    Of the others it is known, and written down, that they were not sent.
+    """
     acknowledged: list[str] = []
     runs = 0
-    settings = settings_with({"orders.closes_gate": False})
+    journal = str(tmp_path / "journal")
+    settings = settings_with({"orders.closes_gate": False, "orders.journal": journal})
     async with nothing_left_behind(), Client(sim.gateway(), settings=settings) as ib:
 
         async def submit() -> None:
@@ -82,7 +89,14 @@ async def test_submitting_an_order(sim: Simulator, kind: Kind) -> None:
             runs += 1
         live = [row["order_ref"] for row in sim.broker.live_order_rows()]
 
-        assert set(live) <= set(ib.orders.unknown) | set(acknowledged)
+        unknown = set(ib.orders.unknown)
+        assert set(live) <= unknown | set(acknowledged)
+    entries = read_entries(journal)
+    intended = {entry.coid for entry in entries if entry.event == "intent"}
+    not_sent = {entry.coid for entry in entries if entry.event == "not_sent"}
+    assert intended == not_sent | unknown | set(acknowledged)
+    assert not_sent
+    assert not not_sent & (unknown | set(live))
     assert runs > 5
     assert len(set(live)) == len(live)
     assert sum(request.path.endswith("/orders") for request in sim.requests) <= runs + 2

@@ -595,6 +595,37 @@ async def test_request_given_up_after_that_may_have_left(transport: HttpxTranspo
     assert new.may_have_left
 
 
+async def test_request_given_up_before_it_has_a_connection_has_not_left(
+    transport: HttpxTransport,
+) -> None:
+    """At its very first wait."""
+    begun = asyncio.Event()
+    async with Server(OK) as server:
+        await transport.send(get(server.url + "/x"))
+        asyncio.get_running_loop().call_soon(begun.set)
+        departure = await cancelled(transport, server.url + "/x", begun)
+        await transport.aclose()
+
+    assert not departure.may_have_left
+    assert len(server.heads) == 1
+
+
+@respx.mock
+async def test_request_may_have_left_where_httpx_tells_no_steps(transport: HttpxTransport) -> None:
+    """As when somebody has put a double in the place of the network."""
+    reached = asyncio.Event()
+
+    async def hang(_request: httpx.Request) -> httpx.Response:
+        reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    respx.get("https://example.com/x").mock(side_effect=hang)
+    departure = await cancelled(transport, "https://example.com/x", reached)
+
+    assert departure.may_have_left
+
+
 async def test_time_that_runs_out_while_connecting_leaves_nothing(
     transport: HttpxTransport,
 ) -> None:

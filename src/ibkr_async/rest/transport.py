@@ -101,6 +101,8 @@ class HttpxTransport:
         self._clients: _Clients | None = None
         self._opening = anyio.Lock()
         self._is_closed = False
+        self._tells_steps = False
+        """Whether httpx has told any step of a request."""
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send one request and return the answer, whatever its status.
@@ -205,9 +207,12 @@ class HttpxTransport:
                 "trace": way.follow,
             },
         )
-        # Until httpx says that it has to connect first.
-        way.has_left = True
-        response = await client.send(message, stream=True)
+        # httpx tells when it begins to send. Where it tells nothing, as in its doubles, it may have.
+        way.has_left = not self._tells_steps
+        try:
+            response = await client.send(message, stream=True)
+        finally:
+            self._tells_steps = self._tells_steps or way.is_told
         answer = response.headers
         try:
             body = Body(
@@ -337,6 +342,8 @@ class _Way:
     def __init__(self) -> None:
         self.has_left = False
         """Whether the first byte may be on its way."""
+        self.is_told = False
+        """Whether any step was told."""
         self._stream: Any = None
 
     async def follow(self, step: str, facts: Mapping[str, Any]) -> None:
@@ -346,6 +353,7 @@ class _Way:
         but forgets it after a cancellation, and the socket would stay open until the garbage collector
         finds it.
         """
+        self.is_told = True
         if step == "http11.send_request_headers.started":
             self.has_left = True
         elif step == "connection.connect_tcp.started":
