@@ -168,3 +168,20 @@ def test_term_that_every_order_needs_cannot_be_none(name: str) -> None:
         ThirdPartyOrder(**terms)
 
     assert caught.value.field == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("instrument_type", "STK"),
+        ("ticker", "IBM"),
+        ("listing_exchange", "NYSE"),
+        ("currency", "USD"),
+    ],
+)
+def test_contract_is_named_in_one_way_only(name: str, value: str) -> None:
+    """A conid beside any word for the same could differ from it."""
+    with pytest.raises(OrderInvalidError, match="not both") as caught:
+        order(**{name: value})
+
+    assert caught.value.field == name
