@@ -121,15 +121,28 @@ async def test_look_up_that_finds_nothing_proves_nothing(bench: Bench) -> None:
     assert caught.value.live_order_ids == ()
 
 
-async def test_dead_order_is_not_called_live(bench: Bench) -> None:
-    """A cancelled or rejected order that is found is named with its status only."""
-    bench.server.will_answer(LOST, b'[{"CustomerOrderId":"BOT-1","Status":"8"}]')
+@pytest.mark.parametrize(
+    ("code", "name", "is_alive"),
+    [
+        ("4", "CANCELED", False),
+        ("8", "REJECTED", False),
+        ("C", "EXPIRED", False),
+        ("0", "NEW", True),
+        ("2", "FILLED", True),
+    ],
+)
+async def test_only_an_order_that_lives_or_has_filled_is_called_live(
+    bench: Bench, code: str, name: str, *, is_alive: bool
+) -> None:
+    """A dead order that is found is named with its status only."""
+    found = f'[{{"CustomerOrderId":"BOT-1","Status":"{code}"}}]'.encode()
+    bench.server.will_answer(LOST, found)
 
     with pytest.raises(OrderUnknownError) as caught:
         await bench.client.place_order(ACCOUNT, ORDER)
 
-    assert caught.value.looked_at == ("the orders (REJECTED)",)
-    assert caught.value.live_order_ids == ()
+    assert caught.value.looked_at == (f"the orders ({name})",)
+    assert caught.value.live_order_ids == (("BOT-1",) if is_alive else ())
 
 
 async def test_failed_look_up_is_said(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from ibkr_async.thirdparty.fix import FixOrderStatus, OpenCode
 from ibkr_async.thirdparty.market import bits_of
 from ibkr_async.thirdparty.orders.ids import CustomerOrderIds
 from ibkr_async.thirdparty.since import since_text
-from support.fake_time import FakeTime, fake_world
+from support.fake_time import FakeRandom, FakeTime, fake_world
 from support.third_party_bench import NOW
 
 BASE: dict[str, Any] = {
@@ -173,6 +173,15 @@ def test_ids_grow_even_when_the_clock_does_not() -> None:
     assert int(make()) > first
     time.at = 50.0
     assert int(make()) > first + 1
+
+
+def test_last_digits_of_an_id_are_drawn() -> None:
+    """Two processes that begin in the same millisecond do not meet."""
+    draws = [FakeRandom(uniform=drawn) for drawn in (0.0, 0.5, 0.9999)]
+
+    made = [CustomerOrderIds(fake_world(FakeTime(100.0), draw))() for draw in draws]
+
+    assert made == ["100000000", "100000500", "100000999"]
 
 
 @given(st.integers(min_value=0, max_value=2**64))
