@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ibkr_async.errors import ConfigError
 from ibkr_async.files import read_env, read_private_json
 
 SIGNATURE_FILE = "private_signature.pem"
@@ -24,6 +25,7 @@ CA_FILE = "ca.pem"
 
 _DEFAULT_HOME = "~/.ibkr"
 _PRIVATE_FILE, _PUBLIC_FILE, _PRIVATE_DIRECTORY = 0o600, 0o644, 0o700
+_WRITABLE_BY_OTHERS = 0o022
 
 
 def credentials_home(directory: Path | None) -> Path:
@@ -33,8 +35,13 @@ def credentials_home(directory: Path | None) -> Path:
 
 
 def make_home(home: Path) -> None:
-    """Make the directory, closed to other users; one that exists is left as it is."""
+    """Make the directory, closed to other users; one that exists is left as it is.
+
+    Errors: `ConfigError` when other users could put their keys in the place of yours; `OSError`.
+    """
     home.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    if os.name == "posix" and home.stat().st_mode & _WRITABLE_BY_OTHERS:
+        raise ConfigError(f"other users of this machine can write to {home}; run: chmod 700 {home}")
 
 
 def write_new(path: Path, content: bytes, *, public: bool = False) -> None:
@@ -42,8 +49,9 @@ def write_new(path: Path, content: bytes, *, public: bool = False) -> None:
     mode = _PUBLIC_FILE if public else _PRIVATE_FILE
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
-        # The process's mask may have taken bits away from a file that others should read.
-        os.chmod(path, mode)  # noqa: PTH101 - beside os.open
+        # The process's mask may have taken bits away from a file that others should read. Of what was
+        # opened, where the system can: the name may stand for another file by now.
+        os.chmod(descriptor if os.chmod in os.supports_fd else path, mode)  # noqa: PTH101 - beside os.open
         file.write(content)
 
 
