@@ -75,9 +75,6 @@ SETTINGS = StreamSettings(
         stale_after_s=6.0,
         # Sooner than a tenth: connections here do not live long enough.
         renew_after_s=6.0,
-        # With `umd` first, a frame that falls between the two is missed and no Gap says so. The full
-        # frame that follows makes the state right, but numbers are missing, and that is counted here.
-        unsubscribe_to_renew=False,
     ),
     socket=SocketSettings(ping_interval_s=1.0, ping_timeout_s=0.8, cut_after_s=0.2),
     reconnecting=ReconnectSettings(first_retry_s=0.1, retry_cap_s=6.0, healthy_s=6.0),

@@ -379,14 +379,14 @@ def test_namesake_that_waits_for_its_answer_puts_the_repetition_off() -> None:
 
 
 def test_subscription_is_renewed_before_its_lifetime_ends() -> None:
-    """Given up and asked for again, without a gap; the next one counts from there."""
+    """Asked for again, without a gap and without an end; the next one counts from there."""
     life = Life()
     channel, listener = life.live()
     life.lifecycle.serve_due(479.99)
     assert life.sent() == []
     channel.spoke = True
     life.lifecycle.serve_due(480.0)
-    assert (life.sent(), life.said()) == (["umd+1+{}", SMD], [])
+    assert (life.sent(), life.said()) == ([SMD], [])
     assert (channel.state, channel.act_at, channel.renew_at) == (RENEWING, 490.0, 960.0)
     life.lifecycle.first_frame(channel, 481.0)
 
@@ -395,13 +395,38 @@ def test_subscription_is_renewed_before_its_lifetime_ends() -> None:
     assert life.lifecycle.next_due < 960.0
 
 
-def test_renewal_without_giving_up_is_a_setting() -> None:
-    """Whether the server needs it is not proven."""
-    life = Life(unsubscribe_to_renew=False)
-    life.live()
+def test_renewal_that_ends_it_first_is_a_gap() -> None:
+    """What comes between the two requests is lost: that must be said."""
+    life = Life(unsubscribe_to_renew=True)
+    channel, _ = life.live()
     life.lifecycle.serve_due(480.0)
+    life.lifecycle.first_frame(channel, 481.0)
 
-    assert life.sent() == [SMD]
+    assert life.sent() == ["umd+1+{}", SMD]
+    assert [type(event) for event in life.said()] == [Gap, Resumed]
+
+
+@pytest.mark.parametrize(
+    ("fell_silent_at", "ended_first"), [(602.0, True), (900.0, True), (700.0, False)]
+)
+def test_topics_that_end_with_their_first_request_are_ended_before_they_are_renewed(
+    fell_silent_at: float, ended_first: bool
+) -> None:
+    """Three busy ones show that the server does not count a repeated request."""
+    life = Life()
+    channels = [life.live(f"smd+{n}")[0] for n in range(1, 5)]
+    for channel in channels:
+        life.lifecycle._ask_again(channel, 480.0)  # the renewal, at its time
+        life.lifecycle.first_frame(channel, 480.0)
+    for channel in channels[:3]:
+        channel.heard_at, channel.busy, channel.idle, channel.spoke = fell_silent_at, 12, 11, False
+        life.lifecycle._look_at_silence(
+            channel, fell_silent_at + 60
+        )  # as above: no clock runs here
+    life.sent()
+    life.lifecycle._renew(channels[3], 970.0)  # as above: no clock runs here
+
+    assert ("umd+4+{}" in life.sent()) is ended_first
 
 
 @pytest.mark.parametrize(("spoke", "silent_s"), [(True, 0.0), (False, 80.0)])
@@ -426,7 +451,7 @@ def test_lifetime_that_ended_before_the_renewal_is_a_gap(now: float, gaps: int) 
     said = life.said()
     assert len(said) == life.stats.gaps == gaps
     assert all(isinstance(event, Gap) and "lifetime" in event.reason for event in said)
-    assert life.sent() == ["umd+1+{}", SMD]
+    assert life.sent() == ["umd+1+{}", SMD][1 - gaps :]
 
 
 def test_refused_topic_whose_time_is_over_has_no_second_gap() -> None:

@@ -116,7 +116,7 @@ def test_a_renewal_takes_as_many_steps_among_ten_thousand_channels() -> None:
     def steps_of_first_renewal(crowd: Crowd) -> int:
         while True:
             taken = steps(crowd.wait)
-            if any(text.startswith("umd") for text in crowd.core.frames_to_send()):
+            if any(text.startswith("smd") for text in crowd.core.frames_to_send()):
                 return taken
 
     among_few = steps_of_first_renewal(Crowd(FEW))

@@ -37,8 +37,8 @@ class CoreSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Age at which a subscription with a lifetime is renewed; the shortest lifetime seen is 600."""
     renew_jitter: float = 0.1
     """Share of `renew_after_s` by which each renewal is moved at random, earlier or later."""
-    unsubscribe_to_renew: bool = True
-    """Send `umd` just before the renewing `smd`: that a bare `smd` restarts the lifetime is not proven."""
+    unsubscribe_to_renew: bool = False
+    """Send `umd` just before the renewing `smd`. What comes in between is lost, so each is a `Gap`."""
 
 
 class SocketSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=True):

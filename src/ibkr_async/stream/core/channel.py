@@ -132,6 +132,7 @@ class Channel:
     __slots__ = (
         "act_at",
         "asked_for",
+        "begun_at",
         "busy",
         "conid",
         "decode",
@@ -189,6 +190,8 @@ class Channel:
         # times
         self.requested_at = 0.0
         """When the last request for it was sent."""
+        self.begun_at = 0.0
+        """When it was last requested anew, not only repeated."""
         self.started_at = 0.0
         """When the server's clock of its lifetime began."""
         self.heard_at = 0.0
