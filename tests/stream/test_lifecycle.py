@@ -420,9 +420,8 @@ def test_topics_that_end_with_their_first_request_are_ended_before_they_are_rene
         life.lifecycle.first_frame(channel, 480.0)
     for channel in channels[:3]:
         channel.heard_at, channel.busy, channel.idle, channel.spoke = fell_silent_at, 12, 11, False
-        life.lifecycle._look_at_silence(
-            channel, fell_silent_at + 60
-        )  # as above: no clock runs here
+        now = fell_silent_at + 60
+        life.lifecycle._look_at_silence(channel, now)  # as above: no clock runs here
     life.sent()
     life.lifecycle._renew(channels[3], 970.0)  # as above: no clock runs here
 
