@@ -241,7 +241,7 @@ async def test_journal_that_cannot_be_kept_is_refused_at_the_start(
     async with nothing_left_behind():
         ib = Client(sim.gateway(), journal=tmp_path / "missing" / "orders")
         events = ib.events()
-        with pytest.raises(ConfigError, match=r"cannot open the journal .*check the path"):
+        with pytest.raises(ConfigError, match=r"cannot use the journal .*check the path"):
             await ib.__aenter__()
 
         assert [type(event) async for event in events] == [SessionClosed]

@@ -26,8 +26,8 @@ def _canaries(sim: Simulator, keys: SimulatorKeys) -> Iterator[tuple[str, str]]:
     raw = {"decrypted access token secret": keys.consumer.access_tokens[keys.access_token]}
     sessions = simulator_parts(sim).floor.sessions
     # A secret has no public place: that is what is tested.
-    for identity, login in sessions._logins.items():
-        raw[f"live session token of {identity}"] = login.live_token
+    for identity, logins in sessions._logins.items():
+        raw |= {f"token of {identity}, {login.identity}": login.live_token for login in logins}
     for name, secret in raw.items():
         yield name, secret.hex()
         yield name, base64.b64encode(secret).decode()
@@ -117,6 +117,6 @@ async def test_errors_carry_no_secret(sim: Simulator, keys: SimulatorKeys) -> No
             with pytest.raises(IbkrError) as caught:
                 await ib.contracts.search(f"A{status}")
             # No lever takes a fault back.
-            simulator_parts(sim).desk.faults._pending.clear()
+            simulator_parts(sim).desk.faults._failures.clear()
             error = caught.value
             assert _leaks(f"{error} {error!r} {vars(error)}", sim, keys) == []
