@@ -101,3 +101,11 @@ async def test_marked_ladder_shows_the_gap_and_then_that_nothing_is_known() -> N
 
     assert isinstance(full, PriceLadder)
     assert (type(seen[0]), seen[1]) == (Gap, PriceLadder())
+
+
+async def test_ladder_of_a_second_contract_does_not_wait_for_room() -> None:
+    """Waiting is for those who say so; a folded ladder cannot."""
+    feeds = CoreFeeds()
+    async with Ladder(feeds.upstream, 265598, account_id="DU1"):
+        with pytest.raises(SubscriptionError, match="ladders of other accounts"):
+            await Ladder(feeds.upstream, 8314, account_id="DU1").__aenter__()
