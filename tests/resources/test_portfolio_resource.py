@@ -105,17 +105,19 @@ async def test_positions_that_stay_thin_are_given_as_they_are(
     send: FakeSend, portfolio: Portfolio
 ) -> None:
     """The warm-up is bounded, and the caller can see that it did not help."""
-    send.will_answer(PAGE, "positions_thin")
+    send.will_answer(PAGE, "positions_thin", "positions_thin", b"[]")
 
     (position,) = await portfolio.positions(account_id="DU7000001")
 
     assert position.thin
-    assert len(send.requests) == 3
+    assert len(send.requests) == 4
 
 
 async def test_pages_are_read_until_one_is_short(send: FakeSend, portfolio: Portfolio) -> None:
     """A full page of 100 asks for the next one."""
-    send.will_answer(PAGE, page(1, 100), page(101, 100), page(201, 3))
+    send.will_answer(
+        PAGE, page(1, 100, pageSize=100), page(101, 100, pageSize=100), page(201, 3, pageSize=100)
+    )
 
     positions = await portfolio.positions(account_id="DU7000001")
 
@@ -128,6 +130,20 @@ async def test_page_size_of_the_rows_is_believed(send: FakeSend, portfolio: Port
     send.will_answer(PAGE, page(1, 30, pageSize=30), page(31, 1, pageSize=30))
 
     assert len(await portfolio.positions(account_id="DU7000001")) == 31
+
+
+@pytest.mark.parametrize("last", [b"[]", page(151, 8)])
+async def test_pages_of_unknown_size_are_read_until_one_is_empty_or_repeats(
+    send: FakeSend, portfolio: Portfolio, last: bytes
+) -> None:
+    """Older servers put 30 rows on a page without saying so."""
+    pages = [page(first, 30) for first in range(1, 151, 30)]
+    send.will_answer(PAGE, *pages, page(151, 8), last)
+
+    positions = await portfolio.positions(account_id="DU7000001")
+
+    assert [position.conid for position in positions] == list(range(1, 159))
+    assert len(send.sent) == 1 + 7
 
 
 async def test_server_that_repeats_a_page_ends_the_reading(
@@ -291,7 +307,7 @@ async def test_all_subaccounts_are_read_to_the_last_page(
 
 async def test_positions_are_asked_for_as_told(send: FakeSend, portfolio: Portfolio) -> None:
     """Every page with the same parameters."""
-    send.will_answer(PAGE, page(1, 100), page(101, 1))
+    send.will_answer(PAGE, page(1, 100, pageSize=100), page(101, 1, pageSize=100))
 
     await portfolio.positions(
         model="Growth", sort="position", direction="d", period="7D", wait_for_sec_def=True

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ibkr_async.resources.base import ChooseAccount, ReadConids, SendRequest
     from ibkr_async.types import ContractLike
 
-_PAGE_SIZE: Final = 100
-"""Rows on a full page of positions, where the rows themselves do not say."""
 _SUBACCOUNTS_ON_PAGE: Final = 20
 
 Direction: TypeAlias = Literal["a", "d"]
@@ -185,8 +183,10 @@ class Portfolio(Resource):
                 rows = await self._read_page(account_id, page, query)
             before = len(found)
             found |= {(row.conid, row.model): row for row in rows}
-            # A page that brings nothing new would mean a server that ignores the page number.
-            if len(rows) < _full_page(rows) or len(found) == before:
+            # A page that brings nothing new would mean a server that ignores the page number. Older
+            # servers put 30 rows on a page and do not say so.
+            page_size = max((row.page_size or 0 for row in rows), default=0)
+            if len(rows) < page_size or len(found) == before:
                 break
         return list(found.values())
 
@@ -320,9 +320,3 @@ class Portfolio(Resource):
             account_id=account_id,
             page=page,
         )
-
-
-def _full_page(rows: tuple[Position, ...]) -> int:
-    """Rows on a full page: what the rows say, or what is documented."""
-    stated = [row.page_size for row in rows if row.page_size]
-    return stated[0] if stated else _PAGE_SIZE
