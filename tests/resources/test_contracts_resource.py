@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ibkr_async.errors import NotReadyError, UsageError
-from ibkr_async.models.contracts import DerivativeContract
+from ibkr_async.errors import NotFoundError, NotReadyError, RefusedError, UsageError
+from ibkr_async.models.contracts import DerivativeContract, OptionStrikes
 from ibkr_async.resources.contracts import Contracts
 
 if TYPE_CHECKING:
-    from conftest import FakeSend
+    from conftest import Answer, FakeSend
+    from ibkr_async.errors import ResponseError
 
 
 @pytest.fixture
@@ -126,15 +127,53 @@ async def test_strikes_of_one_month(send: FakeSend, contracts: Contracts) -> Non
 
     assert strikes.call is not None
     assert strikes.call[1] == Decimal("182.5")
-    assert send.last.query == (("conid", "8314"), ("sectype", "OPT"), ("month", "JUN26"))
+    assert send.last.query == (
+        ("conid", "8314"), ("sectype", "OPT"), ("month", "JUN26"), ("exchange", "SMART")
+    )  # fmt: skip
 
 
-async def test_empty_strikes_say_what_was_left_out(send: FakeSend, contracts: Contracts) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [
+        "strikes_empty",
+        NotReadyError("GET", 200, ""),
+        NotFoundError("GET", 500, "no contracts retrieved"),
+    ],
+)
+async def test_strikes_are_asked_for_again_after_a_search(
+    send: FakeSend, contracts: Contracts, before: Answer
+) -> None:
     """Without a search before it IBKR answers emptily, which is not "there are no strikes"."""
-    send.will_answer("/iserver/secdef/strikes", "strikes_empty")
+    send.will_answer("/iserver/secdef/strikes", before, "strikes")
+    send.will_answer("/trsrv/secdef", b'{"secdef":[{"conid":8314,"ticker":"IBM"}]}')
+    send.will_answer("/iserver/secdef/search", "search")
 
-    with pytest.raises(NotReadyError, match=r"call ib\.contracts\.search\(\)"):
-        await contracts.strikes(8314, "JUN26")
+    assert (await contracts.strikes(8314, "JUN26")).call
+    assert send.requests[-2].query == (("symbol", "IBM"),)
+    assert len(send.sent) == 4
+
+
+async def test_derivatives_that_do_not_exist_are_an_empty_answer(
+    send: FakeSend, contracts: Contracts
+) -> None:
+    """After a search nothing is nothing, whichever way IBKR says it."""
+    send.will_answer("/iserver/secdef/strikes", "strikes_empty")
+    send.will_answer("/iserver/secdef/info", NotFoundError("GET", 500, "No Contracts retrieved"))
+    send.will_answer("/trsrv/secdef", b'{"secdef":[{"conid":8314,"ticker":"IBM"}]}')
+    send.will_answer("/iserver/secdef/search", "search")
+
+    assert await contracts.strikes(8314, "JUN26") == OptionStrikes()
+    assert await contracts.derivatives(8314, "OPT", month="JUN26") == []
+    assert ("exchange", "SMART") in send.last.query
+
+
+async def test_futures_options_have_no_usual_exchange(send: FakeSend, contracts: Contracts) -> None:
+    """Each is traded at one exchange, which is not IBKR's router."""
+    send.will_answer("/iserver/secdef/info", "secdef_info")
+
+    await contracts.derivatives(8314, "FOP", month="JUN26")
+
+    assert "exchange" not in dict(send.last.query)
 
 
 async def test_derivatives_are_a_list_in_either_shape(send: FakeSend, contracts: Contracts) -> None:
@@ -185,3 +224,38 @@ async def test_right_must_be_put_or_call(send: FakeSend, contracts: Contracts) -
     """IBKR would answer emptily to any other letter."""
     with pytest.raises(UsageError, match="neither 'C' nor 'P'"):
         await contracts.derivatives(8314, "OPT", month="JUN26", strike=100, right="CALL")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]",
+        RefusedError("GET", 200, "No symbol found"),
+        NotFoundError("GET", 500, "No symbol found"),
+    ],
+)
+async def test_unknown_symbol_is_an_empty_search(
+    send: FakeSend, contracts: Contracts, answer: Answer
+) -> None:
+    """IBKR has said it in each of these ways."""
+    send.will_answer("/iserver/secdef/search", answer)
+
+    assert await contracts.search("NOSUCH") == ()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RefusedError("GET", 200, "invalid secType"),
+        NotFoundError("GET", 404, "Not Found"),
+        NotReadyError("GET", 202, "no content yet"),
+    ],
+)
+async def test_failed_search_is_no_empty_one(
+    send: FakeSend, contracts: Contracts, error: ResponseError
+) -> None:
+    """What is wrong with the question, or with the server, is not an answer to it."""
+    send.will_answer("/iserver/secdef/search", error)
+
+    with pytest.raises(type(error)):
+        await contracts.search("IBM", "XYZ")

@@ -7,10 +7,12 @@ means is decided in `_symbols`.
 from __future__ import annotations
 
 import asyncio
+import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from ibkr_async._arguments import checked
-from ibkr_async.errors import ContractError, NotReadyError, UsageError
+from ibkr_async.errors import ContractError, NotFoundError, NotReadyError, RefusedError, UsageError
 from ibkr_async.models.contract_rules import ContractRules
 from ibkr_async.models.contracts import (
     ContractInfo,
@@ -36,7 +38,7 @@ from ibkr_async.resources._symbols import (
     lookup_key,
 )
 from ibkr_async.resources.base import Resource, check_conids, pairs
-from ibkr_async.rest.request import RestRequest
+from ibkr_async.rest.request import RestRequest, T
 from ibkr_async.types import Conid, ContractLike, DecimalLike, to_decimal
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from ibkr_async.resources.base import SendRequest
 
 _CONIDS_PER_REQUEST: Final = 200
+_NONE_SUCH: Final = re.compile(r"\bno\b.*\b(?:found|retrieved)\b|\bnot found\b", re.IGNORECASE)
 _REMEMBERED: Final = 2_000
 """Symbols and conids that one client remembers."""
 
@@ -164,15 +167,14 @@ class Contracts(Resource):
         Source: GET /iserver/secdef/search, "Search Contract by Symbol". `sec_type` is STK, IND
         or BOND.
         """
-        return await self._send(
-            RestRequest[tuple[ContractSearchResult, ...]](
-                method="GET",
-                path="/iserver/secdef/search",
-                query=pairs(symbol=symbol, secType=sec_type, name=by_name or None),
-                result=tuple[ContractSearchResult, ...],
-                replayable=True,
-            )
+        request = RestRequest[tuple[ContractSearchResult, ...]](
+            method="GET",
+            path="/iserver/secdef/search",
+            query=pairs(symbol=symbol, secType=sec_type, name=by_name or None),
+            result=tuple[ContractSearchResult, ...],
+            replayable=True,
         )
+        return await self._ask_if_any(request) or ()
 
     async def stocks(self, *symbols: str) -> dict[str, tuple[StockListing, ...]]:
         """List the companies and listings of stock symbols.
@@ -336,11 +338,13 @@ class Contracts(Resource):
     ) -> OptionStrikes:
         """List the strikes of an underlying's options in one expiry month, such as `MAY26`.
 
-        Errors: `NotReadyError` when the answer is empty: `search` has to be called for the
-        underlying's symbol first in each session, or there are no options in that month.
+        `exchange` is `SMART` for options where it is not given.
+        Shape: without strikes when there are none in that month.
+        Pacing: the first time in a session also the search that IBKR wants to have had before.
         Source: GET /iserver/secdef/strikes, "Search Strikes by Underlying Contract ID".
         """
         (conid,) = await self.conids(contract)
+        exchange = exchange or _usual_exchange(sec_type)
         request = RestRequest[OptionStrikes](
             method="GET",
             path="/iserver/secdef/strikes",
@@ -348,16 +352,7 @@ class Contracts(Resource):
             result=OptionStrikes,
             replayable=True,
         )
-        strikes = await self._send(request)
-        if not strikes.call and not strikes.put:
-            raise NotReadyError(
-                request.label,
-                200,
-                f"no strikes of conid {conid} in {month}",
-                advice="call ib.contracts.search() for the underlying's symbol first in this "
-                "session, and take the month from its sections",
-            )
-        return strikes
+        return await self._ask_after_search(request, conid) or OptionStrikes()
 
     async def derivatives(
         self,
@@ -373,8 +368,10 @@ class Contracts(Resource):
         """List the derivatives (options, futures, warrants, bonds) of an underlying.
 
         `month` is such as `MAY26`, `right` is `C` or `P`; options need `month`, `strike` and
-        `right`, bonds need `issuer_id`.
-        Errors: `ServerError` when `search` was not called for the underlying in this session.
+        `right`, bonds need `issuer_id`. `exchange` is `SMART` for options where it is not given: without
+        one IBKR does not find most of them.
+        Shape: empty when there are none.
+        Pacing: the first time in a session also the search that IBKR wants to have had before.
         Source: GET /iserver/secdef/info, "Search SecDef information by conid".
         """
         (conid,) = await self.conids(contract)
@@ -382,24 +379,53 @@ class Contracts(Resource):
             raise UsageError(f"right {right!r} is neither 'C' nor 'P'")
         strike_text = None if strike is None else _strike(strike)
         # Documented as an array; the official example is a single object.
-        answer = await self._send(
-            RestRequest[tuple[DerivativeContract, ...] | DerivativeContract](
-                method="GET",
-                path="/iserver/secdef/info",
-                query=pairs(
-                    conid=conid,
-                    sectype=sec_type,
-                    month=month,
-                    exchange=exchange,
-                    strike=strike_text,
-                    right=right,
-                    issuerId=issuer_id,
-                ),
-                result=tuple[DerivativeContract, ...] | DerivativeContract,
-                replayable=True,
-            )
+        request = RestRequest[tuple[DerivativeContract, ...] | DerivativeContract](
+            method="GET",
+            path="/iserver/secdef/info",
+            query=pairs(
+                conid=conid,
+                sectype=sec_type,
+                month=month,
+                exchange=exchange or _usual_exchange(sec_type),
+                strike=strike_text,
+                right=right,
+                issuerId=issuer_id,
+            ),
+            result=tuple[DerivativeContract, ...] | DerivativeContract,
+            replayable=True,
         )
-        return [answer] if isinstance(answer, DerivativeContract) else list(answer)
+        answer = await self._ask_after_search(request, conid)
+        return [answer] if isinstance(answer, DerivativeContract) else list(answer or ())
+
+    async def _ask_after_search(self, request: RestRequest[T], conid: Conid) -> T | None:
+        """Ask about derivatives; once more after a search, before which IBKR says that there are none.
+
+        Shape: None when there are none.
+        """
+        try:
+            if answer := await self._ask_if_any(request):
+                return answer
+        except NotReadyError:
+            pass
+        (underlying,) = await self.resolve(conid)
+        await self.search(underlying.symbol)
+        return await self._ask_if_any(request)
+
+    async def _ask_if_any(self, request: RestRequest[T]) -> T | None:
+        try:
+            answer = await self._send(request)
+        except (NotFoundError, RefusedError) as error:
+            # A 404 may be a backend that is not awake yet.
+            if error.status == HTTPStatus.NOT_FOUND or not _NONE_SUCH.search(error.detail):
+                raise
+            return None
+        if isinstance(answer, OptionStrikes) and not answer.call and not answer.put:
+            return None
+        return answer
+
+
+def _usual_exchange(sec_type: str) -> str | None:
+    return "SMART" if sec_type == "OPT" else None
 
 
 def _strike(strike: DecimalLike) -> str:
