@@ -80,8 +80,20 @@ def simulate(
 async def _serve(sim: Simulator, credentials: Path | None) -> None:
     leave = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, leave.set)
+
+    def end(*_: object) -> None:
+        loop.call_soon_threadsafe(leave.set)
+
+    # Not of the loop: on Windows that has no handlers of signals.
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        await _serve_until(leave, sim, credentials)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _serve_until(leave: asyncio.Event, sim: Simulator, credentials: Path | None) -> None:
     async with sim:
         if credentials is not None:
             sim.write_credentials(credentials)

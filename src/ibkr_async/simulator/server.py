@@ -8,6 +8,7 @@ anything but loopback: the simulator answers requests that nobody has signed.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +32,9 @@ BANNER = "ibkr_async-simulator"
 """The `Server` header: a client can tell that this is not IBKR."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _LAST_PORT = 65535
+_log = logging.getLogger("ibkr_async.simulator.server")
+# At INFO the library writes socket addresses with the access token in them.
+_log.setLevel(logging.WARNING)
 _MAX_FRAME = 1 << 20
 _KEEP_ALIVE_S = 75
 """Idle HTTP connections live longer than any client's pool keeps them, so none dies in use."""
@@ -78,15 +82,27 @@ class _Connection(asyncio.Protocol):
 
 
 class _HttpConnection(_Connection, H11Protocol):
-    pass
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.logger, self.access_log = _log, False
 
 
 class _SocketConnection(_Connection, WebSocketsSansIOProtocol):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.logger = self.conn.logger = _log
+        self.conn.debug = False  # it would write every frame
+
     async def send(self, message: Any) -> None:
         """Send for the application. The library forgets that a refusal is an answer, and complains."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
+
+
+class _Config(uvicorn.Config):
+    def configure_logging(self) -> None:
+        """Leave the library's loggers alone: the program may be served by the same library."""
 
 
 class _Server(uvicorn.Server):
@@ -103,6 +119,14 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave the signals to the program that runs the simulator."""
         yield
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run, without the library's lines about a process that is not its own."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets)
+        await self.main_loop()
+        await self.shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the library's signature
         """Serve the listener, where the library would open sockets of its own."""
@@ -156,7 +180,7 @@ async def serving(
     Gives what counts the open connections. Without a certificate, plain HTTP. Errors: whatever starting
     raises.
     """
-    config = uvicorn.Config(
+    config = _Config(
         _with_cut(app),
         http=_HttpConnection,
         ws=_SocketConnection,
@@ -164,9 +188,6 @@ async def serving(
         ws_ping_interval=None,  # IBKR sends no pings
         ws_per_message_deflate=False,
         lifespan="off",
-        log_config=None,
-        # At INFO the library writes socket addresses with the access token in them.
-        log_level="warning",
         access_log=False,
         server_header=False,
         date_header=False,

@@ -47,7 +47,9 @@ def make_home(home: Path) -> None:
 def write_new(path: Path, content: bytes, *, public: bool = False) -> None:
     """Write a file that does not exist yet. Errors: `FileExistsError`; other `OSError`."""
     mode = _PUBLIC_FILE if public else _PRIVATE_FILE
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    # Without O_BINARY Windows would write other line ends.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, mode)
     with os.fdopen(descriptor, "wb") as file:
         # The process's mask may have taken bits away from a file that others should read. Of what was
         # opened, where the system can: the name may stand for another file by now.

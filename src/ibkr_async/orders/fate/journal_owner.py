@@ -140,10 +140,15 @@ if sys.platform == "win32":
         """Closing does it."""
 
 else:
-    import fcntl
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # as in a Python inside a browser
+        fcntl = None  # type: ignore[assignment]  # asked about below
 
     def _lock(descriptor: int) -> bool:
         """Lock a file without waiting; tell whether nobody else has it."""
+        if fcntl is None:
+            raise ConfigError("this system cannot lock files, so no journal has one owner here")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -152,4 +157,5 @@ else:
 
     def _unlock(descriptor: int) -> None:
         """Closing alone would leave the lock to processes that were forked meanwhile."""
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)

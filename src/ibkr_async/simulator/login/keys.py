@@ -128,9 +128,12 @@ class SimulatorKeys:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only the present user can read, also when it existed before."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _PRIVATE_FILE)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+    never_follow = getattr(os, "O_NOFOLLOW", 0)  # Windows lets only administrators make links
+    descriptor = os.open(path, flags | never_follow, _PRIVATE_FILE)
     with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, _PRIVATE_FILE)
+        if hasattr(os, "fchmod"):  # Windows has no modes: the user's directory is closed to others
+            os.fchmod(descriptor, _PRIVATE_FILE)
         file.write(content)
 
 
