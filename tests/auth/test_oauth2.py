@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import traceback
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from ibkr_async.rest.transport import HttpxTransport
 from ibkr_async.simulator import Simulator, SimulatorSettings
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from ibkr_async.simulator.login.oauth2 import SSO_PATH, TOKEN_PATH
+from ibkr_async.world import World
 from support.fake_time import FakeTime, fake_world
 
 NOW = 1_700_000_000.0
@@ -172,6 +174,25 @@ async def test_address_is_asked_for_at_every_login(vectors: dict[str, Any]) -> N
         await auth.login(Server((200, TOKEN), (200, SESSION)).send)
 
     with pytest.raises(ConfigError, match="public address"):
+        await auth.login(Server().send)
+
+
+async def test_address_is_asked_for_in_a_thread(vectors: dict[str, Any]) -> None:
+    """It may ask the network; the event loop goes on meanwhile, and its failure is one of ours."""
+    asked_in: list[threading.Thread] = []
+
+    def ask() -> str:
+        asked_in.append(threading.current_thread())
+        if len(asked_in) > 1:
+            raise OSError("no route")
+        return "203.0.113.7"
+
+    world = World()  # with threads, which virtual time has none of
+    auth = make(vectors, ip=ask, world=world)
+    await auth.login(Server((200, TOKEN), (200, SESSION)).send)
+
+    assert asked_in[0] is not threading.current_thread()
+    with pytest.raises(ConfigError, match="no route"):
         await auth.login(Server().send)
 
 

@@ -105,6 +105,15 @@ def test_login_type_tells_live_from_paper_or_nothing() -> None:
     assert decode(SsoValidation, b"{}").is_paper is None
 
 
+def test_login_type_is_read_in_both_spellings() -> None:
+    """IBKR writes the key in capitals and in camel case; beside each other the usual one counts."""
+    camel = decode(SsoValidation, b'{"loginType":2}')
+    both = decode(SsoValidation, b'{"loginType":2,"LOGIN_TYPE":1}')
+
+    assert (camel.is_paper, dict(camel.extra)) == (True, {})
+    assert (both.is_paper, dict(both.extra)) == (False, {"loginType": 2})
+
+
 def test_logout_reads_its_status() -> None:
     """Logging out answers one flag."""
     assert read(LogoutReply, "logout").status is True

@@ -59,8 +59,8 @@ class OAuth2(ExpiringLogin):
 
     `client_id` and `key_id` (such as `main`) are what IBKR registered, `key` is the private half as
     PEM bytes or a path, `credential` the IBKR user name that the session is for. `ip` is the public
-    address that the calls come from, as text or as a function that is asked at every login: the
-    session is bound to it. The library does not look it up, since that would tell a third party.
+    address that the calls come from, as text or as a function that is asked at every login, in a thread
+    of its own: the session is bound to it. The library does not look it up, since that would tell a third party.
 
     `token_url` and `sso_url` follow from the host of `base_url`. `socket_parameter` is the query
     parameter that carries the bearer token when the socket opens: IBKR's pages say `sessionToken`,
@@ -148,7 +148,9 @@ class OAuth2(ExpiringLogin):
         Cancellation: safe at any point; the old session stays.
         """
         key = await self._world.threads.run(self._loaded_key)
-        ip = self._ip if isinstance(self._ip, str) else _checked_ip(self._ip())
+        ip = self._ip
+        if not isinstance(ip, str):  # it may ask the network
+            ip = _checked_ip(await self._world.threads.run(_asked_ip, ip))
         token = await self._access_token(send, key)
         now = int(self._clock.now())
         assertion = jwt.sso_session_assertion(
@@ -285,6 +287,13 @@ def _check_texts(**named: str) -> None:
     wrong = [name for name, value in named.items() if not value.strip() or not value.isprintable()]
     if wrong:
         raise ConfigError(f"credentials missing or malformed: {', '.join(wrong)}")
+
+
+def _asked_ip(ask: Callable[[], str]) -> str:
+    try:
+        return str(ask())
+    except Exception as problem:
+        raise ConfigError(f"ip: the function that was given failed: {problem!r}") from problem
 
 
 def _checked_ip(text: str) -> str:

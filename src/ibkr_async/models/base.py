@@ -207,8 +207,12 @@ def convert(type_: type[T] | Any, wire: Any, unread: Unread | None = None) -> T:
 
     With `unread`, what does not fit is passed over and counted there: rows of an array or object are
     missing then, and a field is its default. The original is in the `extra` of the `Model` around it.
+    `type_.SPELLINGS` maps other spellings of its keys to the usual ones.
     Errors: `msgspec.ValidationError` when the shape differs; with `unread` only that of the whole.
     """
+    spellings = getattr(type_, "SPELLINGS", None)
+    if spellings and is_object(wire):
+        wire = respell(wire, spellings)
     try:
         result: T = msgspec.convert(wire, type_, str_keys=True, dec_hook=read_scalar)
     except msgspec.ValidationError:

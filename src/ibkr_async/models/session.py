@@ -6,6 +6,8 @@ identify a person or authorise a session are kept out of every repr.
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import msgspec
 
 from ibkr_async.models.base import Bool, Int, Model, Str
@@ -110,6 +112,7 @@ class SsoValidation(Model, frozen=True):
     """The portal login behind a gateway or OAuth 2 session. Source: `GET /sso/validate`."""
 
     PRIVATE = frozenset({"user_id", "user_name", "credential", "ip", "paper_user_name"})
+    SPELLINGS = MappingProxyType({"loginType": "LOGIN_TYPE"})
 
     user_id: Int = msgspec.field(default=None, name="USER_ID")
     """Number of the user."""

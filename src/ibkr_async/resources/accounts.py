@@ -20,14 +20,12 @@ from ibkr_async.models.accounts import (
     SignaturesAndOwners,
     SwitchReply,
 )
-from ibkr_async.models.base import Unread, convert, respell
+from ibkr_async.models.base import Unread, convert
 from ibkr_async.models.portfolio import PartitionedPnl
 from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ibkr_async.resources.base import ChooseAccount, SendRequest
 
 LIST_ACCOUNTS: Final = RestRequest[AccountsReply](
@@ -170,11 +168,7 @@ class Accounts(Resource):
             path,
             account_id=self._account(account_id),
         )
-        spellings: Mapping[str, str] = getattr(kind, "SPELLINGS", {})
-        return {
-            segment: convert(kind, respell(row, spellings), Unread())
-            for segment, row in rows.items()
-        }
+        return {segment: convert(kind, row, Unread()) for segment, row in rows.items()}
 
     async def pnl(self) -> PartitionedPnl:
         """Read the profit and loss of every account and segment of this session.
