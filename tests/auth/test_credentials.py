@@ -217,3 +217,31 @@ def test_open_toml_and_json_are_refused_unless_allowed(key_directory: Path) -> N
     file.write_text("[]")
     with pytest.raises(ConfigError, match="JSON object"):
         OAuth1a.from_files(key_directory, allow_open_key_files=True)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o606, 0o620, 0o602, 0o601])
+def test_secrets_that_others_can_reach_are_refused_from_every_source(
+    key_directory: Path, tmp_path: Path, mode: int
+) -> None:
+    """A TOML file, a directory, and a directory that the environment names; each bit counts."""
+    toml = tmp_path / "bot.toml"
+    toml.write_text("[ibkr]\n")
+    toml.chmod(mode)
+    (key_directory / "credentials.json").chmod(mode)
+
+    for read in (
+        lambda: OAuth1a.from_toml(toml),
+        lambda: OAuth1a.from_files(key_directory),
+        lambda: OAuth1a.from_env({"IBKR_CREDENTIALS_DIR": str(key_directory)}),
+    ):
+        with pytest.raises(ConfigError, match="chmod 600"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["private_signature.pem", "private_encryption.pem"])
+def test_key_that_others_can_read_is_refused(key_directory: Path, name: str) -> None:
+    """Each of the two, before anything is sent."""
+    (key_directory / name).chmod(0o644)
+
+    with pytest.raises(ConfigError, match=f"chmod 600 .*{name}"):
+        OAuth1a.from_files(key_directory)

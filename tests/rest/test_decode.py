@@ -502,3 +502,33 @@ def test_5xx_of_what_can_trade_is_never_a_no() -> None:
 def test_error_that_is_json_itself_is_read(body: str) -> None:
     """An inner server's answer is handed on as text."""
     assert refusal(body, 503).detail == "Order 1 is not found"
+
+
+def test_heading_of_a_404_is_what_ibkr_says() -> None:
+    """IBKR's own page has no title."""
+    error = refusal("<html><body><h1>Resource not found</h1></body></html>", 404)
+
+    assert isinstance(error, NotFoundError)
+    assert error.detail == "Resource not found"
+
+
+def test_null_is_nothing_yet() -> None:
+    """Once in a while IBKR answers null where rows will be; a raw call is given what came."""
+    assert isinstance(refusal("null"), NotReadyError)
+    assert isinstance(refusal(" null ", result=tuple[Row, ...]), NotReadyError)
+    assert answer("null", result=Any) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["session", "sessionId", "access_token", "live_session_token", "token_secret", "oauth_signature",
+     "password", "PASSWD", "passwordHash", "cookie", "Set-Cookie", "diffie_hellman_response"],
+)  # fmt: skip
+def test_every_name_of_a_secret_is_blanked(name: str) -> None:
+    """In what is kept of the body and in the message, whatever the case of the letters."""
+    body = f'{{"error":{{"{name}":"s3cret"}},"{name}" : "s3cret","kept":"words"}}'
+
+    error = refusal(body, 500)
+
+    assert "s3cret" not in error.body + str(error) + error.detail
+    assert "words" in error.body

@@ -747,3 +747,45 @@ async def test_timeout_without_a_reason_invents_none() -> None:
         await Harness(FakeIbkr()).keeper.ready(0)
 
     assert (caught.value.detail, caught.value.__cause__) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [b'{"session":"abc"}', b'{"session":"abc","iserver":{}}', b'{"session":"abc","iserver":{"authStatus":null}}'],
+)  # fmt: skip
+async def test_tickle_that_says_nothing_of_the_session_changes_nothing(silent: bytes) -> None:
+    """What is not said is neither true nor false, and no reason to end."""
+    harness = Harness(FakeIbkr(tickle=[silent]))
+
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 3)
+
+    assert harness.keeper.info.state is SessionState.READY
+    assert harness.pauses[-2:] == [60.0, 60.0]
+    assert harness.kinds() == [SessionReady]
+
+
+async def test_every_outage_is_counted_from_its_own_beginning() -> None:
+    """After a success the pauses are short again: a second outage does not pay for the first."""
+    lost = b'{"session":"abc","iserver":{"authStatus":' + DOWN + b"}}"
+    held = b'{"session":"abc","iserver":{"authStatus":' + UP + b"}}"
+    ibkr = FakeIbkr(init=[DOWN, DOWN, DOWN, UP, DOWN, DOWN, UP], tickle=[lost, held])
+    harness = Harness(ibkr)
+
+    await harness.run(until=lambda: ibkr.calls.count("tickle") == 2)
+
+    assert [pause for pause in harness.pauses if pause] == [1.0, 2.0, 4.0, 1.0, 60.0]
+
+
+async def test_failures_are_counted_from_the_last_success() -> None:
+    """A pause of minutes after one broken request would be the price of an outage long past."""
+    trouble = ServerError("POST /tickle", 503, "Service Unavailable")
+    held = b'{"session":"abc","iserver":{"authStatus":' + UP + b"}}"
+    ibkr = FakeIbkr(tickle=[trouble, trouble, trouble, held, trouble, held])
+    harness = Harness(ibkr)
+
+    await harness.run(until=lambda: ibkr.calls.count("tickle") == 6)
+
+    assert [pause for pause in harness.pauses if pause] == [1.0, 2.0, 4.0, 60.0, 1.0, 60.0]
+    assert [event.retry_in_s for event in harness.events if isinstance(event, SessionTrouble)] == [
+        1.0, 2.0, 4.0, 1.0
+    ]  # fmt: skip

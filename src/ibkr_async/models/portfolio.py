@@ -425,7 +425,7 @@ class PnlRow(Model, frozen=True):
     el: Float = None
     """Excess liquidity, base currency."""
     uel: Float = None
-    """Uncovered excess liquidity, base currency."""
+    """Excess liquidity again, where `el` is rounded; base currency."""
     mv: Float = None
     """Market value of margin securities, base currency."""
 

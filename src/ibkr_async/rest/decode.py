@@ -51,6 +51,8 @@ _SECRET_VALUES: Final = re.compile(
     r'("[^"]*(?:session|token|secret|signature|passw|cookie|diffie_hellman)[^"]*"\s*:\s*")[^"]*',
     re.IGNORECASE,
 )
+_NOTHING: Final = frozenset({b"", b'""', b"null"})
+_HEADING: Final = re.compile(r"<h1>([^<]{1,300})</h1>", re.IGNORECASE)
 _MAY_BE_DONE: Final = "it may have been done: look before asking for it again"
 _TITLE: Final = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
 
@@ -166,7 +168,7 @@ def _read_success(request: RestRequest[T], reply: HttpReply, unread: _base.Unrea
         _raise_if_refused(request, reply)
     if request.result is None:
         return cast("T", None)  # T is None here, which the type system cannot see
-    if content.strip() in {b"", b'""'}:
+    if content.strip() in _NOTHING and not (content.strip() == b"null" and request.result is Any):
         # The first call of a session on a warm-up endpoint may answer 200 with nothing (protocol).
         return _read_nothing(request, reply, "an empty answer")
     try:
@@ -324,7 +326,11 @@ def _detail(reply: HttpReply) -> str:
     """
     if _is_html(reply):
         title = _TITLE.search(reply.content[:_BODY_CHARS].decode("utf-8", "replace"))
-        return f"an HTML page titled {_shorten(title[1])!r}" if title else "an HTML page"
+        if title:
+            return f"an HTML page titled {_shorten(title[1])!r}"
+        # As IBKR's own 404 is written: <html><body><h1>Resource not found</h1></body></html>.
+        heading = _HEADING.search(reply.content[:_BODY_CHARS].decode("utf-8", "replace"))
+        return _shorten(_redact(heading[1])) if heading else "an HTML page"
     said = _envelope(reply.content)
     if said is not None:
         if words := _spoken(said):
