@@ -33,8 +33,7 @@ BANNER = "ibkr_async-simulator"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 _LAST_PORT = 65535
 _log = logging.getLogger("ibkr_async.simulator.server")
-# At INFO the library writes socket addresses with the access token in them.
-_log.setLevel(logging.WARNING)
+"""In place of the library's own loggers, which may be those of the program around."""
 _MAX_FRAME = 1 << 20
 _KEEP_ALIVE_S = 75
 """Idle HTTP connections live longer than any client's pool keeps them, so none dies in use."""
@@ -102,7 +101,9 @@ class _SocketConnection(_Connection, WebSocketsSansIOProtocol):
 
 class _Config(uvicorn.Config):
     def configure_logging(self) -> None:
-        """Leave the library's loggers alone: the program may be served by the same library."""
+        """Set our own logger only: the program may be served by the same library."""
+        # At INFO the library writes socket addresses with the access token in them.
+        _log.setLevel(logging.WARNING)
 
 
 class _Server(uvicorn.Server):
