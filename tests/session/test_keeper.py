@@ -789,3 +789,69 @@ async def test_failures_are_counted_from_the_last_success() -> None:
     assert [event.retry_in_s for event in harness.events if isinstance(event, SessionTrouble)] == [
         1.0, 2.0, 4.0, 1.0
     ]  # fmt: skip
+
+
+async def test_ready_since_is_the_beginning_of_the_unbroken_time() -> None:
+    """What is published again while it is ready moves nothing; another session begins anew."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 3)
+    first = harness.keeper.info.ready_since
+    lost = SessionFacts(connected=True, authenticated=False)
+
+    harness.keeper.observe(lost)
+    during = harness.keeper.info.ready_since
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 5)
+
+    assert (first, during, harness.keeper.info.ready_since) == (1000.0, None, 1180.0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_paper"), [(b"true", True), (b"false", False), (b"null", None), (b'"?"', None)]
+)
+async def test_account_of_which_nothing_is_said_is_neither_paper_nor_live(
+    sent: bytes, is_paper: bool | None
+) -> None:
+    """Orders are guarded by it: what was not said is not False."""
+    harness = Harness(FakeIbkr(accounts=[b'{"accounts":["DU2"],"isPaper":' + sent + b"}"]))
+
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+
+    assert harness.keeper.info.is_paper is is_paper
+
+
+async def test_takeover_that_left_the_other_in_place_is_none() -> None:
+    """Authenticated and competing: the session is still the other's."""
+    held = b'{"connected":true,"authenticated":true,"established":true,"competing":true}'
+    harness = Harness(FakeIbkr(init=[COMPETING, held]), compete=True)
+
+    await harness.run(until=lambda: harness.ibkr.compete.count(True) == 1)
+
+    assert SessionTakenOver not in harness.kinds()
+    assert harness.keeper.info.takeovers == 0
+
+
+async def test_server_that_is_not_named_again_is_still_known() -> None:
+    """A later answer without it, or with half of it, forgets nothing."""
+    half = UP.replace(b'"serverName":"Sim1","serverVersion":"Build 1"', b'"serverName":"Sim2"')
+    harness = Harness(FakeIbkr(tickle=[b'{"session":"a","iserver":{"authStatus":' + half + b"}}"]))
+
+    await harness.run(until=lambda: harness.ibkr.calls.count("tickle") == 2)
+
+    info = harness.keeper.info
+    assert (info.server_name, info.server_version) == ("Sim2", "Build 1")
+
+
+async def test_doubts_within_five_seconds_are_one() -> None:
+    """Each refused call suggests one, and IBKR is asked once; later doubts are asked about again."""
+    harness = Harness(FakeIbkr())
+    await harness.run(until=lambda: "tickle" in harness.ibkr.calls)
+    start, before = harness.now, harness.ibkr.calls.count("status")
+    asked: list[int] = []
+
+    for after_s in (0, 1, 4.9, 5):
+        harness.now = start + after_s  # whatever the keeper's own pauses made of it
+        harness.keeper.doubt()
+        await harness.run(until=lambda: True)
+        asked.append(harness.ibkr.calls.count("status") - before)
+
+    assert asked == [1, 1, 1, 2]
