@@ -42,6 +42,11 @@ def test_any_text_becomes_one_line(markup: str) -> None:
     assert "\n" not in plain_text(markup)
 
 
+def test_endless_character_reference_is_no_error() -> None:
+    """A number longer than Python reads names no character."""
+    assert plain_text(f"Sure&#{'9' * 5000};?&#33;") == "Sure;?!"
+
+
 @pytest.mark.parametrize("message_id", ["o163", "o354", "o10153", "p6", "p12"])
 def test_known_questions_have_a_meaning(message_id: str) -> None:
     """The catalogue explains the documented ids and one that was seen live."""

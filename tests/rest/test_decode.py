@@ -33,6 +33,11 @@ class Row(Model):
     tags: list[int] = msgspec.field(default_factory=list)
 
 
+DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
+LATER = "Fri, 20 Nov 2026 12:01:30 GMT"
+UNIX = 1795176000.0
+
+
 def call(result: Any = Row, **more: Any) -> RestRequest[Any]:
     """Build the request that is being answered."""
     return RestRequest(method="GET", path="/iserver/x", result=result, **more)
@@ -342,6 +347,48 @@ def test_secrets_of_an_unreadable_body_are_blanked_in_the_message() -> None:
     assert "s3cret" not in str(error) + error.body
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"Session":"s3cret\\"s3cret","x":"kept"}',
+        '{"oauth_token_2": 53cret, "lst_signature":"s3cret", "x":"kept"}'.replace("53cret", "5353"),
+        '{"tokens":["s3cret","s3cret"],"x":"kept"}',
+        '{"session":{"id":"s3cret"},"x":"kept"}',
+        '{"error":"{\\"session\\":\\"s3cret\\"}","x":"kept"}',
+        '{"x":"kept","password":"s3cret',
+    ],
+)
+def test_secrets_are_blanked_in_whatever_form(body: str) -> None:
+    """Escaped quotes, numbers, containers, JSON within text, and a body that was cut off."""
+    text = refusal(body, 500).body
+
+    assert "s3cret" not in text
+    assert "5353" not in text
+    assert "kept" in text
+
+
+@pytest.mark.parametrize(
+    "word", ["session", "token", "secret", "signature", "passw", "cookie", "diffie_hellman"]
+)
+def test_each_word_that_names_a_secret_blanks_its_value(word: str) -> None:
+    """One row of the table each."""
+    assert "s3cret" not in refusal(f'{{"a_{word}_b":"s3cret"}}', 500).body
+
+
+def test_message_is_made_of_no_more_than_is_shown() -> None:
+    """Words of 400 KB cost as much as words of two."""
+    error = refusal('{"error":"' + "session" * 60_000 + '"}', 500)
+
+    assert len(error.detail) == 300
+
+
+@pytest.mark.parametrize("text", ["9" * 65, "Fri, " * 20_000])
+def test_endless_retry_after_says_nothing(text: str) -> None:
+    """A header is foreign text too."""
+    assert retry_after_s({"retry-after": text}, 0.0) is None
+    assert retry_after_s({"retry-after": LATER, "date": text}, UNIX) == 90.0
+
+
 # --- 429 -----------------------------------------------------------------------------------------
 
 
@@ -351,11 +398,6 @@ def test_429_carries_retry_after() -> None:
 
     assert isinstance(error, RateLimitedError)
     assert error.retry_after_s == 12
-
-
-DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
-LATER = "Fri, 20 Nov 2026 12:01:30 GMT"
-UNIX = 1795176000.0
 
 
 @pytest.mark.parametrize(

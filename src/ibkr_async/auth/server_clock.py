@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 NOTABLE_SKEW_S = 30.0
 """From this difference on the clock is named as a likely cause of a refusal."""
 
+_LONGEST_DATE = 64
+
 
 class ServerClock:
     """Our idea of the server's time. Its timestamps never decrease unless `restart` is called."""
@@ -44,7 +46,7 @@ class ServerClock:
     def learn(self, headers: Mapping[str, str]) -> None:
         """Take the difference from an answer's `date` header; a missing or broken one changes nothing."""
         try:
-            server = parsedate_to_datetime(headers["date"]).timestamp()
+            server = parsedate_to_datetime(headers["date"][:_LONGEST_DATE]).timestamp()
         except (KeyError, ValueError, OverflowError):
             return
         self._ahead_s = self._clock() - server

@@ -46,15 +46,20 @@ T = TypeVar("T")
 
 _BODY_CHARS: Final = 2000
 _DETAIL_CHARS: Final = 300
+_LONGEST_DATE: Final = 64
 
+# Each looks a bounded way ahead from wherever it may begin, so that no text costs more than its length.
 _SECRET_VALUES: Final = re.compile(
-    r'("[^"]*(?:session|token|secret|signature|passw|cookie|diffie_hellman)[^"]*"\s*:\s*")[^"]*',
+    r"""((?:session|token|secret|signature|passw|cookie|diffie_hellman)[^"]{0,40}"\s*:\s*)"""
+    r"""("[^"\\]*(?:\\[\s\S][^"\\]*)*|\\+"[^"\\]*|[0-9][0-9.]*|[\[{][^\]}]*)""",
     re.IGNORECASE,
 )
+"""A JSON key that sounds like a secret, and its value: text (also where JSON stands in a text), number or
+container, whether or not its end was cut off."""
 _NOTHING: Final = frozenset({b"", b'""', b"null"})
 _HEADING: Final = re.compile(r"<h1>([^<]{1,300})</h1>", re.IGNORECASE)
 _MAY_BE_DONE: Final = "it may have been done: look before asking for it again"
-_TITLE: Final = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
+_TITLE: Final = re.compile(r"<title[^<>]{0,100}>([^<]*)</title", re.IGNORECASE)
 
 # Words of IBKR's with 5xx: "Order 1 is not found", "No Contracts retrieved", "Alert 1 doesn't exist";
 # "Details currently unavailable" is said for want of a right, "Order size 0 is not valid" of arguments.
@@ -129,7 +134,7 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
     `now` (Unix seconds) is used. IBKR documents no `Retry-After`; its edge may send one.
     """
     text = headers.get("retry-after", "").strip()
-    if not text:
+    if not text or len(text) > _LONGEST_DATE:
         return None
     try:
         seconds = float(text)
@@ -143,6 +148,8 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _unix_time(http_date: str) -> float | None:
+    if len(http_date) > _LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(http_date)
         if moment.tzinfo is None:
@@ -391,8 +398,13 @@ def _excerpt(reply: HttpReply) -> str:
 
 
 def _redact(text: str) -> str:
-    """Blank the values of JSON keys that sound like secrets."""
-    return _SECRET_VALUES.sub(r"\1***", text)
+    """Blank the values of JSON keys that sound like secrets, in as much as is ever shown."""
+    return _SECRET_VALUES.sub(_blank, text[:_BODY_CHARS])
+
+
+def _blank(found: re.Match[str]) -> str:
+    quote = '"' if found[2].startswith('"') else ""
+    return f"{found[1]}{quote}***"
 
 
 def _shorten(text: str) -> str:

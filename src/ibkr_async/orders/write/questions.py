@@ -53,12 +53,15 @@ _BREAK: Final = re.compile(
 )
 """Tags that begin a new line or cell; the words on both sides are two."""
 _TAG: Final = re.compile(r"</?[a-zA-Z][^<>]*>")
+_NO_CHARACTER: Final = re.compile(r"&#[0-9]{8,}")
+"""Beyond every character; `unescape` raises for the longest."""
 _SPACES: Final = re.compile(r"\s+")
 
 
 def plain_text(markup: str) -> str:
     """Strip HTML tags and entities from a question and put it on one line."""
-    return _SPACES.sub(" ", unescape(_TAG.sub("", _BREAK.sub(" ", markup)))).strip()
+    bare = _NO_CHARACTER.sub("", _TAG.sub("", _BREAK.sub(" ", markup)))
+    return _SPACES.sub(" ", unescape(bare)).strip()
 
 
 def meaning(message_id: str) -> str | None:
