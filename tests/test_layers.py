@@ -104,6 +104,7 @@ LEVEL = {
     "backoff": 0,
     "home": 1,
     "_arguments": 1,
+    "sealed": 1,
     "models": 1,
     "oauth": 1,
     "files": 2,

@@ -12,7 +12,7 @@ keeps two logins from running at once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -66,6 +66,10 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
         # The headers hold the signature; a traceback with locals must not show them.
         return f"HttpRequest({self.label!r}, {len(self.content)} bytes)"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # In place of msgspec's own, by which rich would print everything; so below.
+        return [("label", self.label)]
+
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
     """What came back: header names are lower case."""
@@ -77,6 +81,9 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         # The body may hold a session or token.
         return f"HttpReply({self.status}, {len(self.content)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("status", self.status)]
 
 
 class Transport(Protocol):
@@ -113,6 +120,9 @@ class SocketTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"SocketTarget({self.url.partition('?')[0]!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("url", self.url.partition("?")[0])]
 
 
 class Auth(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from ibkr_async.auth import Secret
 from ibkr_async.errors import ClosedError, NoBridgeError, UnauthorizedError
 from ibkr_async.events import AuthStatusChanged, Event, EventHub, LoginRenewed, StreamEvent
 from ibkr_async.feeds.catalogue import Streams
@@ -27,6 +28,7 @@ from ibkr_async.resources.portfolio import Portfolio
 from ibkr_async.resources.session import SessionEndpoints
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.transport import HttpxTransport
+from ibkr_async.sealed import SEALED
 from ibkr_async.session.keeper import SessionKeeper
 from ibkr_async.session.state import SessionFacts
 from ibkr_async.stream.multiplexer import Multiplexer
@@ -242,9 +244,10 @@ class Parts:
         The keeper brings it up; a socket that asked for itself would log in all through the night.
         """
         await self.session.ready(_SESSION_PATIENCE_S)
-        session = await self.session.socket_session()
+        session = Secret(await self.session.socket_session())
         self._socket_login = self.pipeline.logins.generation
-        return self.auth.socket(session)
+        with SEALED:
+            return self.auth.socket(session.reveal())
 
     async def _order_feeds_ready(self, timeout_s: float) -> bool:
         return await self.follower.ready(timeout_s)

@@ -27,6 +27,7 @@ from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.oauth.signature import authorization_header, base_string, sign_rsa_sha256
 from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest
 from ibkr_async.rest.transport import HttpxTransport
+from ibkr_async.sealed import SEALED
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class _Leg(NamedTuple):
     name: str
     params: Pairs
     hide: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"_Leg({self.name!r})"
 
 
 @checked
@@ -183,7 +187,8 @@ class OAuthFlow:
         Source: POST /oauth/request_token.
         """
         leg = _Leg("request token", "request_token", (("oauth_callback", self._callback),), ())
-        answer = await self._signed(leg, RequestTokenReply)
+        with SEALED:
+            answer = await self._signed(leg, RequestTokenReply)
         if not answer.oauth_token:
             raise AuthError(leg.step, "the answer holds no token", "check base_url")
         self._latest = RequestToken(Secret(answer.oauth_token))
@@ -212,6 +217,15 @@ class OAuthFlow:
         Errors: as `request_token`; `ConfigError` when the secret does not fit the encryption key.
         Source: POST /oauth/access_token.
         """
+        held = Secret((verifier, request_token))
+        del verifier, request_token
+        with SEALED:
+            return await self._exchange(held)
+
+    async def _exchange(
+        self, held: Secret[tuple[str, RequestToken | str | None]]
+    ) -> oauth1a.OAuth1a:
+        verifier, request_token = held.reveal()
         token = self._token_of(request_token)
         verifier = verifier.strip()
         leg = _Leg(
@@ -237,6 +251,10 @@ class OAuthFlow:
 
     def auth(self, grant: AccessGrant) -> oauth1a.OAuth1a:
         """Return credentials for a grant: the one just made, or one that was stored earlier."""
+        with SEALED:
+            return self._auth(grant)
+
+    def _auth(self, grant: AccessGrant) -> oauth1a.OAuth1a:
         return oauth1a.OAuth1a(
             consumer_key=self._consumer_key,
             access_token=grant.access_token.reveal(),

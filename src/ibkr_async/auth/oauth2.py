@@ -28,6 +28,7 @@ from ibkr_async.models.oauth import BearerReply
 from ibkr_async.oauth import jwt
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.ports import USER_AGENT, HttpReply, HttpRequest, SocketTarget
+from ibkr_async.sealed import SEALED
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
@@ -151,6 +152,10 @@ class OAuth2(ExpiringLogin):
         ip = self._ip
         if not isinstance(ip, str):  # it may ask the network
             ip = _checked_ip(await self._world.threads.run(_asked_ip, ip))
+        with SEALED:
+            await self._open_session(send, key, ip)
+
+    async def _open_session(self, send: Send, key: RSAPrivateKey, ip: str) -> None:
         token = await self._access_token(send, key)
         now = int(self._clock.now())
         assertion = jwt.sso_session_assertion(

@@ -35,6 +35,7 @@ from ibkr_async.errors import (
 )
 from ibkr_async.models import base as _base
 from ibkr_async.models.scalars import says_something
+from ibkr_async.sealed import SEALED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,6 +114,13 @@ def decode_reply(
     Errors: the `ResponseError` that fits; every other kind of failure is a bug here.
     `now` is Unix seconds, used for a `Retry-After` date when the server sent no `Date`.
     """
+    with SEALED:  # a body may hold a session or a token
+        return _decode(request, reply, now, unread)
+
+
+def _decode(
+    request: RestRequest[T], reply: HttpReply, now: float, unread: _base.Unread | None
+) -> T:
     status = reply.status
     match status // 100:
         case 2:

@@ -30,6 +30,7 @@ from ibkr_async.rest.login import LoginGate
 from ibkr_async.rest.pacing import Booking, Pacer
 from ibkr_async.rest.request import Urgency
 from ibkr_async.rest.settings import RestSettings
+from ibkr_async.sealed import SEALED
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
@@ -230,7 +231,8 @@ class RestPipeline:
         except (OverflowError, RecursionError, TypeError, ValueError) as error:
             detail = f"{request.method} {request.path}: a parameter cannot be written out: {error}"
             raise UsageError(detail) from error
-        headers.update(self._auth.sign(request.method, url, request.query, request.form or ()))
+        with SEALED:
+            headers |= self._auth.sign(request.method, url, request.query, request.form or ())
         default_s = (
             self._settings.read_timeout_s if request.replayable else self._settings.action_timeout_s
         )

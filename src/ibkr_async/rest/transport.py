@@ -32,6 +32,7 @@ from ibkr_async.errors import (
 from ibkr_async.ports import HttpReply, HttpRequest
 from ibkr_async.rest.body import Body, UnfitBodyError
 from ibkr_async.rest.settings import ConnectionSettings
+from ibkr_async.sealed import SEALED
 from ibkr_async.world import RealNetwork, World
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class HttpxTransport:
             # httpx limits each read, not their sum: a server that trickles could hold us for ever.
             with anyio.move_on_after(request.timeout_s):
                 try:
-                    return await self._exchange(client, request, way)
+                    with SEALED:
+                        return await self._exchange(client, request, way)
                 except tuple(row[0] for row in _FAILURES) as error:
                     raise map_failure(error, request.label, has_left=way.has_left) from error
         finally:

@@ -9,7 +9,7 @@ keeper must never place an order, and never fight another login unless the user 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -64,6 +64,12 @@ class _SocketSession(msgspec.Struct, frozen=True, kw_only=True):
     """Generation of the login under which it was given."""
     told_at: float = float("-inf")
     """When, on the monotonic clock."""
+
+    def __repr__(self) -> str:
+        return f"_SocketSession(login={self.login})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("login", self.login)]
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):

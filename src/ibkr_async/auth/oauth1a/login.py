@@ -21,6 +21,7 @@ from ibkr_async.errors import ConfigError, LiveSessionTokenError, UsageError
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.oauth.signature import authorization_header, base_string, sign_hmac_sha256
 from ibkr_async.ports import USER_AGENT, SocketTarget
+from ibkr_async.sealed import SEALED
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ class OAuth1a(ExpiringLogin):
         Errors: one `ConfigError` for everything that is missing.
         """
         allow_open = options.get("allow_open_key_files", False)
-        return cls(**credentials.from_files(directory, allow_open=allow_open), **options)
+        with SEALED:
+            return cls(**credentials.from_files(directory, allow_open=allow_open), **options)
 
     @classmethod
     def from_env(
@@ -144,7 +146,8 @@ class OAuth1a(ExpiringLogin):
         Errors: one `ConfigError` for everything that is missing.
         """
         allow_open = options.get("allow_open_key_files", False)
-        return cls(**credentials.from_env(environ, allow_open=allow_open), **options)
+        with SEALED:
+            return cls(**credentials.from_env(environ, allow_open=allow_open), **options)
 
     @classmethod
     def from_toml(cls, path: files.AnyPath, **options: Unpack[OAuth1aOptions]) -> Self:
@@ -154,7 +157,8 @@ class OAuth1a(ExpiringLogin):
         Errors: one `ConfigError` for everything that is missing, or for unknown names.
         """
         allow_open = options.get("allow_open_key_files", False)
-        return cls(**credentials.from_toml(path, allow_open=allow_open), **options)
+        with SEALED:
+            return cls(**credentials.from_toml(path, allow_open=allow_open), **options)
 
     def __repr__(self) -> str:
         return f"OAuth1a(consumer_key=***, access_token=***, base_url={self.base_url!r})"
@@ -192,9 +196,10 @@ class OAuth1a(ExpiringLogin):
         Cancellation: safe at any point; the old token stays.
         """
         keys = await self._world.threads.run(self._loaded_keys)
-        token = await self._agree(send, keys, may_repeat=True)
-        if token is None:
-            token = await self._agree(send, keys, may_repeat=False)
+        with SEALED:
+            token = await self._agree(send, keys, may_repeat=True)
+            if token is None:
+                token = await self._agree(send, keys, may_repeat=False)
         if token is None:
             raise LiveSessionTokenError(
                 _handshake.STEP,
@@ -217,7 +222,6 @@ class OAuth1a(ExpiringLogin):
         )
         ahead_before_s = self._clock.ahead_s
         reply = await send(request)
-        del request  # its header holds the access token, and a traceback may show our locals
         self._clock.learn(reply.headers)
         moved_s = abs(self._clock.ahead_s - ahead_before_s)
         if may_repeat and reply.status == _UNAUTHORIZED and moved_s > NOTABLE_SKEW_S:

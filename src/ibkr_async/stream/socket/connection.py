@@ -28,6 +28,7 @@ from websockets.uri import parse_uri
 
 from ibkr_async.errors import StreamConnectError
 from ibkr_async.ports import USER_AGENT
+from ibkr_async.sealed import SEALED
 from ibkr_async.stream.socket.framing import FramedConnection, Sink
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ async def dial(
     shown_url = target.url.partition("?")[0]
     try:
         async with asyncio.timeout(settings.connect_timeout_s):
-            raw = await _connect(target, ssl_context, settings, network)
+            with SEALED:
+                raw = await _connect(target, ssl_context, settings, network)
     except TimeoutError as error:
         raise connect_error(shown_url, TimeoutError("not open in time")) from error
     except (WebSocketException, OSError, ValueError) as error:
