@@ -143,6 +143,15 @@ def test_session_keys_are_not_written_to_a_file(
     assert not (tmp_path / "keys.log").exists()
 
 
+def test_environment_does_not_widen_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom a trading connection trusts is said by the settings and the system."""
+    certificate = make_certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(Gateway().ssl_context(), certificate, "localhost")
+
+
 def test_context_is_built_once(tmp_path: Path) -> None:
     """REST and socket share one policy."""
     gateway = Gateway(ca=make_certificate(tmp_path, "localhost"))

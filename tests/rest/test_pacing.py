@@ -359,6 +359,30 @@ def test_cancels_go_on_in_the_box_once_per_second() -> None:
     assert pacer.reserve(FREE, 1.0).at == 2 * PROBE_S
 
 
+@pytest.mark.parametrize("count", [10, 20, 30, 60])
+def test_every_cancel_leaves_though_each_is_answered_429(count: int) -> None:
+    """One a second, in their order: a 429 sends nobody to the end of the line."""
+    pacer = Pacer()
+    limited(pacer, 0.0)
+    waiting = [pacer.reserve(CANCEL, 1.0, Urgency.CANCEL) for _ in range(count)]
+    order = list(waiting)
+    sent: list[tuple[float, Booking]] = []
+    now = 1.0
+
+    while waiting:
+        # Whoever is due first wakes first, as in an event loop.
+        booking = min(waiting, key=lambda one: one.at)
+        wait_s = pacer.start(booking, now)
+        now += wait_s
+        if wait_s == 0.0:
+            waiting.remove(booking)
+            sent.append((now, booking))
+            pacer.penalise(booking, now)
+
+    assert [booking for _, booking in sent] == order
+    assert [at for at, _ in sent] == pytest.approx([1.0 + i for i in range(count)])
+
+
 def test_answer_to_a_later_request_ends_the_box() -> None:
     """A probe that is answered reopens everything; its own endpoint was held as long as the probe."""
     pacer = Pacer()

@@ -550,6 +550,22 @@ async def test_429_holds_everything_back_but_cancels(
     assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
 
 
+async def test_all_of_many_cancels_leave_after_a_429(world: World) -> None:
+    """Slowly, and whatever they are answered: a cancel is never refused unsent."""
+    world.answer(*[reply(429)] * 41)
+    with pytest.raises(RateLimitedError):
+        await world.pipeline.send(read("/x"))
+
+    cancels = [
+        RestRequest(method="DELETE", path=f"/order/{i}", result=dict, urgency=Urgency.CANCEL)
+        for i in range(40)
+    ]
+    await asyncio.gather(*map(world.pipeline.send, cancels), return_exceptions=True)
+
+    assert world.pipeline.stats.by_status == {429: 41}
+    assert world.pipeline.stats.refused_waits == 0
+
+
 async def test_companions_of_a_429_are_logged_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

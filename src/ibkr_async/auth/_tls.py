@@ -6,8 +6,11 @@ There are two kinds of context: the system's trust store (IBKR), or exactly one 
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from ibkr_async import files
 from ibkr_async.errors import ConfigError
@@ -16,6 +19,7 @@ from ibkr_async.oauth import pem
 if TYPE_CHECKING:
     from ibkr_async.auth.keys import KeySource
 
+_SERVERS: Final = ssl.Purpose.SERVER_AUTH.oid
 _HOW_TO_GET = (
     "for a gateway save it with `openssl s_client -connect localhost:5000 -showcerts </dev/null`, "
     "for the simulator use its ca.pem"
@@ -49,9 +53,26 @@ class Trust:
 
 
 def system_context() -> ssl.SSLContext:
-    """Build a context that trusts what the operating system trusts."""
+    """Build a context that trusts what the operating system trusts.
+
+    Not `load_default_certs`: that one adds what `SSL_CERT_FILE` and `SSL_CERT_DIR` name, and trust comes
+    from the settings.
+    """
     context = _strict_context()
-    context.load_default_certs()
+    if sys.platform == "win32":
+        for store in ("CA", "ROOT"):
+            for certificate, encoding, trust in ssl.enum_certificates(store):
+                if encoding == "x509_asn" and (trust is True or _SERVERS in trust):
+                    with contextlib.suppress(
+                        ssl.SSLError
+                    ):  # one that OpenSSL cannot read is not trusted
+                        context.load_verify_locations(cadata=certificate)
+        return context
+    places = ssl.get_default_verify_paths()
+    file, folder = places.openssl_cafile, places.openssl_capath
+    found = (file if Path(file).is_file() else None), (folder if Path(folder).is_dir() else None)
+    if any(found):
+        context.load_verify_locations(*found)
     return context
 
 

@@ -228,6 +228,7 @@ class Pacer:
         self._box: _Box | None = None
         self._last_429 = float("-inf")
         self._epoch = 0
+        self._boxes = 0
 
     @property
     def is_boxed(self) -> bool:
@@ -253,7 +254,7 @@ class Pacer:
 
         Call it again after waiting: a 429 in the meantime moves the booking, possibly by minutes.
         """
-        if booking.epoch != self._epoch:
+        if booking.epoch != self._epoch_for(booking.urgency):
             self.release(booking)
             self._plan(booking, now)
         due = max([booking.at, *(track.last_sent + track.spacing_s for track in booking.tracks)])
@@ -281,6 +282,7 @@ class Pacer:
         pause = max(asked or 0.0, PROBE_S) if asked is None or repeated else asked
         if self._box is None:
             self._box = _Box(now, now + pause)
+            self._boxes += 1
         else:
             self._box.probe_at = max(self._box.probe_at, now + pause)
         rule = self._rule(booking.key)
@@ -307,8 +309,17 @@ class Pacer:
                 earliest = meter.earliest(at)
                 if earliest > at:
                     at, rule, settled = earliest, meter.name, False
-        booking.at, booking.rule, booking.epoch = at, rule, self._epoch
+        booking.at, booking.rule = at, rule
+        booking.epoch = self._epoch_for(booking.urgency)
         booking.tracks = [meter.book(at, now) for meter in meters]
+
+    def _epoch_for(self, urgency: Urgency) -> int:
+        """Return what changes when a booking must be planned anew.
+
+        For a cancel only a new box does: if every 429 sent it to the end of the line, the last of many
+        would never leave.
+        """
+        return self._boxes if urgency is Urgency.CANCEL else self._epoch
 
     def _not_before(self, booking: Booking, now: float) -> tuple[float, str]:
         if booking.urgency is Urgency.CANCEL:

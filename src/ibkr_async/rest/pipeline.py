@@ -193,12 +193,16 @@ class RestPipeline:
     async def _wait_for_slot(
         self, key: str, label: str, urgency: Urgency = Urgency.READ
     ) -> Booking:
-        """Sleep until every limit allows one more request, or refuse to sleep that long."""
+        """Sleep until every limit allows one more request, or refuse to sleep that long.
+
+        A cancel is never refused: after a 429 they leave one each second, and all of them do.
+        """
         asked_at = now = self._clock.monotonic()
         booking = self._pacer.reserve(key, now, urgency)
         try:
             while (wait_s := self._pacer.start(booking, now)) > 0:
-                if now + wait_s - asked_at > self._settings.pacing.max_wait_s:
+                is_too_long = now + wait_s - asked_at > self._settings.pacing.max_wait_s
+                if is_too_long and urgency is not Urgency.CANCEL:
                     self.stats.refused_waits += 1
                     raise self._too_long(label, booking.rule, wait_s)
                 await self._clock.sleep(wait_s)

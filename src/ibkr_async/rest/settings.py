@@ -34,7 +34,8 @@ class PacingSettings(Knobs, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     for_cancels: int = 2
     """Of these, kept for cancels alone."""
     max_wait_s: float = 30.0
-    """A request whose slot is further away is refused with `RateLimitedError`, and nothing is sent."""
+    """A request whose slot is further away is refused with `RateLimitedError`, and nothing is sent.
+    Cancels, and what is `urgent`, wait for as long as it takes."""
 
     def __post_init__(self) -> None:
         """Refuse shares that leave nothing for reads, or that cannot be halved."""
