@@ -81,10 +81,12 @@ async def client_of(world: World, keys: SimulatorKeys, face: str) -> AsyncIterat
             yield Place(sim, network, ib)
 
 
-async def outcome(call: Awaitable[Any], what: str) -> str | None:
+async def outcome(
+    call: Awaitable[Any], what: str, limit_s: float | None = _LONGEST_S
+) -> str | None:
     """Wait for a call; return what is wrong with how it ended."""
     try:
-        async with asyncio.timeout(_LONGEST_S):
+        async with asyncio.timeout(limit_s):
             touch(await call)
     except IbkrError as error:
         touch_error(error)

@@ -83,7 +83,7 @@ class Consumers:
         for name, feed in feeds_of(self._ib).items():
             task = self._tasks.get(name)
             if task is None or task.done():
-                self._tasks[name] = asyncio.ensure_future(outcome(consume(feed), name))
+                self._tasks[name] = asyncio.ensure_future(outcome(consume(feed), name, None))
 
     def look(self, what: str) -> None:
         for task in self._tasks.values():
