@@ -76,7 +76,9 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
         async def call_later(self: Any, *args: Any, **options: Any) -> Any:
             _check(method, args, options)
-            return await method(self, *args, **options)
+            answer = method(self, *args, **options)
+            del args, options  # one may be a secret, and a traceback may show our locals
+            return await answer
 
         return call_later
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ibkr_async.resources.base import SendRequest
 
 _CONIDS_PER_REQUEST: Final = 200
-_NONE_SUCH: Final = re.compile(r"\bno\b.*\b(?:found|retrieved)\b|\bnot found\b", re.IGNORECASE)
+_NONE_SUCH: Final = re.compile(r"\bno\b.{0,60}\b(?:found|retrieved)\b|\bnot found\b", re.IGNORECASE)
 _REMEMBERED: Final = 2_000
 """Symbols and conids that one client remembers."""
 
