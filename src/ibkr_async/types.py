@@ -33,6 +33,8 @@ holds no more for sure. So 0.1 is `Decimal("0.1")`, and 0.1 + 0.2 is `Decimal("0
 and puts no price on the tick: `round_to` does.
 """
 
+EXACT: Final = Context(prec=80)
+"""For sums of what is owed: the caller's own decimal context may have any precision."""
 _SURE_DIGITS: Final = 15
 _FLOATS: Final = Context(prec=_SURE_DIGITS)
 _SURE_PLACES: Final = Decimal("1e-15")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -364,3 +364,17 @@ def test_execution_of_another_account_is_another() -> None:
         assert one.execute(execution) is not None
 
     assert one.state(in_doubt=False).filled == 4
+
+
+def test_sums_are_exact_whatever_the_callers_decimals_are() -> None:
+    """A program may have set a context of few digits; what it owns and owes does not hang on it."""
+    with localcontext(prec=1):
+        one = OrderRecord(ID, 0)
+        one.observe(seen(quantity=Decimal(1234)))
+        for number, size in enumerate((1000, 200, 34)):
+            one.execute(fill(number, size, price="187.25", commission=Decimal("0.35")))
+        state = one.state(in_doubt=False)
+        sums = state.executed, state.commission, state.filled, state.remaining
+
+    assert sums == (1234, Decimal("1.05"), 1234, 0)
+    assert state.average_price == Decimal("187.25")

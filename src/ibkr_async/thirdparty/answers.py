@@ -16,6 +16,7 @@ import msgspec
 
 from ibkr_async.models.base import Bool, Dec, Int, Model, Str, Unread, convert, is_array, is_object
 from ibkr_async.thirdparty.fix import FixOrderStatus, FixOrderType, FixSide, FixTif, Temporality
+from ibkr_async.types import EXACT
 
 if TYPE_CHECKING:
     SideCode: TypeAlias = FixSide | None
@@ -121,7 +122,7 @@ class ThirdPartyOrderState(AnswerRow):
         """Filled and remaining together; None when either is not known."""
         if self.filled_quantity is None or self.remaining_quantity is None:
             return None
-        return self.filled_quantity + self.remaining_quantity
+        return EXACT.add(self.filled_quantity, self.remaining_quantity)
 
 
 class CancelAnswer(AnswerRow):

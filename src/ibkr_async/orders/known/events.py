@@ -7,12 +7,13 @@ they come about is `known.tracker`; who receives them is `known.news`.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import reduce
 from typing import TypeAlias
 
 import msgspec
 
 from ibkr_async.models.fact import Fact
-from ibkr_async.types import TERMINAL_STATUSES, AccountId, ClientOrderId, Conid, OrderId
+from ibkr_async.types import EXACT, TERMINAL_STATUSES, AccountId, ClientOrderId, Conid, OrderId
 
 _NOTHING = Decimal(0)
 
@@ -116,7 +117,11 @@ class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
         """Quantity still open: 0 once it has ended, None when the quantity is not known."""
         if self.has_ended:
             return _NOTHING
-        return None if self.quantity is None else max(_NOTHING, self.quantity - self.filled)
+        return (
+            None
+            if self.quantity is None
+            else max(_NOTHING, EXACT.subtract(self.quantity, self.filled))
+        )
 
     @property
     def executed(self) -> Decimal:
@@ -126,7 +131,7 @@ class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
         """
         whole_only = self.is_combo
         counted = (e.size for e in self.executions if not whole_only or e.sec_type == "BAG")
-        return sum(counted, _NOTHING)
+        return reduce(EXACT.add, counted, _NOTHING)
 
     @property
     def commission(self) -> Decimal | None:
@@ -134,7 +139,7 @@ class OrderState(Fact, msgspec.Struct, frozen=True, kw_only=True):
         known = [one.commission for one in self.executions if one.commission is not None]
         if not known or len(known) < len(self.executions):
             return None
-        return sum(known, _NOTHING)
+        return reduce(EXACT.add, known, _NOTHING)
 
     @property
     def is_settled(self) -> bool:

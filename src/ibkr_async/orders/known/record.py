@@ -26,14 +26,14 @@ executions is copied, pointer by pointer.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ibkr_async.orders.known.events import Execution, OrderState, execution_key
 from ibkr_async.orders.known.observations import from_ticket
-from ibkr_async.types import TERMINAL_STATUSES, OrderStatus
+from ibkr_async.types import EXACT, TERMINAL_STATUSES, OrderStatus
 
 if TYPE_CHECKING:
     from ibkr_async.models.orders import Ticket
@@ -60,6 +60,7 @@ _RANKS: Final[dict[str, int]] = {
     )
 }
 _NOTHING: Final = Decimal(0)
+_AVERAGES: Final = Context(prec=28)
 _IDENTITY: Final = (
     "coid",
     "account_id",
@@ -297,7 +298,7 @@ class OrderRecord:
         fills = self._fills
         is_combo = self._is_combo or fills.is_combo
         if not is_combo and fills.executed == self._most and fills.spent is not None:
-            return fills.spent / self._most
+            return _AVERAGES.divide(fills.spent, self._most)
         return self._reported_average if self._reported == self._most else None
 
     @staticmethod
@@ -355,7 +356,7 @@ class _Fills:
         largest = self._largest.get(key, _NOTHING)
         if execution.size > largest:
             self._largest[key] = execution.size
-            self.most += execution.size - largest
+            self.most = EXACT.add(self.most, EXACT.subtract(execution.size, largest))
         known = self._known.get(key)
         if known is not None:
             known_correction = execution_key(known)[2]
@@ -375,17 +376,17 @@ class _Fills:
 
     def _add(self, one: Execution, sign: int) -> None:
         """Take an execution into the sums, or out of them."""
-        size = sign * one.size
-        self._all += size
+        size = one.size if sign > 0 else one.size.copy_negate()
+        self._all = EXACT.add(self._all, size)
         if one.sec_type == "BAG":
             self._has_whole = True
-            self._of_whole += size
+            self._of_whole = EXACT.add(self._of_whole, size)
         if one.conid is not None:
             self._conids.add(one.conid)
         if one.price is None:
             self._unpriced += sign
         else:
-            self._spent += size * one.price
+            self._spent = EXACT.add(self._spent, EXACT.multiply(size, one.price))
         if one.commission is None:
             self._unpaid += sign
 
@@ -404,7 +405,7 @@ def _merged(known: Execution, row: Execution) -> Execution:
 
 def _digits(price: Decimal) -> tuple[int, Decimal]:
     """Order spellings of one price: IBKR rounds it here and not there."""
-    return -int(price.normalize().as_tuple().exponent), price
+    return -int(price.normalize(EXACT).as_tuple().exponent), price
 
 
 def _by_time(execution: Execution) -> tuple[int, str, str]:

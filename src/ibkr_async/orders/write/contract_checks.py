@@ -11,7 +11,6 @@ from decimal import (
     ROUND_DOWN,
     ROUND_FLOOR,
     ROUND_HALF_EVEN,
-    Context,
     Decimal,
     localcontext,
 )
@@ -24,7 +23,7 @@ from ibkr_async.errors import OrderInvalidError
 from ibkr_async.orders.write.groups import Bracket, Group, OcaGroup, replace_each
 from ibkr_async.orders.write.rules import is_combo
 from ibkr_async.orders.write.tickets import order_type_of
-from ibkr_async.types import OrderType, Side, to_decimal
+from ibkr_async.types import EXACT, OrderType, Side, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,8 +51,6 @@ _WORDS: Final[Mapping[OrderType, str]] = MappingProxyType(
 )
 """Kind of order -> IBKR's long word for it in the rules."""
 
-_EXACT: Final = Context(prec=80)
-"""The caller's own decimal context may have any precision; no price hangs on it."""
 _LIMITS: Final = ("price",)
 _TRIGGERS: Final = ("stop_price", "trigger_price")
 
@@ -67,7 +64,7 @@ def check_against(order: SingleOrder | Bracket | OcaGroup, rules: ContractRules)
     for prefix, leg in _legs(order):
         try:
             _check_kind(leg, rules)
-            with localcontext(_EXACT):
+            with localcontext(EXACT):
                 _check_quantity(leg, rules)
                 _check_prices(leg, rules)
         except OrderInvalidError as error:
@@ -82,7 +79,7 @@ def round_to(order: Group, rules: ContractRules, *, prices: Rounding = "passive"
     rounded down, and only where the contract takes whole units only.
     Errors: `OrderInvalidError` when the quantity would become zero.
     """
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return replace_each(order, lambda leg: _rounded(leg, rules, prices))
 
 
