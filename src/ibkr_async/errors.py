@@ -221,13 +221,13 @@ class TlsError(TransportError):
 class RequestTimeoutError(TransportError):
     """The server did not answer in time."""
 
-    advice = "a read may be repeated; for an order look at ib.orders before doing anything"
+    advice = "a read may be repeated; after anything else look what became of it first"
 
 
 class ConnectionBrokenError(TransportError):
     """The connection broke while the request was under way."""
 
-    advice = "a read may be repeated; for an order look at ib.orders before doing anything"
+    advice = "a read may be repeated; after anything else look what became of it first"
 
 
 # --- answers that are not success ----------------------------------------------------------------

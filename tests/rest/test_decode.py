@@ -127,6 +127,35 @@ def test_error_that_is_the_word_none_is_none() -> None:
     assert answer('{"error":"None","a":1}', result=dict) == {"error": "None", "a": 1}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"reqID":1,"success":true,"error":"None","errors":["None"]}',
+        '{"error":["None"]}',
+        '{"error":null,"errorDescription":null,"hasError":false}',
+        '{"error":{"error":null,"errorDescription":"","hasError":false},"isValid":true}',
+        '{"rows":[{"hasError":true}]}',
+    ],
+)
+def test_success_with_an_error_key_is_a_success(body: str) -> None:
+    """Advisers' models say "None", and account management names the error that there is not."""
+    assert answer(body, result=dict) == msgspec.json.decode(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"hasError":true,"errorDescription":"no such account"}',
+        '{"hasError":true,"error":{"errorDescription":"inner"},"errorDescription":"no such account"}',
+        '{"errors":["None"],"error":["None","no such account"]}',
+    ],
+)
+def test_error_in_a_200_is_a_refusal_however_it_is_marked(body: str) -> None:
+    """With IBKR's words."""
+    with pytest.raises(RefusedError, match="no such account"):
+        answer(body, result=dict)
+
+
 @pytest.mark.parametrize("body", ['{"error":null}', '{"error":""}', '["error"]', '{"error":'])
 def test_empty_error_is_not_a_refusal(body: str) -> None:
     """A key without words says nothing; neither does the word in another place."""

@@ -65,7 +65,9 @@ class Price(NamedTuple):
 
 
 def says_something(value: Any) -> bool:
-    """Tell whether there is anything in a value that was sent, as in `"error": "None"` there is not."""
+    """Tell whether there is anything in a value that was sent: `"None"` and `["None"]` say nothing."""
+    if isinstance(value, list):
+        return any(map(says_something, value))
     return value not in NOTHING if isinstance(value, str) else bool(value)
 
 

@@ -57,6 +57,7 @@ _SECRET_VALUES: Final = re.compile(
 )
 """A JSON key that sounds like a secret, and its value: text (also where JSON stands in a text), number or
 container, whether or not its end was cut off."""
+_SAYS_NO: Final = (b'"error"', b'"success"', b'"hasError"')
 _NOTHING: Final = frozenset({b"", b'""', b"null"})
 _HEADING: Final = re.compile(r"<h1>([^<]{1,300})</h1>", re.IGNORECASE)
 _MAY_BE_DONE: Final = "it may have been done: look before asking for it again"
@@ -85,7 +86,14 @@ _ERROR_OF_STATUS: Final[Mapping[int, type[ResponseError]]] = {
 }
 
 
-class _Envelope(msgspec.Struct, rename={"status_code": "statusCode"}):
+class _Envelope(
+    msgspec.Struct,
+    rename={
+        "status_code": "statusCode",
+        "has_error": "hasError",
+        "description": "errorDescription",
+    },
+):
     """The keys by which IBKR says "no" inside an answer of any status."""
 
     error: Any = None
@@ -97,6 +105,8 @@ class _Envelope(msgspec.Struct, rename={"status_code": "statusCode"}):
     failure_list: Any = None
     success: Any = None
     status_code: Any = None
+    has_error: Any = None
+    description: Any = None
 
 
 def decode_reply(
@@ -224,14 +234,18 @@ def _raise_if_refused(request: RestRequest[Any], reply: HttpReply) -> None:
     """Raise for a 200 that says no.
 
     `{"error":…}` comes from orders, alerts, tickle and more; `{"success":false,"failure_list":…}`
-    from alerts (protocol). Nested errors, such as `hmds.error` of /tickle, are no failure.
+    from alerts; `{"hasError":true,"errorDescription":…}` from account management (protocol). Nested
+    errors, such as `hmds.error` of /tickle, are no failure.
     """
-    if b'"error"' not in reply.content and b'"success"' not in reply.content:
+    if not any(word in reply.content for word in _SAYS_NO):
         return
     said = _envelope(reply.content)
     if said is None:
         return
-    if says_something(said.error) or said.success is False:
+    error = said.error
+    if isinstance(error, dict) and cast("dict[str, Any]", error).get("hasError") is False:
+        error = None
+    if says_something(error) or said.success is False or said.has_error is True:
         # IBKR's edge says 200 for its backend's 503 (protocol): the latter is what happened.
         code = str(said.status_code)
         meant = int(code) if code in _FAILURES else reply.status
@@ -364,7 +378,7 @@ def _spoken(said: _Envelope | None) -> Any:
     """Return the words in which a failure is explained; None where there are none."""
     if said is None:
         return None
-    spoken = (said.error, said.detail, said.message, said.failure_list, said.text)
+    spoken = (said.description, said.error, said.detail, said.message, said.failure_list, said.text)
     return next((words for words in (*spoken, said.title, said.status) if words), None)
 
 
