@@ -226,6 +226,22 @@ def test_quote_begins_empty_and_takes_what_is_sent() -> None:
     assert quote.last == 181.9
 
 
+@pytest.mark.parametrize(
+    ("tag", "attribute"),
+    [("31", "last"), ("70", "high"), ("71", "low"), ("82", "change"), ("83", "change_pct"),
+     ("84", "bid"), ("85", "ask_size"), ("86", "ask"), ("87", "volume"), ("88", "bid_size"),
+     ("7059", "last_size"), ("7295", "open"), ("7296", "close"), ("7635", "mark_price"),
+     ("7741", "prior_close"), ("7762", "volume_exact")],
+)  # fmt: skip
+def test_each_value_of_a_quote_comes_from_its_tag(tag: str, attribute: str) -> None:
+    """From that one alone, and it changes nothing else."""
+    quote = Quote.empty(8314).apply(update_of(**{f"t{tag}": "125"}))
+    shown = {pair[0]: pair[1] for pair in quote.__rich_repr__()}
+
+    assert shown == {"conid": 8314, attribute: 125}
+    assert getattr(quote, attribute) == 125
+
+
 def test_emptied_value_becomes_none() -> None:
     """A bid that is gone is not shown any more."""
     quote = Quote.empty(8314).apply(decode_update(FULL)).apply(decode_update(EMPTIED))
