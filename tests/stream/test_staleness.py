@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from ibkr_async.stream.core.channel import NEVER, Channel
+from ibkr_async.stream.core.staleness import Staleness
 from ibkr_async.stream.delivery.events import Gap, Renewed, Resumed, Stale
+from ibkr_async.stream.settings import CoreSettings
+from ibkr_async.stream.wire.topics import TOPICS
 from stream.core_driver import Driver, smd
 
 
@@ -100,3 +104,90 @@ def test_loop_lag_is_no_silence() -> None:
     driver.advance_to(230, heartbeats=True)
 
     assert stales(driver) == []
+
+
+# --- the suspicion by itself ---------------------------------------------------------------------
+
+
+def looked_at(periods: str, stale_after_s: float = 60.0) -> list[tuple[int, float]]:
+    """Let a topic speak in the periods that are an `x`; return when it was suspected, and of what."""
+    staleness = Staleness(CoreSettings(stale_after_s=stale_after_s), lambda _target: None)
+    channel, found = Channel(TOPICS["smd"], "1"), []
+    for number, period in enumerate(periods, 1):
+        channel.spoke = period == "x"
+        silent_s = staleness.look(channel)
+        if silent_s is not None:
+            found.append((number, silent_s))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("periods", "suspected"),
+    [
+        ("x" * 6 + "." * 11, []),
+        ("x" * 6 + "." * 12, [(18, 60.0)]),
+        ("x" * 5 + "." * 50, []),
+        ("x" * 40 + "." * 12, [(52, 60.0)]),
+        ("x" * 6 + "." * 11 + "x" + "." * 12, []),
+        ("xxxxx.xx" + "." * 12, [(20, 60.0)]),
+        ("xxxxx..xx" + "." * 12, []),
+        ("x" * 20 + "." * 7 + "x" + "." * 12, [(40, 60.0)]),
+        ("x" * 20 + "." * 8 + "x" + "." * 12, []),
+        ("x" * 6 + "." * 60, [(18, 60.0)]),
+        ("x" * 6 + "." * 12 + "x" * 5 + "." * 20, [(18, 60.0)]),
+        ("x" * 6 + "." * 12 + "x" * 6 + "." * 12, [(18, 60.0), (36, 60.0)]),
+    ],
+)
+def test_only_a_topic_that_was_busy_is_suspected(
+    periods: str, suspected: list[tuple[int, float]]
+) -> None:
+    """Six busy periods make it so, pauses count against them, and one suspicion uses them up."""
+    assert looked_at(periods) == suspected
+
+
+def test_suspicious_silence_is_a_setting() -> None:
+    """Twelve periods are as long as it says."""
+    assert looked_at("x" * 6 + "." * 12, stale_after_s=24.0) == [(18, 24.0)]
+
+
+def test_market_whose_hours_are_not_known_or_that_is_open_is_suspected() -> None:
+    """Only where it is known to be closed silence is nothing; it is asked for the right contract."""
+    hours: dict[str, bool | None] = {"1": True, "2": None, "3": False}
+    staleness = Staleness(CoreSettings(), hours.__getitem__)
+    found = []
+    for target in hours:
+        channel = Channel(TOPICS["smd"], target)
+        channel.busy, channel.idle = 6, 11
+        found.append(staleness.look(channel))
+
+    assert found == [60.0, 60.0, None]
+
+
+def test_channels_are_looked_at_once_in_a_period() -> None:
+    """All of them; nothing is due while none is watched."""
+    staleness = Staleness(CoreSettings(), lambda _target: None)
+    channels = tuple(Channel(TOPICS["smd"], str(number)) for number in range(3))
+    staleness.begin(0.0)
+    assert staleness.next_due == NEVER
+    assert staleness.take_due(5.0) == ()
+    for channel in channels:
+        staleness.watch(channel, 1.0)
+    assert staleness.next_due == 5.0
+    assert staleness.take_due(4.99) == ()
+    assert staleness.take_due(5.0) == channels
+    assert staleness.next_due == 10.0
+    staleness.postpone(2.5)
+    assert staleness.next_due == 12.5
+    staleness.forget(channels[1])
+    staleness.forget(channels[1])
+    assert staleness.take_due(13.0) == (channels[0], channels[2])
+    assert staleness.next_due == 18.0
+
+
+def test_period_that_nobody_waited_for_begins_anew() -> None:
+    """A channel that is watched after an hour of none has a whole period."""
+    staleness = Staleness(CoreSettings(), lambda _target: None)
+    staleness.begin(0.0)
+    staleness.watch(Channel(TOPICS["smd"], "1"), 3600.0)
+
+    assert staleness.next_due == 3605.0
