@@ -131,6 +131,40 @@ def test_session_about_which_the_keeper_and_the_last_connection_differ_is_unknow
     assert driver.sent == ['smd+8314+{"fields":["31"]}']
 
 
+@pytest.mark.parametrize(
+    ("word", "usable"), [("authenticated", True), ("established", True), ("competing", False)]
+)
+def test_each_word_about_the_session_takes_it_away_and_gives_it_back(
+    word: str, usable: bool
+) -> None:
+    """Each comes alone, and another login that holds the session takes it as one that ended does."""
+    driver, listener = connected("smd+8314")
+    driver.receive(smd(8314))
+    driver.receive(READY)
+    driver.sent.clear()
+    driver.receive(msgspec.json.encode({"topic": "sts", "args": {word: not usable}}))
+    marks = [type(item).__name__ for item in listener.buffer.take_all_marked()]
+    assert (marks, driver.sent) == (["MarketDataUpdate", "Gap"], [])
+    driver.receive(msgspec.json.encode({"topic": "sts", "args": {word: usable}}))
+
+    assert driver.sent == ['smd+8314+{"fields":["31"]}']
+
+
+@pytest.mark.parametrize("said", [{"connected": False}, {"message": "x"}, {}])
+def test_other_words_about_the_session_take_nothing_away(said: dict[str, Any]) -> None:
+    """Absence is no statement either: a session that is up, or down, stays so."""
+    driver, listener = connected("smd+8314")
+    driver.receive(smd(8314))
+    driver.receive(READY)
+    driver.receive(msgspec.json.encode({"topic": "sts", "args": said}))
+    assert listener.buffer.stats.gaps == 0
+    driver.receive(msgspec.json.encode({"topic": "sts", "args": {"competing": True}}))
+    driver.sent.clear()
+    driver.receive(msgspec.json.encode({"topic": "sts", "args": said}))
+
+    assert driver.sent == []
+
+
 def test_session_that_both_say_is_down_is_down_on_the_next_connection_too() -> None:
     """A request that cannot be served would be refused, and end its consumer."""
     driver, _ = connected("smd+8314")
