@@ -438,6 +438,36 @@ async def test_pushes_and_drops_reach_every_socket(sim: Simulator, gateway_peer:
     assert (await settled(sim)).server_close_code == 1006
 
 
+@pytest.mark.parametrize("code", [1005, 1006, 1015])
+async def test_code_that_no_frame_carries_cuts_the_line_quietly(
+    sim: Simulator, gateway_peer: Peer, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    """1006 is what a client says of a line that was cut; no server can send it."""
+    async with gateway_peer.socket(await gateway_peer.ready()) as websocket:
+        await greeted(websocket)
+        sim.drop_sockets(code)
+        with pytest.raises(ConnectionClosed):
+            await websocket.recv()
+
+    assert websocket.close_code == 1006
+    assert (await settled(sim)).server_close_code == 1006
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("code", [0, -1, 999, 1004, 1016, 2999, 5000, 70000])
+async def test_number_that_is_no_close_code_is_refused(
+    sim: Simulator, gateway_peer: Peer, code: int
+) -> None:
+    """It is said to whoever asks for it, and every socket goes on."""
+    async with gateway_peer.socket(await gateway_peer.ready()) as websocket:
+        await greeted(websocket)
+        with pytest.raises(ValueError, match="close frame"):
+            sim.drop_sockets(code)
+        sim.push("still here")
+
+        assert await websocket.recv() == "still here"
+
+
 async def test_client_that_vanishes_is_noted(sim: Simulator, gateway_peer: Peer) -> None:
     """Without a close frame the code is 1006, and the streams are gone."""
     session = await gateway_peer.ready()

@@ -397,7 +397,11 @@ class Simulator(StreamLevers):
         return self._running.flow.approve(request_token, self.now())
 
     def drop_sockets(self, code: int | None = None) -> None:
-        """Close every socket with a code, or cut the connections without a close frame."""
+        """Close every socket with a code, or cut the connections without a close frame.
+
+        Codes that no frame carries (1005, 1006, 1015) cut it, too. Errors: `ValueError` for what is no
+        close code.
+        """
         self._running.hub.drop(code)
 
     def fail_next(

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _NORMAL = 1000
 _ABNORMAL = 1006
 _TOO_SLOW = 1008
+_NEVER_SENT = frozenset({1005, 1006, 1015})
+"""Codes that tell of an end without a close frame, or without a code in it."""
+_SENT = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+"""Codes that a close frame may carry. Source: RFC 6455 and its registry."""
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _KEPT_FACTS = 1000
 
@@ -126,7 +130,11 @@ class SocketHub:
                 client.emit(text)
 
     def drop(self, code: int | None) -> None:
-        """Close every socket with a code, or cut the connections without one."""
+        """Close every socket with a code, or cut the connections; see `Simulator.drop_sockets`."""
+        if code in _NEVER_SENT:
+            code = None
+        elif code is not None and code not in _SENT:
+            raise ValueError(f"no close frame may carry {code!r}; None or 1006 cuts the line")
         for client in list(self.open_sockets):
             if code is None:
                 client.cut()
