@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ibkr_async.errors import SubscriptionError, UsageError
+from ibkr_async.models.market_data import decode_update
 from ibkr_async.stream.core.channel import Channel, Listener
 from ibkr_async.stream.core.channel_state import ChannelState
 from ibkr_async.stream.core.registry import ENDING, Registry, route_of
@@ -30,6 +31,11 @@ def add(
 def ask(channel: Channel) -> None:
     """Let a channel be requested."""
     channel.become(ChannelState.REQUESTED)
+
+
+def items(listener: Listener) -> list[Any]:
+    """Take what was delivered."""
+    return listener.buffer.take_all_marked()
 
 
 # --- routes --------------------------------------------------------------------------------------
@@ -100,6 +106,22 @@ def test_what_cannot_be_wished_changes_nothing() -> None:
     assert registry.channels == before
     assert list(channel.wishes) == [listener]
     assert registry.find("smd+x") == []
+
+
+def test_update_goes_to_those_who_listen_now() -> None:
+    """To each who came, with what it wants, and to nobody who left."""
+    registry = Registry()
+    channel, one = add(registry, "smd+1")
+    channel.put(decode_update(b'{"conid":1,"31":"5"}'))
+    _, other = add(registry, "smd+1", {"fields": ["84"]})
+    channel.put(decode_update(b'{"conid":1,"31":"6","84":"7"}'))
+    registry.remove("smd+1", one)
+    channel.put(decode_update(b'{"conid":1,"84":"9"}'))
+    registry.remove("smd+1", other)
+    channel.put(decode_update(b'{"conid":1,"31":"10"}'))
+
+    assert [(item.last, item.bid) for item in items(one)] == [(5.0, None), (6.0, None)]
+    assert [(item.last, item.bid) for item in items(other)] == [(None, 7.0), (None, 9.0)]
 
 
 def test_only_fast_topics_have_a_route() -> None:

@@ -167,6 +167,8 @@ def test_channels_are_looked_at_once_in_a_period() -> None:
     """All of them; nothing is due while none is watched."""
     staleness = Staleness(CoreSettings(), lambda _target: None)
     channels = tuple(Channel(TOPICS["smd"], str(number)) for number in range(3))
+    staleness.postpone(1.0)
+    assert staleness.next_due == NEVER
     staleness.begin(0.0)
     assert staleness.next_due == NEVER
     assert staleness.take_due(5.0) == ()
@@ -185,9 +187,10 @@ def test_channels_are_looked_at_once_in_a_period() -> None:
 
 
 def test_period_that_nobody_waited_for_begins_anew() -> None:
-    """A channel that is watched after an hour of none has a whole period."""
-    staleness = Staleness(CoreSettings(), lambda _target: None)
-    staleness.begin(0.0)
-    staleness.watch(Channel(TOPICS["smd"], "1"), 3600.0)
+    """A channel that is watched after an hour of none, or at the very end, has a whole period."""
+    for now in (5.0, 3600.0):
+        staleness = Staleness(CoreSettings(), lambda _target: None)
+        staleness.begin(0.0)
+        staleness.watch(Channel(TOPICS["smd"], "1"), now)
 
-    assert staleness.next_due == 3605.0
+        assert staleness.next_due == now + 5.0
