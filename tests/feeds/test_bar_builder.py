@@ -338,6 +338,29 @@ def test_volume_between_two_bars_without_a_price_is_kept_for_the_first_that_has_
     assert volumes(builder, 1_250) == [250.0]
 
 
+def test_volume_before_the_history_came_is_in_it() -> None:
+    """Also what was counted before there was a price: it is not counted twice."""
+    builder = make()
+    tick(builder, 1, None, 1_000)
+    tick(builder, 2, None, 1_200)
+    builder.seed(history(), START)
+
+    assert volumes(builder, 1_250) == [250.0]
+
+
+def test_volume_that_came_before_a_bar_without_any_is_not_that_of_the_next() -> None:
+    """Each bar begins with the newest figure."""
+    builder = make()
+    tick(builder, 1, None, 1_000)
+    tick(builder, 2, None, 1_200)
+    tick(builder, 3, "5")
+    tick(builder, 61, "5")
+    tick(builder, 62, "5", 1_250)
+    assert builder.bar is not None
+
+    assert (builder.bar.t, builder.bar.volume) == (START + MINUTE, 50.0)
+
+
 # --- where a bar begins --------------------------------------------------------------------------
 
 HALF_PAST = 1_793_194_200_000  # 13:30 UTC
