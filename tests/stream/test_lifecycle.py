@@ -746,3 +746,141 @@ def test_time_in_which_nobody_listened_is_credited() -> None:
     assert life.said() == []
     life.lifecycle.serve_due(110.0)
     assert isinstance(life.said()[0], Stale)
+
+
+# --- one of several, and the first moment --------------------------------------------------------
+
+
+def test_live_topic_that_is_refused_is_asked_for_again_when_its_time_has_come() -> None:
+    """Nothing else has a time that would wake anybody."""
+    life = Life()
+    life.live("spl")
+    life.lifecycle.fail(life.registry.channels["spl"], "no", 1.0)
+    due = life.lifecycle.next_due
+    assert due == 1.0 + CoreSettings().retry_interval_s
+    life.lifecycle.serve_due(due - 0.01)
+    assert life.sent() == []
+    life.lifecycle.serve_due(due)
+
+    assert life.sent() == ["spl+{}"]
+
+
+TOPICS_OF_ALL = ("smd+1", "smd+2", "smd+3")
+
+
+def three() -> Life:
+    """Follow three contracts that flow."""
+    life = Life()
+    for topic in TOPICS_OF_ALL:
+        life.live(topic)
+    return life
+
+
+def gaps(life: Life) -> tuple[str, ...]:
+    """Take what was reported, and return what has a gap."""
+    return tuple(event.topic for event in life.said() if isinstance(event, Gap))
+
+
+@pytest.mark.parametrize("how", ["session", "connection", "refusal"])
+def test_every_topic_is_interrupted_and_asked_for_again(how: str) -> None:
+    """Not the first or the last alone, and in their order."""
+    life = three()
+    if how == "session":
+        life.lifecycle.brokerage_is(False, 1.0)
+        found = gaps(life)
+        life.lifecycle.brokerage_is(True, 2.0)
+    elif how == "connection":
+        life.lifecycle.connection_lost("lost", 1.0, 0.0)
+        found = gaps(life)
+        life.lifecycle.greeted(2.0)
+    else:
+        for channel in life.registry:
+            channel.become(RENEWING)
+        life.lifecycle.refuse("smd", "no", 1.0)
+        found = gaps(life)
+        life.lifecycle.serve_due(1.0 + CoreSettings().retry_interval_s)
+
+    assert found == TOPICS_OF_ALL
+    assert life.sent() == [f'{topic}+{{"fields":["31"]}}' for topic in TOPICS_OF_ALL]
+
+
+def test_every_topic_that_is_due_is_served() -> None:
+    """Three requests without an answer at one time, and three renewals."""
+    life = Life()
+    for topic in TOPICS_OF_ALL:
+        life.want(topic)
+    life.lifecycle.serve_due(10.0)
+    failed = [event.topic for event in life.said() if isinstance(event, SubscriptionFailed)]
+    renewed = three()
+    renewed.lifecycle.serve_due(480.0)
+
+    assert failed == list(TOPICS_OF_ALL)
+    assert renewed.sent() == [f'{topic}+{{"fields":["31"]}}' for topic in TOPICS_OF_ALL]
+    assert renewed.lifecycle.next_due == 485.0
+
+
+def test_every_topic_that_stalls_is_suspected() -> None:
+    """Those that fall silent together as well."""
+    life = three()
+    for period in range(1, 19):
+        for channel in life.registry:
+            channel.spoke = period <= 6
+        life.lifecycle.serve_due(5.0 * period)
+
+    assert gaps(life) == TOPICS_OF_ALL
+
+
+def test_gap_at_the_first_moment_is_one() -> None:
+    """A monotonic clock may show zero: the gap ends, is told once, and its trades are asked for."""
+    life = Life()
+    channel, listener = life.live("str", {"days": 2})
+    life.lifecycle.connection_lost("lost", 0.0, 0.0)
+    life.lifecycle.greeted(0.0)
+    assert life.sent() == ['str+{"days":2,"realtimeUpdatesOnly":false}']
+    life.lifecycle.connection_lost("lost", 0.0, 0.0)
+    life.lifecycle.greeted(0.0)
+    life.lifecycle.first_frame(channel, 3.0)
+
+    gap = Gap(at=EPOCH, topic="str", reason="lost")
+    resumed = Resumed(at=EPOCH + 3.0, topic="str", gap_s=3.0, confirmed=True)
+    assert life.said() == marks(listener) == [gap, resumed]
+
+
+def test_gap_since_the_first_moment_is_ended_at_the_server_before_its_renewal() -> None:
+    """As any other gap: what lies between the two requests is lost anyway."""
+    life = Life(retry_interval_s=1_000.0)
+    channel, _ = life.live()
+    life.lifecycle.fail(channel, "refused", 0.0)
+    life.lifecycle.serve_due(480.0)
+
+    assert (life.sent(), channel.begun_at) == (["umd+1+{}", SMD], 480.0)
+
+
+def test_gap_that_lasts_is_told_once_and_measured_from_its_beginning() -> None:
+    """Whatever else interrupts a topic meanwhile."""
+    life = Life()
+    channel, listener = life.live()
+    life.lifecycle.fail(channel, "refused", 1.0)
+    life.lifecycle.brokerage_is(False, 2.0)
+    life.lifecycle.connection_lost("lost", 3.0, 0.0)
+    life.lifecycle.brokerage_is(True, 4.0)
+    life.lifecycle.greeted(5.0)
+    life.lifecycle.fail(channel, "refused", 6.0)
+    life.lifecycle.first_frame(channel, 9.0)
+
+    gap = Gap(at=EPOCH + 1.0, topic="smd+1", reason="refused")
+    resumed = Resumed(at=EPOCH + 9.0, topic="smd+1", gap_s=8.0, confirmed=True)
+    assert life.said() == marks(listener) == [gap, resumed]
+    assert life.stats.gaps == 1
+
+
+def test_request_that_was_made_at_the_first_moment_is_timed_from_then() -> None:
+    """A later one anew."""
+    life = Life()
+    channel, _ = life.want("smd+1", now=0.0)
+    assert (channel.requested_at, channel.act_at, channel.renew_at) == (0.0, 10.0, 480.0)
+    life.lifecycle.first_frame(channel, 0.0)
+    assert (channel.begun_at, channel.started_at, channel.heard_at) == (0.0, 0.0, 0.0)
+    life.lifecycle.serve_due(480.0)
+
+    assert (channel.begun_at, channel.requested_at, channel.started_at) == (0.0, 480.0, 480.0)
