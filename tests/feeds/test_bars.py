@@ -83,9 +83,12 @@ class Market:
 
     wall_ahead_s = 0.0
     """By how much somebody has set the wall clock."""
+    looks = 0
+    """How often somebody has looked at the wall clock."""
 
     def wall(self) -> float:
         """Return the time that the wall clock shows."""
+        self.looks += 1
         return self.now_ms / 1000 + self.wall_ahead_s
 
     def monotonic(self) -> float:
@@ -243,6 +246,70 @@ async def test_the_present_follows_the_past_without_hole_or_repetition() -> None
     assert after[0].volume == 480.0
     assert (after[1].t, after[1].final) == (START + 3 * MINUTE, False)
     assert market.feeds.sent()[0] == 'smd+8314+{"fields":["31","7762"]}'
+
+
+async def test_growing_bars_are_given_only_to_those_who_want_them() -> None:
+    """Neither the history's unfinished one nor what is built on it."""
+    market = Market(START + 2 * MINUTE + 20_000)
+    market.add_minutes(START, 3)
+    async with market.make(forming=False) as bars:
+        found = await take(bars, 2)
+        waiting = asyncio.create_task(take(bars, 1))
+        await settle()
+        for second in (30, 40):
+            market.tick(START + 2 * MINUTE + second * 1_000, "110", 1000 + second)
+            await settle()
+        assert not waiting.done()
+        market.tick(START + 3 * MINUTE + 1_000, "96", 1310)
+        found += await waiting
+
+    assert [(bar.t, bar.final) for bar in found] == [
+        (START + number * MINUTE, True) for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize("forming", [True, False])
+async def test_picture_that_has_not_changed_is_not_given_again(forming: bool) -> None:
+    """An update of nothing that a bar shows is no step."""
+    market = Market(START + 20_000)
+    market.add_minutes(START, 1)
+    async with market.make("1min", forming=forming) as bars:
+        waiting = asyncio.create_task(take(bars, 2 if forming else 1))
+        await settle()
+        for second in (30, 31, 32):
+            market.tick(START + second * 1_000, "101", 50)
+            await settle()
+        assert waiting.done() is forming
+        again = asyncio.create_task(take(bars, 1)) if forming else waiting
+        await settle()
+        market.tick(START + 33_000, "101", 50)
+        await settle()
+
+        assert not again.done()
+        again.cancel()
+
+
+@pytest.mark.parametrize("why", ["nothing trades", "no bar", "history is asked for later"])
+async def test_who_waits_for_a_bar_does_nothing_meanwhile(why: str) -> None:
+    """However long it takes: a loop that spins would look at the clock all the time."""
+    market = Market(START + 20_000)
+    market.add_minutes(START, 0 if why == "no bar" else 1)
+    async with market.make("1min", forming=False) as bars:
+        waiting = asyncio.create_task(take(bars, 1))
+        await settle()
+        if why == "history is asked for later":
+            market.errors = [RateLimitedError("GET history", 429, "busy", retry_after_s=30.0)] * 2
+            market.lose()
+            market.come_back()
+            market.tick(START + 25_000, "105", 100)
+            await settle()
+        asked, market.looks = len(market.asked), 0
+        await settle()
+        await settle()
+
+        assert (market.looks, len(market.asked)) == (0, asked)
+        assert not waiting.done()
+        waiting.cancel()
 
 
 async def test_bar_ends_by_the_clock_when_nothing_trades_any_more() -> None:
