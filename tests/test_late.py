@@ -44,4 +44,7 @@ def test_import_reads_no_login_and_no_older_api() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
     ).stdout
 
-    assert said.splitlines() == ["['ibkr_async.oauth.encoding']", "True True"]
+    assert said.splitlines() == [
+        "['ibkr_async.auth._secret', 'ibkr_async.oauth.encoding']",
+        "True True",
+    ]

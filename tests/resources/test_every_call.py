@@ -571,6 +571,54 @@ CALLS = [
         "GET /forecast/contract/schedules?conid=700000303",
         gives={"trading_schedules.0.trading_times.1.open": "4:16 PM"},
     ),
+    Call(
+        "contracts.algos",
+        {"contract": 265598},
+        "algos",
+        "/iserver/contract/{conid}/algos",
+        "GET /iserver/contract/265598/algos?addDescription=1&addParams=1",
+        gives={
+            "0.parameters.0.required": True,
+            "0.parameters.1.required": False,
+            "0.parameters.1.max_value": 50,
+        },
+    ),
+    Call(
+        "contracts.bond_filters",
+        {"issuer_id": "e1400715"},
+        "bond_filters",
+        "/iserver/secdef/bond-filters",
+        "GET /iserver/secdef/bond-filters?symbol=BOND&issuerId=e1400715",
+        gives={"0.column_id": 27, "1.options.0.value": "4.5"},
+    ),
+    Call(
+        "contracts.all_conids",
+        {"exchange": "NASDAQ"},
+        "all_conids",
+        "/trsrv/all-conids",
+        "GET /trsrv/all-conids?exchange=NASDAQ",
+        gives={"0.conid": 265598},
+    ),
+    Call(
+        "contracts.exchange_rate",
+        {"source": "usd", "target": "EUR"},
+        "exchange_rate",
+        "/iserver/exchangerate",
+        "GET /iserver/exchangerate?source=USD&target=EUR",
+        gives={"real": Decimal("0.9212")},
+    ),
+    Call(
+        "contracts.venue_schedules",
+        {"symbol": "AAPL"},
+        "venue_schedules",
+        "/trsrv/secdef/schedule",
+        "GET /trsrv/secdef/schedule?assetClass=STK&symbol=AAPL",
+        gives={
+            "0.schedules.0.sessions.opening_time": "0930",
+            "0.schedules.0.trading_times_as_recorded.0.cancel_day_orders": "Y",
+            "0.schedules.1.sessions": (),
+        },
+    ),
 ]
 
 
@@ -594,6 +642,7 @@ async def test_call_sends_its_request_and_reads_its_sample(
     conids = Contracts(send).conids
     faces: dict[str, Any] = {
         "accounts": Accounts(send, account=only_account),
+        "contracts": Contracts(send),
         "alerts": Alerts(send, account=only_account),
         "analyst": PortfolioAnalyst(send, conids=conids, account=only_account),
         "event_contracts": EventContracts(send),

@@ -153,6 +153,20 @@ if TYPE_CHECKING:
         Transactions,
         TypeAllocation,
     )
+    from ibkr_async.models.contract_lists import (
+        Algo,
+        AlgoParameter,
+        Algos,
+        BondFilter,
+        BondFilterOption,
+        BondFilters,
+        ExchangeRate,
+        ListedConid,
+        VenueDay,
+        VenueSchedule,
+        VenueSession,
+        VenueTradingTime,
+    )
     from ibkr_async.models.event_contracts import (
         EventCategories,
         EventCategory,
@@ -219,6 +233,9 @@ __all__ = [
     "AlertEntry",
     "AlertReply",
     "AlertTerms",
+    "Algo",
+    "AlgoParameter",
+    "Algos",
     "AllPeriods",
     "AllocationItem",
     "AllocationSide",
@@ -233,6 +250,9 @@ __all__ = [
     "Bar",
     "BarsMessage",
     "BearerReply",
+    "BondFilter",
+    "BondFilterOption",
+    "BondFilters",
     "BondIssuer",
     "BrokerageStatus",
     "Bulletin",
@@ -261,6 +281,7 @@ __all__ = [
     "EventSchedule",
     "EventTradingDay",
     "EventTradingTime",
+    "ExchangeRate",
     "ExerciseAction",
     "ExerciseForm",
     "ExercisePrompt",
@@ -283,6 +304,7 @@ __all__ = [
     "LedgerEntry",
     "LedgerRow",
     "LegRejected",
+    "ListedConid",
     "LiveOrder",
     "LiveOrderUpdate",
     "LiveOrders",
@@ -359,6 +381,10 @@ __all__ = [
     "Transactions",
     "TypeAllocation",
     "UnreadNumber",
+    "VenueDay",
+    "VenueSchedule",
+    "VenueSession",
+    "VenueTradingTime",
     "Watchlist",
     "WatchlistDirectory",
     "WatchlistEntry",
@@ -373,6 +399,10 @@ __all__ = [
 __getattr__ = importer(
     __name__,
     {
+        "ibkr_async.models.contract_lists": (
+            "AlgoParameter Algo Algos BondFilterOption BondFilter "
+            "BondFilters ListedConid ExchangeRate VenueSession VenueTradingTime VenueDay VenueSchedule"
+        ),
         "ibkr_async.models.analyst": (
             "StartValue PerformanceRow PerformanceSeries Performance PeriodPerformance AccountPerformance AllPeriods Transaction RealizedRow RealizedPnl Transactions AllocationItem AllocationSide TypeAllocation AnalystAllocation"
         ),

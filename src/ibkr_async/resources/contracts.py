@@ -43,10 +43,13 @@ from ibkr_async.types import Conid, ContractLike, DecimalLike, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from decimal import Decimal
 
+    from ibkr_async.models.contract_lists import Algo, BondFilter, ListedConid, VenueSchedule
     from ibkr_async.resources.base import SendRequest
 
 _CONIDS_PER_REQUEST: Final = 200
+_MOST_ALGOS: Final = 8
 _NONE_SUCH: Final = re.compile(r"\bno\b.{0,60}\b(?:found|retrieved)\b|\bnot found\b", re.IGNORECASE)
 _REMEMBERED: Final = 2_000
 """Symbols and conids that one client remembers."""
@@ -184,14 +187,10 @@ class Contracts(Resource):
         Source: GET /trsrv/stocks, "Security Stocks by Symbol".
         """
         keys = _symbols(symbols)
-        answer = await self._send(
-            RestRequest[dict[str, tuple[StockListing, ...] | None]](
-                method="GET",
-                path="/trsrv/stocks",
-                query=pairs(symbols=",".join(keys)),
-                result=dict[str, tuple[StockListing, ...] | None],
-                replayable=True,
-            )
+        answer = await self._read(
+            dict[str, tuple[StockListing, ...] | None],
+            "/trsrv/stocks",
+            pairs(symbols=",".join(keys)),
         )
         found = {symbol.upper(): listings for symbol, listings in answer.items()}
         return {key: found.get(key) or () for key in keys}
@@ -203,14 +202,10 @@ class Contracts(Resource):
         Source: GET /trsrv/futures, "Security Future by Symbol".
         """
         keys = _symbols(symbols)
-        answer = await self._send(
-            RestRequest[dict[str, tuple[FutureListing, ...] | None]](
-                method="GET",
-                path="/trsrv/futures",
-                query=pairs(symbols=",".join(keys)),
-                result=dict[str, tuple[FutureListing, ...] | None],
-                replayable=True,
-            )
+        answer = await self._read(
+            dict[str, tuple[FutureListing, ...] | None],
+            "/trsrv/futures",
+            pairs(symbols=",".join(keys)),
         )
         found = {symbol.upper(): listings for symbol, listings in answer.items()}
         return {key: found.get(key) or () for key in keys}
@@ -220,14 +215,10 @@ class Contracts(Resource):
 
         Source: GET /iserver/currency/pairs, "Currency Pairs".
         """
-        answer = await self._send(
-            RestRequest[dict[str, tuple[CurrencyPair, ...] | None]](
-                method="GET",
-                path="/iserver/currency/pairs",
-                query=pairs(currency=currency.upper()),
-                result=dict[str, tuple[CurrencyPair, ...] | None],
-                replayable=True,
-            )
+        answer = await self._read(
+            dict[str, tuple[CurrencyPair, ...] | None],
+            "/iserver/currency/pairs",
+            pairs(currency=currency.upper()),
         )
         return [pair for listed in answer.values() for pair in listed or ()]
 
@@ -274,15 +265,7 @@ class Contracts(Resource):
 
     async def _contract_info(self, contract: ContractLike, path: str) -> ContractInfo:
         (conid,) = await self.conids(contract)
-        return await self._send(
-            RestRequest[ContractInfo](
-                method="GET",
-                path=path,
-                path_params={"conid": conid},
-                result=ContractInfo,
-                replayable=True,
-            )
-        )
+        return await self._read(ContractInfo, path, conid=conid)
 
     async def rules(
         self, contract: ContractLike, *, is_buy: bool = True, exchange: str | None = None
@@ -316,15 +299,91 @@ class Contracts(Resource):
         Source: GET /contract/trading-schedule, "Trading Schedule".
         """
         (conid,) = await self.conids(contract)
-        return await self._send(
-            RestRequest[TradingSchedule](
-                method="GET",
-                path="/contract/trading-schedule",
-                query=pairs(conid=conid, exchange=exchange),
-                result=TradingSchedule,
-                replayable=True,
-            )
+        return await self._read(
+            TradingSchedule, "/contract/trading-schedule", pairs(conid=conid, exchange=exchange)
         )
+
+    async def venue_schedules(
+        self,
+        symbol: str,
+        asset_class: str = "STK",
+        *,
+        exchange: str | None = None,
+        exchange_filter: str | None = None,
+    ) -> tuple[VenueSchedule, ...]:
+        """Read the trading hours of a symbol at every venue; `schedule` has those of a contract by day.
+
+        Units: texts in each venue's own zone.
+        Source: GET /trsrv/secdef/schedule, "Trading Schedule by Symbol".
+        """
+        from ibkr_async.models.contract_lists import VenueSchedule
+
+        return await self._read(
+            tuple[VenueSchedule, ...],
+            "/trsrv/secdef/schedule",
+            pairs(
+                assetClass=asset_class,
+                symbol=symbol,
+                exchange=exchange,
+                exchangeFilter=exchange_filter,
+            ),
+        )
+
+    async def algos(self, contract: ContractLike, *names: str) -> tuple[Algo, ...]:
+        """List the algorithms that can work an order for a contract, with their parameters.
+
+        `names` are at most eight ids such as `Adaptive`, whose case matters; all without any.
+        Shape: the first answer of a session may be incomplete.
+        Errors: `ServerError` for an unknown contract.
+        Source: GET /iserver/contract/{conid}/algos, "Search Algo Params by Contract ID".
+        """
+        from ibkr_async.models.contract_lists import Algos
+
+        if len(names) > _MOST_ALGOS:
+            raise UsageError(f"{len(names)} names: IBKR takes at most {_MOST_ALGOS}")
+        (conid,) = await self.conids(contract)
+        query = pairs(algos=";".join(names) or None, addDescription=1, addParams=1)
+        answer = await self._read(Algos, "/iserver/contract/{conid}/algos", query, conid=conid)
+        return answer.algos or ()
+
+    async def bond_filters(self, issuer_id: str) -> tuple[BondFilter, ...]:
+        """List how an issuer's bonds can be narrowed down; `search` for the symbol `BOND` has issuers.
+
+        Shape: a wrong issuer has filters too.
+        Source: GET /iserver/secdef/bond-filters, "Search Bond Filter Information".
+        """
+        from ibkr_async.models.contract_lists import BondFilters
+
+        answer = await self._read(
+            BondFilters, "/iserver/secdef/bond-filters", pairs(symbol="BOND", issuerId=issuer_id)
+        )
+        return answer.bond_filters or ()
+
+    async def all_conids(
+        self, exchange: str, *, asset_class: str | None = None
+    ) -> tuple[ListedConid, ...]:
+        """List every stock of an exchange: thousands of rows.
+
+        Source: GET /trsrv/all-conids, "All Conids by Exchange".
+        """
+        from ibkr_async.models.contract_lists import ListedConid
+
+        return await self._read(
+            tuple[ListedConid, ...],
+            "/trsrv/all-conids",
+            pairs(exchange=exchange, assetClass=asset_class),
+        )
+
+    async def exchange_rate(self, source: str, target: str) -> Decimal | None:
+        """Return how many units of `target` one unit of `source` is; None where IBKR does not say.
+
+        Errors: `BadRequestError` for an unknown currency.
+        Source: GET /iserver/exchangerate, "Currency Exchange Rate".
+        """
+        from ibkr_async.models.contract_lists import ExchangeRate
+
+        query = pairs(source=source.upper(), target=target.upper())
+        return (await self._read(ExchangeRate, "/iserver/exchangerate", query)).rate
 
     # --- derivatives ---
 

@@ -120,23 +120,19 @@ class MarketData(Resource):
         if until is not None and until.tzinfo is None:
             raise UsageError("until has no time zone; use datetime(..., tzinfo=UTC)")
         (conid,) = await self._conids(contract)
-        return await self._send(
-            RestRequest[HistoryReply](
-                method="GET",
-                path="/iserver/marketdata/history",
-                query=pairs(
-                    conid=conid,
-                    period=period,
-                    bar=bar,
-                    exchange=exchange,
-                    outsideRth=outside_rth,
-                    # Called startTime, and yet the end of the window in IBKR's default direction.
-                    startTime=None if until is None else format_compact_utc(until),
-                    source=source,
-                ),
-                result=HistoryReply,
-                replayable=True,
-            )
+        return await self._read(
+            HistoryReply,
+            "/iserver/marketdata/history",
+            pairs(
+                conid=conid,
+                period=period,
+                bar=bar,
+                exchange=exchange,
+                outsideRth=outside_rth,
+                # Called startTime, and yet the end of the window in IBKR's default direction.
+                startTime=None if until is None else format_compact_utc(until),
+                source=source,
+            ),
         )
 
     async def unsubscribe(self, contract: ContractLike) -> bool:

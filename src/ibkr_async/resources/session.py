@@ -86,11 +86,7 @@ class SessionEndpoints(Resource):
         Errors: `UnauthorizedError` without such a login; it does not exist under OAuth 1.0a.
         Source: GET /sso/validate, "Validate SSO". Pacing: 1 per minute.
         """
-        return await self._send(
-            RestRequest[SsoValidation](
-                method="GET", path="/sso/validate", result=SsoValidation, replayable=True
-            )
-        )
+        return await self._read(SsoValidation, "/sso/validate")
 
     async def logout(self) -> LogoutReply:
         """End the session, once; it is not repeated.

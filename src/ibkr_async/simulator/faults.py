@@ -40,7 +40,7 @@ class Fault:
     """HTTP status, or `DROPPED`."""
     body: Any
     """Text is sent as it is, anything else as JSON."""
-    times: int
+    times: float
     after: bool
     """Let the request take effect first: the answer is lost, the order is live."""
 
