@@ -238,6 +238,15 @@ def test_cancels_may_use_the_whole_budget() -> None:
     assert sent[-1].at < 3.2
 
 
+def test_five_cancels_go_at_once() -> None:
+    """Two of everybody's room, two of the orders', and one of their own."""
+    pacer = Pacer()
+
+    waits = [pacer.start(pacer.reserve(CANCEL, 5.0, Urgency.CANCEL), 5.0) for _ in range(6)]
+
+    assert waits == [0, 0, 0, 0, 0, pytest.approx(0.35)]
+
+
 def test_request_waiting_for_its_endpoint_holds_nobody_up() -> None:
     """A second orders query waits 5 s; a search that comes later goes first."""
     sent = run([Call(0.0, "/iserver/account/orders")] * 2 + [Call(0.01, FREE)])
@@ -313,10 +322,11 @@ def test_concurrency_limit_is_that_of_the_row() -> None:
     assert pacer.concurrency("no path at all") is None
 
 
-def test_rule_whose_burst_does_not_divide_its_limit_is_refused() -> None:
+@pytest.mark.parametrize("burst", [3, 0, -2])
+def test_rule_whose_burst_does_not_divide_its_limit_is_refused(burst: int) -> None:
     """Tracks of equal rate are what makes the window exact."""
-    with pytest.raises(ValueError, match="burst 3 does not divide limit 10"):
-        Rule(path="/x", limit=10, window_s=1, burst=3)
+    with pytest.raises(ValueError, match=f"burst {burst} does not divide limit 10"):
+        Rule(path="/x", limit=10, window_s=1, burst=burst)
 
 
 # --- after a 429 ---------------------------------------------------------------------------------
@@ -468,6 +478,39 @@ def test_companions_of_the_first_429_do_not_lengthen_it() -> None:
     assert pacer.reserve("/iserver/accounts", 0.6).at == 5.5
 
 
+@pytest.mark.parametrize(("after_s", "hold_s"), [(599.0, PROBE_S), (600.0, 1.0)])
+def test_short_retry_after_is_believed_again_ten_minutes_after_the_last_429(
+    after_s: float, hold_s: float
+) -> None:
+    """Until then a 429 is no accident, whatever was answered in between."""
+    pacer = Pacer()
+    for at in (0.0, 400.0, 400.0 + after_s):
+        limited(pacer, at, 1.0)
+        next_at = pacer.reserve("/iserver/accounts", at).at - at
+        cancel = pacer.reserve(CANCEL, at + 2.0, Urgency.CANCEL)
+        assert pacer.start(cancel, at + 2.0) == 0
+        assert pacer.answered(cancel)
+
+    assert next_at == pytest.approx(hold_s)
+
+
+@pytest.mark.parametrize("asked", [(600.0, 5.0), (5.0, 600.0)])
+def test_longest_of_the_waits_asked_for_together_counts(asked: tuple[float, float]) -> None:
+    """A companion of the first 429 may lengthen its wait, and cannot shorten it."""
+    pacer = Pacer()
+    companions = [pacer.reserve(FREE, 0.0) for _ in asked]
+    assert [pacer.start(booking, 0.0) for booking in companions] == [0, 0]
+    cancel = pacer.reserve(CANCEL, 0.7, Urgency.CANCEL)
+
+    for booking, asked_s in zip(companions, asked, strict=True):
+        pacer.penalise(booking, 0.5, asked_s)
+
+    assert pacer.reserve("/iserver/accounts", 0.6).at == 600.5
+    pacer.start(cancel, 0.7)
+    pacer.answered(cancel)
+    assert pacer.reserve(FREE, 0.8).at == 600.5
+
+
 def test_endpoint_that_was_hit_is_held_for_its_own_window() -> None:
     """A 429 on a 15-minute endpoint holds it for 15 minutes although the box is over sooner."""
     pacer = Pacer()
@@ -480,6 +523,18 @@ def test_endpoint_that_was_hit_is_held_for_its_own_window() -> None:
 
     assert held.at >= 900
     assert pacer.reserve(FREE, 2.0).at == 2.0
+
+
+def test_endpoint_that_was_hit_again_is_held_anew() -> None:
+    """Its hold counts from the last 429."""
+    pacer = Pacer()
+    for at in (0.0, 700.0):
+        limited(pacer, at, 30.0)
+        cancel = pacer.reserve(CANCEL, at + 1.0, Urgency.CANCEL)
+        pacer.start(cancel, at + 1.0)
+        pacer.answered(cancel)
+
+    assert pacer.reserve(FREE, 702.0).at == 730.0
 
 
 def test_hold_is_named_when_it_decides() -> None:

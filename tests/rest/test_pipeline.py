@@ -28,8 +28,10 @@ from ibkr_async.errors import (
 )
 from ibkr_async.oauth.encoding import percent_encode
 from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
+from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest, Urgency
+from ibkr_async.rest.retry import RetryPolicy
 from ibkr_async.rest.settings import PacingSettings, RestSettings
 from ibkr_async.rest.transport import HttpxTransport
 from support.fake_time import FakeRandom, FakeTime, fake_world
@@ -598,6 +600,79 @@ async def test_429_at_login_holds_back_too(world: World) -> None:
         await world.pipeline.send(read())
 
     assert world.pipeline.is_rate_limited
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+async def test_timeouts_are_those_of_the_settings() -> None:
+    """For reads, and for what changes something."""
+    world = World(RestSettings(read_timeout_s=3, action_timeout_s=4))
+    for request in (read(), act()):
+        await world.pipeline.send(request)
+
+    assert [request.timeout_s for request in world.transport.sent] == [3, 4]
+
+
+async def test_login_is_renewed_as_often_as_the_settings_allow() -> None:
+    """A 401 within the interval is not the login's fault; one after it may be."""
+    world = World(RestSettings(renew_interval_s=5))
+    world.answer(reply(401))
+    await world.pipeline.send(read())
+    world.time.at += 4
+    world.answer(reply(401))
+    with pytest.raises(UnauthorizedError):
+        await world.pipeline.send(read())
+    world.time.at += 1
+    world.answer(reply(401))
+    await world.pipeline.send(read())
+
+    assert world.auth.logins == 2
+
+
+async def test_rate_is_that_of_the_settings() -> None:
+    """Two reads a second are left of six requests, and the third waits."""
+    world = World(RestSettings(pacing=PacingSettings(per_second=6)))
+    for i in range(3):
+        await world.pipeline.send(read(f"/x/{i}"))
+
+    assert world.time.slept == [pytest.approx(1.05)]
+
+
+async def test_tries_and_pauses_are_those_of_the_settings() -> None:
+    """One pause of the length that was set, then the error."""
+    world = World(RestSettings(retry=RetryPolicy(max_tries=2, base_s=3)))
+    world.answer(*[reply(503)] * 5)
+    with pytest.raises(ServerError):
+        await world.pipeline.send(read())
+
+    assert world.time.slept == [3]
+    assert len(world.transport.sent) == 2
+
+
+async def test_longest_wait_is_that_of_the_settings() -> None:
+    """For a slot, and for what a 429 asked for."""
+    world = World(RestSettings(pacing=PacingSettings(max_wait_s=4)))
+    await world.pipeline.send(read("/iserver/account/orders"))
+    with pytest.raises(RateLimitedError, match="max_wait_s=4"):
+        await world.pipeline.send(read("/iserver/account/orders"))
+    world.answer(reply(429, retry_after="5"))
+    with pytest.raises(RateLimitedError):
+        await world.pipeline.send(read())
+
+    assert world.time.slept == []
+
+
+async def test_given_pacer_stands_in_for_the_limits_of_ibkr() -> None:
+    """Where other limits hold, the table of these is not kept."""
+    time = FakeTime()
+    pipeline = RestPipeline(
+        FakeAuth(), FakeTransport(), pacer=Pacer(()), world=fake_world(time, FakeRandom())
+    )
+    for _ in range(2):
+        await pipeline.send(read("/pa/summary"))
+
+    assert time.slept == []
 
 
 # --- closing, cancelling, telling ----------------------------------------------------------------

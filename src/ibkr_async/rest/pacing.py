@@ -287,7 +287,8 @@ class Pacer:
             self._box.probe_at = max(self._box.probe_at, now + pause)
         rule = self._rule(booking.key)
         window_s = rule.window_s if rule else 0.0
-        self._held_until[booking.key] = now + max(pause, window_s)
+        held_until = self._held_until.get(booking.key, now)
+        self._held_until[booking.key] = max(held_until, now + max(pause, window_s))
         self._last_429 = now
         self._epoch += 1
 
