@@ -185,10 +185,51 @@ async def test_young_renewal_is_not_repeated(
     await gate.ensure()
 
     assert await gate.renew(gate.generation)
-    assert not await gate.renew(gate.generation)
+    assert await gate.renew(gate.generation) is False
     clock.at += 10.0
     assert await gate.renew(gate.generation)
     assert auth.logins == 3
+
+
+async def test_renewal_forgets_the_old_login_first(auth: FakeAuth, gate: LoginGate) -> None:
+    """When it fails, nothing is signed with what was answered 401."""
+    await gate.ensure()
+    auth.failing = True
+    with pytest.raises(AuthError):
+        await gate.renew(gate.generation)
+
+    assert auth.needs_login
+
+
+async def test_failure_is_shared_however_late_its_waiters_wake(
+    auth: FakeAuth, gate: LoginGate, clock: FakeTime
+) -> None:
+    """A blocked event loop does not turn one refused login into one for each waiter."""
+    auth.failing = True
+
+    async def ensure() -> None:
+        try:
+            await gate.ensure()
+        finally:
+            clock.at += 100.0
+
+    results = await asyncio.gather(*(ensure() for _ in range(3)), return_exceptions=True)
+
+    assert {str(result) for result in results} == {"login failed at test: refused 1"}
+
+
+async def test_waiter_whose_login_lapsed_at_once_logs_in_itself(
+    auth: FakeAuth, gate: LoginGate
+) -> None:
+    """Another's success is no failure to repeat."""
+
+    async def ensure_and_lapse() -> None:
+        await gate.ensure()
+        auth.needs_login = True
+
+    await asyncio.gather(ensure_and_lapse(), gate.ensure())
+
+    assert (auth.logins, gate.generation) == (2, 2)
 
 
 async def test_login_that_gives_an_expired_token_is_an_error(

@@ -511,6 +511,47 @@ def test_longest_of_the_waits_asked_for_together_counts(asked: tuple[float, floa
     assert pacer.reserve(FREE, 0.8).at == 600.5
 
 
+def test_cancels_planned_before_a_429_keep_to_one_a_second_too() -> None:
+    """In the box they do not leave at the pace that was planned outside it."""
+    pacer = Pacer()
+    for _ in range(5):
+        pacer.start(pacer.reserve(CANCEL, 0.0, Urgency.CANCEL), 0.0)
+    waiting = [pacer.reserve(CANCEL, 0.0, Urgency.CANCEL) for _ in range(3)]
+    assert waiting[-1].at < 1.0
+
+    pacer.penalise(pacer.reserve(FREE, 0.0), 0.1)
+
+    for booking in waiting:
+        pacer.start(booking, 0.9)
+    gaps = [later.at - earlier.at for earlier, later in pairwise(waiting)]
+    assert gaps == pytest.approx([1.0, 1.0])
+
+
+def test_slot_that_a_429_moves_leaves_its_place_to_others() -> None:
+    """A waiter holds one slot, never an old one as well."""
+    pacer = Pacer()
+    pacer.start(pacer.reserve("/tickle", 0.0), 0.0)
+    waiting = pacer.reserve("/tickle", 0.0)
+    limited(pacer, 0.1, 5.0)
+    pacer.start(waiting, 0.2)
+    cancel = pacer.reserve(CANCEL, 1.0, Urgency.CANCEL)
+    pacer.start(cancel, 1.0)
+    pacer.answered(cancel)
+
+    assert waiting.at == pytest.approx(5.1)
+    assert pacer.reserve("/tickle", 1.2).at == 1.2
+
+
+def test_long_retry_after_of_a_repeated_429_is_believed() -> None:
+    """Only a short one is not."""
+    pacer = Pacer()
+    limited(pacer, 0.0, 5.0)
+
+    limited(pacer, 5.0, 600.0)
+
+    assert pacer.reserve("/iserver/accounts", 6.0).at == 605.0
+
+
 def test_endpoint_that_was_hit_is_held_for_its_own_window() -> None:
     """A 429 on a 15-minute endpoint holds it for 15 minutes although the box is over sooner."""
     pacer = Pacer()

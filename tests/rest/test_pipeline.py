@@ -121,6 +121,7 @@ class FakeTransport:
         return answer if isinstance(answer, HttpReply) else await answer(request)
 
     async def aclose(self) -> None:
+        await anyio.lowlevel.checkpoint()
         self.closed += 1
 
 
@@ -296,6 +297,7 @@ async def test_read_succeeds_at_the_third_try(world: World, failure: Answer) -> 
     signatures = [request.headers["Authorization"] for request in world.transport.sent]
     assert len(set(signatures)) == 3
     assert world.pipeline.stats.retries == 2
+    assert world.pipeline.stats.requests == 3
     assert len(world.time.slept) >= 2
 
 
@@ -402,6 +404,21 @@ async def test_second_401_is_raised(world: World) -> None:
     assert len(world.transport.sent) == 3
 
 
+async def test_second_401_is_raised_however_long_it_took(world: World) -> None:
+    """Each call renews the login once, though the interval between renewals has passed."""
+
+    async def slow(request: HttpRequest) -> HttpReply:
+        world.time.at += 60.0
+        return reply(200 if "oauth" in request.url else 401)
+
+    world.answer(*[slow] * 9)
+
+    with pytest.raises(UnauthorizedError):
+        await world.pipeline.send(read())
+
+    assert world.auth.logins == 1
+
+
 async def test_action_answered_401_makes_the_next_call_work(world: World) -> None:
     """The caller learns of the 401; the login is renewed for what comes after."""
     world.answer(reply(401))
@@ -485,6 +502,7 @@ async def test_call_that_would_wait_for_minutes_is_refused_at_once(world: World)
     )
     assert len(world.transport.sent) == 1
     assert world.pipeline.stats.refused_waits == 1
+    assert caught.value.was_sent is False
 
 
 async def test_cancelled_waiter_gives_its_slot_back(world: World) -> None:
@@ -663,6 +681,33 @@ async def test_longest_wait_is_that_of_the_settings() -> None:
     assert world.time.slept == []
 
 
+async def test_wait_as_long_as_the_settings_allow_is_waited() -> None:
+    """The longest wait is included."""
+    world = World(RestSettings(pacing=PacingSettings(max_wait_s=5.5)))
+    world.answer(reply(429, retry_after="5"))
+    await world.pipeline.send(read())
+
+    assert world.time.slept == [5.5]
+
+
+async def test_permission_is_asked_after_the_wait_and_before_the_request_leaves(
+    world: World,
+) -> None:
+    """What it raises is raised, and nothing is sent."""
+    await world.pipeline.send(read("/tickle"))
+    asked_at: list[float] = []
+
+    def refuse() -> None:
+        asked_at.append(world.time.at)
+        raise UsageError("not now")
+
+    with pytest.raises(UsageError, match="not now"):
+        await world.pipeline.send(act("/tickle", permit=refuse))
+
+    assert asked_at == [pytest.approx(1001.05)]
+    assert len(world.transport.sent) == 1
+
+
 async def test_given_pacer_stands_in_for_the_limits_of_ibkr() -> None:
     """Where other limits hold, the table of these is not kept."""
     time = FakeTime()
@@ -679,15 +724,27 @@ async def test_given_pacer_stands_in_for_the_limits_of_ibkr() -> None:
 
 
 async def test_closed_pipeline_says_so(world: World) -> None:
-    """Closing is idempotent; what comes after is a mistake of the program."""
+    """Closing is idempotent; what comes after is a mistake of the program, told without a wait."""
+    await world.pipeline.send(read("/tickle"))
     await world.pipeline.aclose()
     await world.pipeline.aclose()
 
     with pytest.raises(ClosedError):
-        await world.pipeline.send(read())
+        await world.pipeline.send(read("/tickle"))
     with pytest.raises(ClosedError):
         await world.pipeline.log_in()
-    assert world.transport.sent == []
+    assert world.time.slept == []
+    assert len(world.transport.sent) == 1
+    assert world.transport.closed > 0
+
+
+async def test_closing_goes_through_though_it_is_cancelled(world: World) -> None:
+    """Sockets are not left open by a program that is stopped in a hurry."""
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await world.pipeline.aclose()
+
+    assert world.transport.closed == 1
 
 
 async def test_closing_ends_calls_that_wait(world: World) -> None:
