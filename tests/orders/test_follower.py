@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -456,6 +457,64 @@ async def test_feed_that_ends_with_an_error_is_a_gap_until_it_is_back(
         assert bench.stream.subscribed == ["sor", "str", "sor"]
         assert 30.0 in bench.slept
         assert "no news of orders from sor" in caplog.text
+
+
+@pytest.mark.parametrize("topic", ["sor", "str"])
+async def test_defect_in_the_news_is_told_and_costs_a_gap(
+    topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It begins anew, IBKR is asked, and the rest of the client knows nothing of it."""
+    async with running(Bench(resubscribe_s=30.0)) as bench:
+        bench.ibkr.orders = [rows.live("Submitted")]
+        bench.stream.sor.put(rows.full("Submitted"))
+        await until(bench.tracker.open_orders)
+        getattr(bench.stream, topic).put(ZeroDivisionError("a defect"))
+        await until(lambda: len(bench.stream.subscribed) == 3)
+        await until(lambda: bench.of(Reconciled))
+
+        assert "force" in bench.ibkr.asked
+        assert bench.stream.subscribed == ["sor", "str", topic]
+        assert 30.0 in bench.slept
+        (told,) = _critical(caplog)
+        assert told.getMessage() == f"a defect interrupted the news from {topic}"
+
+
+async def test_defect_while_lists_are_read_is_told_and_they_are_read_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The gap stays open until then."""
+    async with running(Bench(retry_s=5.0)) as bench:
+        bench.ibkr.orders = [rows.live("Submitted")]
+        bench.ibkr.failures.append(ZeroDivisionError("a defect"))
+        bench.stream.sor.put(rows.full("Submitted"), GAP, RESUMED)
+        await bench.asks("force", "force", "live", "trades")
+        await until(lambda: bench.of(Reconciled))
+
+        assert 5.0 in bench.slept
+        assert [told.getMessage() for told in _critical(caplog)] == [
+            "a defect interrupted the look at orders"
+        ]
+
+
+async def test_order_that_a_defect_kept_from_being_asked_about_is_found_in_the_lists(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It would otherwise stay in doubt until something else happened to it."""
+    async with running(Bench(hint_s=2.0)) as bench:
+        bench.ibkr.orders = [rows.live("Submitted")]
+        bench.ibkr.statuses[ID] = ZeroDivisionError("a defect")
+        bench.stream.sor.put(rows.full("Submitted"), rows.sor(ORDER_ID, status="Cancelled"))
+        await until(lambda: _critical(caplog))
+        bench.ibkr.asked.clear()
+        await bench.asks("force", "live", "trades")
+        await until(lambda: bench.of(Reconciled))
+
+
+def _critical(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what was told with a traceback of a defect."""
+    told = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert all(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in told)
+    return told
 
 
 async def test_trades_that_are_not_confirmed_are_asked_for_with_their_history() -> None:

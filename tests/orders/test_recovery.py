@@ -41,6 +41,8 @@ class FakeProbe:
         self.outcome: Outcome = "accepted"
         self.asked: list[tuple[str, tuple[str, ...], str | None]] = []
         self.hold = False
+        self.broken: set[str] = set()
+        """Orders that looking for is a defect."""
 
     async def look(
         self, submission: Submission, named_ids: Sequence[str] = (), *, account_id: str | None
@@ -49,6 +51,8 @@ class FakeProbe:
         self.asked.append((submission.coid, tuple(named_ids), account_id))
         if self.hold:
             await asyncio.Event().wait()
+        if submission.coid in self.broken:
+            raise ZeroDivisionError("a defect")
         return Finding(
             outcome=self.outcome,
             order_ids=(OrderId("7"),),
@@ -240,3 +244,30 @@ async def test_order_whose_caller_gave_up_is_looked_for_again() -> None:
 
     assert [coid for coid, _, _ in bench.probe.asked] == ["a", "a", "b"]
     assert bench.probe.asked[1][1] == ("7",)
+
+
+async def test_defect_in_the_search_is_told_and_others_are_looked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Once: it would happen again. The order stays unknown, of an earlier run or of this one."""
+    bench = Bench()
+    bench.adopt("a", "b")
+    bench.probe.broken = {"a", "c"}
+    bench.outcomes.unclear(sent("c"), "no answer")
+    bench.recovery.abandon("c")
+    bench.outcomes.unclear(sent("d"), "no answer")
+    bench.recovery.abandon("d")
+    await bench.run(turns=50)
+
+    (_, error), (_, ids) = await bench.recovery.recovered()
+    assert isinstance(error, OrderUnknownError)
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    assert ids == ("7",)
+    assert [coid for coid, _, _ in bench.probe.asked] == ["a", "b", "c", "d"]
+    assert sorted(bench.outcomes.unknown.orders) == ["a", "c"]
+    told = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert [record.getMessage() for record in told] == [
+        "a defect ended the search for order a",
+        "a defect ended the search for order c",
+    ]
+    assert all(record.exc_info for record in told)

@@ -167,6 +167,13 @@ class Recovery:
         except IbkrError as error:
             _log.warning("%s", error)
             return error
+        except Exception as defect:  # noqa: BLE001 - others are looked for all the same
+            _log.critical("a defect ended the search for order %s", coid, exc_info=True)
+            # It would only happen again: the order stays unknown, and its gate closed.
+            self._abandoned = [other for other in self._abandoned if other != coid]
+            unknown = OrderUnknownError(coid, f"a defect ended the search for it: {defect!r}")
+            unknown.__cause__ = defect
+            return unknown
         _log.info("order %s was found after all: it is accepted", coid)
         return found
 

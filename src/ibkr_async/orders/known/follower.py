@@ -13,8 +13,10 @@ When it asks, once somebody needs news of orders:
     a fill is counted that was not itemised               executions
 
 Five tasks under `run`: two read the socket, three ask. An error of any of them is waited out: the
-gap stays open, and the orders in doubt, until IBKR has answered. What is read takes its own way to
-the tracker, see `fate.reads`; here it is only asked for.
+gap stays open, and the orders in doubt, until IBKR has answered. So is a defect of our own, which is
+logged as critical: it costs a gap, and neither the session nor another feed.
+
+What is read takes its own way to the tracker, see `fate.reads`; here it is only asked for.
 """
 
 from __future__ import annotations
@@ -202,26 +204,31 @@ class OrderFollower:
     ) -> None:
         while True:
             try:
-                async with subscribe() as items:
-                    self._resume(topic)
-                    if topic == "str" and self._feeds.connected:
-                        self._begin()
-                    async for item in items.marked():
-                        if isinstance(item, Gap):
-                            self._interrupt(topic)
-                        elif isinstance(item, Resumed):
-                            self._resume(topic)
-                        elif not isinstance(item, StreamEvent):
-                            take(item)
+                await self._take_all(topic, subscribe(), take)
             except ClosedError:
                 return
             except IbkrError as error:
                 _LOG.warning("no news of orders from %s: %s", topic, error)
                 self._wants_history |= isinstance(error, SubscriptionError)
+            except Exception:  # noqa: BLE001 - it costs a gap, and need not end quotes and session
+                _LOG.critical("a defect interrupted the news from %s", topic, exc_info=True)
             else:
                 return
             self._interrupt(topic)
             await self._sleep(self._settings.resubscribe_s)
+
+    async def _take_all(self, topic: str, feed: Feed[Any], take: Callable[[Any], None]) -> None:
+        async with feed as items:
+            self._resume(topic)
+            if topic == "str" and self._feeds.connected:
+                self._begin()
+            async for item in items.marked():
+                if isinstance(item, Gap):
+                    self._interrupt(topic)
+                elif isinstance(item, Resumed):
+                    self._resume(topic)
+                elif not isinstance(item, StreamEvent):
+                    take(item)
 
     def _interrupt(self, topic: str) -> None:
         """Note a gap. It is asked about when it is over: the lists may be read too seldom for both."""
@@ -265,17 +272,23 @@ class OrderFollower:
     ) -> None:
         """Ask at every alarm, and when the time has come; wait errors out."""
         while not self._news.ended:
-            with anyio.move_on_after(time_left()):
-                await alarm.wait()
-            alarm.clear()
             try:
+                with anyio.move_on_after(time_left()):
+                    await alarm.wait()
+                alarm.clear()
                 await ask()
             except ClosedError:
                 return
             except IbkrError as error:
                 _LOG.info("orders could not be looked up: %s", error)
-                await self._sleep(self._settings.retry_s)
-                alarm.set()
+            except Exception:  # noqa: BLE001 - it costs another look, and need not end the client
+                _LOG.critical("a defect interrupted the look at orders", exc_info=True)
+                self._begin_gap()  # what was being asked about is not known any more
+                self._ask_everything()
+            else:
+                continue
+            await self._sleep(self._settings.retry_s)
+            alarm.set()
 
     async def _ask_for_list(self) -> None:
         """Ask for what is due, dearest first. What raises stays due."""
