@@ -18,9 +18,10 @@ from ibkr_async.events import SessionClosed
 from ibkr_async.ports import SocketTarget
 from ibkr_async.session.state import SessionState
 from ibkr_async.simulator import Simulator
+from ibkr_async.stream.delivery.events import Gap, Resumed
 from ibkr_async.world import RealClock
-from support.inside import parts_of
-from support.settings_with import settings_with
+from support.inside import core_of, parts_of
+from support.settings_with import AT_ONCE, settings_with
 
 NOBODY = "https://127.0.0.1:1"
 
@@ -159,6 +160,38 @@ async def test_defect_of_a_part_ends_every_iteration_with_an_error(
             with pytest.raises(ClosedError) as caught:
                 await late()
             assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+async def test_defect_in_taking_a_frame_is_a_gap_and_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of what it left is used again, and everybody is told; asyncio would say it elsewhere."""
+    async with (
+        Simulator() as sim,
+        Client(sim.gateway(), settings=AT_ONCE) as ib,
+        ib.stream.market_data(265598) as feed,
+    ):
+        await anext(feed)
+
+        def break_down(*_: object) -> None:
+            monkeypatch.undo()
+            raise ZeroDivisionError("a defect")
+
+        # A defect can only be put in from inside.
+        monkeypatch.setattr(core_of(parts_of(ib).engine), "frames_received", break_down)
+        seen: list[type[Any]] = []
+        with anyio.fail_after(5):
+            async for item in feed.marked():
+                seen.append(type(item))
+                if Resumed in seen:
+                    break
+            await anext(feed)
+
+    assert [kind for kind in seen if kind in {Gap, Resumed}] == [Gap, Resumed]
+    (told,) = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert told.getMessage() == "a defect broke the connection off; it is opened anew"
+    assert told.exc_info is not None
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 async def _read_all(feed: Any) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from ibkr_async.orders.known.events import (
 from ibkr_async.simulator import Simulator
 from ibkr_async.simulator.login.keys import SimulatorKeys
 from integration.conftest import FAST, QUICK
-from support.inside import without_limits
+from support.inside import parts_of, without_limits
 from support.waiting import first, until
 
 AAPL = 265598
@@ -186,3 +187,37 @@ async def test_waiting_ends_when_the_client_is_closed(sim: Simulator) -> None:
     async for _ in events:
         pass
     assert not live.state.is_done
+
+
+async def test_defect_in_the_news_of_orders_ends_nothing_else(
+    sim: Simulator,
+    gateway_ib: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Quotes and session go on, and IBKR is asked what the news could not say."""
+    await _news_flows(sim, gateway_ib)
+    tracker = parts_of(gateway_ib).order_engine.news.tracker
+
+    def break_down(fold: Callable[..., None]) -> Callable[..., None]:
+        def folds_what_was_asked_for(row: Any, at: float, *asked: Any) -> None:
+            if not asked:
+                raise ZeroDivisionError("a defect")
+            fold(row, at, *asked)
+
+        return folds_what_was_asked_for
+
+    # A defect can only be put in from inside.
+    for name in ("live_order_row", "trade_row"):
+        monkeypatch.setattr(tracker, name, break_down(getattr(tracker, name)))
+    async with asyncio.timeout(10), gateway_ib.quotes(AAPL) as quotes:
+        await anext(quotes)
+        live = await gateway_ib.orders.submit(MarketOrder(AAPL, Side.BUY, 10))
+        final = await live.done(linger_s=0)
+        await anext(quotes)
+
+    assert (final.status, final.filled) == ("Filled", Decimal(10))
+    told = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert told
+    assert all("a defect interrupted the news from s" in record.getMessage() for record in told)
+    assert str(gateway_ib.health()).startswith("ok")

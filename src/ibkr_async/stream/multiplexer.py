@@ -370,8 +370,13 @@ class Multiplexer:
 
     def _take_frames(self, frames: Sequence[bytes]) -> None:
         core = self._core
-        core.frames_received(frames, self._clock())
-        if core.wants_attention:
+        try:
+            core.frames_received(frames, self._clock())
+        except Exception:  # noqa: BLE001 - a new connection has nothing of what it left; feeds have a gap
+            if self._loss is None:
+                _LOG.critical("a defect broke the connection off; it is opened anew", exc_info=True)
+                self._loss = Loss(1006, "a defect of this client")
+        if core.wants_attention or self._loss is not None:
             self._wake.set()
 
     async def _drive(self, connection: SocketConnection) -> Loss:
