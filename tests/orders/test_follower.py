@@ -504,10 +504,10 @@ async def test_order_that_a_defect_kept_from_being_asked_about_is_found_in_the_l
         bench.ibkr.orders = [rows.live("Submitted")]
         bench.ibkr.statuses[ID] = ZeroDivisionError("a defect")
         bench.stream.sor.put(rows.full("Submitted"), rows.sor(ORDER_ID, status="Cancelled"))
-        await until(lambda: _critical(caplog))
-        bench.ibkr.asked.clear()
-        await bench.asks("force", "live", "trades")
         await until(lambda: bench.of(Reconciled))
+
+        assert _critical(caplog)
+        assert bench.ibkr.asked.index("force") < bench.ibkr.asked.index("trades")
 
 
 def _critical(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:

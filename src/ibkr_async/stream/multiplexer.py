@@ -370,12 +370,13 @@ class Multiplexer:
 
     def _take_frames(self, frames: Sequence[bytes]) -> None:
         core = self._core
+        if self._loss is not None and not self._renewing:
+            return  # given up: after what was lost, nothing may be delivered before the gap
         try:
             core.frames_received(frames, self._clock())
         except Exception:  # noqa: BLE001 - a new connection has nothing of what it left; feeds have a gap
-            if self._loss is None:
-                _LOG.critical("a defect broke the connection off; it is opened anew", exc_info=True)
-                self._loss = Loss(1006, "a defect of this client")
+            _LOG.critical("a defect broke the connection off; it is opened anew", exc_info=True)
+            self._renewing, self._loss = False, Loss(1006, "a defect of this client")
         if core.wants_attention or self._loss is not None:
             self._wake.set()
 
