@@ -103,6 +103,7 @@ LEVEL = {
     "testing": 1,
     "backoff": 0,
     "home": 1,
+    "ending": 0,
     "_arguments": 1,
     "sealed": 1,
     "models": 1,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
@@ -31,7 +32,7 @@ from ibkr_async.rest.door import open_request
 from ibkr_async.session.face import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
     from datetime import datetime
     from types import TracebackType
 
@@ -51,7 +52,13 @@ T = TypeVar("T")
 _LOG: Final = logging.getLogger("ibkr_async.session")
 
 _LONGEST_CLOSE_S = 10.0
-"""After this a part that does not end is cancelled."""
+"""After this what does not end is cancelled, and left behind if that does not help either."""
+
+_LAST_S = 2.0
+"""How long what was cancelled may take."""
+
+_LONGEST_PART_S = 2.5
+"""How long closing may wait for one part of it."""
 
 
 @checked
@@ -147,7 +154,6 @@ class Client(LaterFaces):
         try:
             await parts.order_engine.start()
         except BaseException:
-            await parts.order_engine.aclose()
             await self.aclose()
             raise
         lifetime.opened = True
@@ -184,17 +190,23 @@ class Client(LaterFaces):
     async def aclose(self) -> None:
         """End every subscription and close all connections. Idempotent.
 
-        The server sees the socket close with 1000. Orders and the login stay as they are.
-        Errors: the defect of a part that ended the client, if one did.
-        Cancellation: it is finished first; it takes at most ten seconds.
+        The server sees the socket close with 1000. Orders and the login stay as they are. Requests under
+        way end with `ClosedError`; an order of which IBKR may have heard ends as unknown.
+        Errors: the defect of a part that ended the client, if one did. A part that does not close, such
+        as a locked journal, is logged and keeps nothing else from closing.
+        Cancellation: it is finished first; it takes about ten seconds at most.
         """
         self._parts.lifetime.check_home()
         self._parts.lifetime.closed = True
         self._stop.set()
         if self._supervisor is None:
-            self._end_session()
+            await self._close_parts()
             return
         await _wait_for_end(self._supervisor, self._parts.world.clock)
+        if not self._supervisor.done():
+            _LOG.error("closing: a part goes on although it was cancelled; it is left behind")
+            await self._close_parts()
+            return
         if not self._supervisor.cancelled() and (error := self._supervisor.exception()) is not None:
             raise _single(error)
 
@@ -208,7 +220,9 @@ class Client(LaterFaces):
                 tasks.start_soon(parts.follower.run, name="ibkr_async order follower")
                 tasks.start_soon(parts.order_engine.run, name="ibkr_async order recovery")
                 await self._stop.wait()
-                await parts.engine.aclose()
+                # What goes wrong is told below, where it is closed once more.
+                with suppress(Exception), anyio.move_on_after(_LONGEST_PART_S):
+                    await parts.engine.aclose()
                 tasks.cancel_scope.cancel()
         except Exception as error:
             parts.lifetime.death = _single(error)
@@ -218,12 +232,7 @@ class Client(LaterFaces):
             raise
         finally:
             parts.lifetime.closed = True
-            with anyio.CancelScope(shield=True):
-                # Once more for the case of a bug: whoever iterates must not wait for ever.
-                await parts.engine.aclose()
-                await parts.order_engine.aclose()
-                await parts.pipeline.aclose()
-            self._end_session()
+            await self._close_parts()
 
     async def _keep_session(self) -> None:
         await self._parts.session.run()
@@ -231,15 +240,29 @@ class Client(LaterFaces):
         await self._parts.engine.aclose()
         self._parts.order_engine.news.end()
 
+    async def _close_parts(self) -> None:
+        """Close everything, whatever one part does; those who wait are let go in any case."""
+        parts = self._parts
+        async with AsyncExitStack() as last_first:
+            last_first.callback(self._end_session)
+            # After the requests, so that it hears what became of orders under way.
+            last_first.push_async_callback(_close, "the orders", parts.order_engine.aclose)
+            last_first.push_async_callback(_close, "the connections", parts.pipeline.aclose)
+            # Once more for the case of a bug: whoever iterates must not wait for ever.
+            last_first.push_async_callback(_close, "the stream", parts.engine.aclose)
+            last_first.callback(parts.lifetime.ending.come)
+
     def _end_session(self) -> None:
         """Let everybody who waits for the session, or for an event, know that it is over."""
         parts = self._parts
         error = parts.lifetime.closed_error()
-        parts.session.close(error)
-        parts.order_engine.news.end(error)
-        at = parts.world.clock.wall()
-        parts.events.publish(SessionClosed(at=at, logged_out=parts.session.logged_out))
-        parts.events.end()
+        try:
+            parts.session.close(error)
+            parts.order_engine.news.end(error)
+            at = parts.world.clock.wall()
+            parts.events.publish(SessionClosed(at=at, logged_out=parts.session.logged_out))
+        finally:
+            parts.events.end()
 
     # --- what users call -------------------------------------------------------------------------
 
@@ -410,12 +433,24 @@ def _with(settings: S, **changes: object) -> S:
     return msgspec.structs.replace(settings, **given)
 
 
+async def _close(what: str, close: Callable[[], Awaitable[None]]) -> None:
+    """Close a part, within bounds; log what goes wrong, since the others must be closed as well."""
+    try:
+        with anyio.CancelScope(shield=True), anyio.fail_after(_LONGEST_PART_S):
+            await close()
+    except Exception as error:  # noqa: BLE001 - logged; whatever it is, the rest must be closed
+        _LOG.error("closing %s failed: %r", what, error, exc_info=error)
+
+
 async def _wait_for_end(supervisor: asyncio.Task[None], clock: Clock) -> None:
-    """Wait until it has ended; a cancellation of the caller is passed on afterwards."""
+    """Wait until it has ended, or does not in spite of being cancelled.
+
+    A cancellation of the caller is passed on afterwards.
+    """
     interrupted: asyncio.CancelledError | None = None
     deadline = clock.monotonic() + _LONGEST_CLOSE_S
     with anyio.CancelScope(shield=True):
-        while not supervisor.done():
+        while not supervisor.done() and clock.monotonic() < deadline + _LAST_S:
             if clock.monotonic() >= deadline:
                 supervisor.cancel()
             try:

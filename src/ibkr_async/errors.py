@@ -94,12 +94,16 @@ class ConfigError(UsageError):
 
 
 class ClosedError(UsageError):
-    """The client, stream or subscription was closed (or never opened) before this call."""
+    """The client, stream or subscription was closed, or was never opened."""
 
-    def __init__(self, what: str, advice: str = "open a new one") -> None:
+    def __init__(
+        self, what: str, advice: str = "open a new one", *, may_have_reached_server: bool = False
+    ) -> None:
         super().__init__(what, advice)
         self.what = what
         self.advice = advice
+        self.may_have_reached_server = may_have_reached_server
+        """True for a request that was under way when it was closed."""
 
     def __str__(self) -> str:
         return f"the {self.what} is not open; {self.advice}"

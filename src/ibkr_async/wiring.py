@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ibkr_async.auth import Secret
+from ibkr_async.ending import Ending
 from ibkr_async.errors import ClosedError, NoBridgeError, UnauthorizedError
 from ibkr_async.events import AuthStatusChanged, Event, EventHub, LoginRenewed, StreamEvent
 from ibkr_async.feeds.catalogue import Streams
@@ -159,6 +160,7 @@ class Parts:
             or HttpxTransport(self.auth.ssl_context, settings.connections, world=self.world),
             settings=settings,
             home=self.lifetime.home,
+            ending=self.lifetime.ending,
             world=self.world,
         )
 
@@ -185,6 +187,7 @@ class Parts:
             make_coid=CoidMaker(world),
             journal=None if settings.journal is None else Journal(settings.journal, world=world),
             settings=settings,
+            ending=self.lifetime.ending,
             world=world,
         )
 
@@ -200,9 +203,10 @@ class Parts:
         except (NoBridgeError, UnauthorizedError):
             self.session.doubt()
             raise
-        except ClosedError:
+        except ClosedError as closed:
             # Of a request that was under way when a defect ended the client.
             if (error := self.lifetime.closed_error()) is not None:
+                error.may_have_reached_server = closed.may_have_reached_server
                 raise error  # noqa: B904 - its cause is the defect
             raise
         finally:
@@ -294,6 +298,8 @@ class Lifetime:
 
     def __init__(self) -> None:
         self.home = Home()
+        self.ending = Ending()
+        """Comes when everything that still waits must stop."""
         self.opened = False
         self.closed = False
         self.death: BaseException | None = None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ibkr_async.errors import (
+    ClosedError,
     ConnectionBrokenError,
     IbkrError,
     OrderQuestionError,
@@ -219,6 +220,28 @@ async def test_order_given_up_while_it_waits_for_pace_was_not_sent(bench: Bench)
     await bench.time.holds.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert bench.orders_sent == 4
+    assert bench.desk.unknown == {}
+    await bench.desk.engine.aclose()
+    assert bench.events() == ["intent", "not_sent"]
+
+
+async def test_order_that_waits_for_pace_when_the_client_is_closed_was_not_sent(
+    bench: Bench,
+) -> None:
+    """It ends with the client, and is neither unknown nor left open."""
+    rows = [f'[{{"order_id":"{n}","order_status":"Submitted"}}]'.encode() for n in range(1, 9)]
+    bench.server.will_answer(*rows)
+    for number in range(4):  # the share of orders is used up then
+        await bench.desk.submit(MarketOrder(1, "BUY", 1, coid=f"c-{number}"))
+    bench.time.holds = asyncio.Event()
+
+    task = asyncio.create_task(bench.desk.submit(ORDER))
+    await bench.time.holds.wait()
+    await bench.pipeline.aclose()
+    with pytest.raises(ClosedError, match="not sent"):
         await task
 
     assert bench.orders_sent == 4

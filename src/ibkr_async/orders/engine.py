@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from ibkr_async.ending import Ending
 from ibkr_async.orders.fate.outcomes import Outcomes
 from ibkr_async.orders.fate.probe import OutcomeProbe
 from ibkr_async.orders.fate.reads import OrderReads
@@ -53,6 +54,7 @@ class OrderEngine:
         make_coid: Callable[[], str],
         journal: Journal | None,
         settings: OrderSettings,
+        ending: Ending | None = None,
         world: World,
     ) -> None:
         """Build the parts. `feeds_ready` waits so many seconds for the order feeds to be open."""
@@ -84,6 +86,7 @@ class OrderEngine:
                 world=world,
                 spread_s=settings.probe_spread_s,
                 look_timeout_s=settings.look_timeout_s,
+                ending=ending or Ending(),
             ),
             self.outcomes,
             preparation=self.preparation,

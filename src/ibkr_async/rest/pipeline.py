@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import anyio
 import msgspec
 
+from ibkr_async.ending import Ending
 from ibkr_async.errors import (
     ClosedError,
     IbkrError,
@@ -76,9 +77,13 @@ class RestPipeline:
         settings: RestSettings | None = None,
         pacer: Pacer | None = None,
         home: Home | None = None,
+        ending: Ending | None = None,
         world: World | None = None,
     ) -> None:
-        """Join the parts. `pacer` stands in for one with IBKR's limits, where those do not hold."""
+        """Join the parts. `pacer` stands in for one with IBKR's limits, where those do not hold.
+
+        `ending` is the owner's, where it ends more than requests.
+        """
         self.stats = RestStats()
         self._auth = auth
         self._transport = transport
@@ -96,7 +101,7 @@ class RestPipeline:
         self._concurrency: dict[str, anyio.Semaphore] = {}
         self._odd_paths: set[str] = set()
         """Templates of paths whose answers could not be read whole."""
-        self._is_closed = False
+        self._ending = ending or Ending()
 
     @property
     def logins(self) -> LoginGate:
@@ -113,14 +118,16 @@ class RestPipeline:
 
         Errors: `ResponseError` and `TransportError` families; `AuthError` when logging in fails;
         `RateLimitedError` without anything sent when the slot is further away than `max_wait_s`;
-        what `request.permit` raises, without anything sent; `ClosedError` after `aclose`; `UsageError`
-        from another event loop or thread.
+        what `request.permit` raises, without anything sent; `ClosedError` after `aclose`, and when
+        that comes while it is under way; `UsageError` from another event loop or thread.
         Cancellation: a slot not yet used goes back; a request under way may have been received.
         """
         self._home.check()
         self._check_open()
-        async with self._place_under_way(request):
-            return await self._send_until_settled(request)
+        with self._ending.cut():
+            async with self._place_under_way(request):
+                return await self._send_until_settled(request)
+        raise _cut_short(request)
 
     async def log_in(self) -> None:
         """Log in now if that is needed, so that a wrong credential shows before the first call.
@@ -129,11 +136,17 @@ class RestPipeline:
         """
         self._home.check()
         self._check_open()
-        await self._gate.ensure()
+        with self._ending.cut():
+            await self._gate.ensure()
+            return
+        raise ClosedError("client")
 
     async def aclose(self) -> None:
-        """Close the connections. Idempotent; never waits for more than two seconds."""
-        self._is_closed = True
+        """Close the connections; requests under way end with `ClosedError`.
+
+        Idempotent; never waits for more than two seconds.
+        """
+        self._ending.come()
         with anyio.move_on_after(_CLOSE_S, shield=True):
             await self._transport.aclose()
 
@@ -317,8 +330,19 @@ class RestPipeline:
         )
 
     def _check_open(self) -> None:
-        if self._is_closed:
+        if self._ending.has_come:
             raise ClosedError("client")
+
+
+def _cut_short(request: RestRequest[Any]) -> ClosedError:
+    """Compose the error of a request that was under way at the end: it may have left, or be known not to."""
+    permit = request.permit
+    if isinstance(permit, Departure) and not permit.may_have_left:
+        return ClosedError("client", f"{request.label} was not sent any more")
+    advice = (
+        f"it was closed before the answer to {request.label} came, which may have been received"
+    )
+    return ClosedError("client", advice, may_have_reached_server=True)
 
 
 def _encode_pairs(pairs: Pairs) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from ibkr_async.errors import (
     AuthError,
+    ClosedError,
     IbkrError,
     OrderGuardError,
     RateLimitedError,
@@ -45,6 +46,8 @@ def nothing_was_sent(error: IbkrError, *, has_left: bool = True) -> bool:
         return True
     if isinstance(error, RateLimitedError) and not error.was_sent:
         return True
+    if isinstance(error, ClosedError) and error.may_have_reached_server:
+        return not has_left
     unsent = UsageError | AuthError | SessionError | OrderGuardError
     return not has_left or isinstance(error, unsent)
 

@@ -97,13 +97,16 @@ class Journal:
         writing.add_done_callback(_log_failure)
 
     async def aclose(self) -> None:
-        """Write what is waiting and close the file. Idempotent."""
+        """Write what is waiting and close the file. Idempotent.
+
+        Cancellation: it is written and closed all the same, as soon as the disk lets it.
+        """
         parts, self._parts = self._parts, None
         if parts is not None:
             thread, file = parts
             closing_file = thread.submit(file.close)
             thread.shutdown(wait=False)
-            await asyncio.wrap_future(closing_file)
+            await asyncio.shield(asyncio.wrap_future(closing_file))
 
     def _now_ms(self) -> int:
         return round(self._world.clock.wall() * 1000)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import msgspec
 
+from ibkr_async.ending import Ending
 from ibkr_async.errors import IbkrError
 from ibkr_async.orders.fate.evidence import Evidence, Outcome
 from ibkr_async.types import OrderId
@@ -63,19 +64,22 @@ class OutcomeProbe:
         world: World,
         spread_s: float,
         look_timeout_s: float,
+        ending: Ending | None = None,
     ) -> None:
         self._reads = reads
         self._known = known
         self._clock = world.clock
         self._spread_s = spread_s
         self._look_timeout_s = look_timeout_s
+        self._ending = ending or Ending()
 
     async def look(
         self, submission: Submission, named_ids: Sequence[str] = (), *, account_id: str | None
     ) -> Finding:
         """Look three times over the spread, or until the outcome is proven.
 
-        It takes the spread when IBKR answers, and the time of one look more when it does not.
+        It takes the spread when IBKR answers, and the time of one look more when it does not. Closing the
+        client ends it, and proves nothing.
         `account_id` is asked for where it is not the session's own.
         """
         evidence = Evidence(submission, self._known, named_ids)
@@ -83,16 +87,20 @@ class OutcomeProbe:
         outcome: Outcome = "unknown"
         begun = self._clock.monotonic()
         until = begun + self._spread_s + self._look_timeout_s
-        for number, share in enumerate(_LOOKS):
-            wait_s = begun + share * self._spread_s - self._clock.monotonic()
-            if wait_s > 0:
-                await self._clock.sleep(wait_s)
-            look = _Look(self._reads, evidence, submission, account_id, force=number == _FORCED)
-            await self._look_once(look, until - self._clock.monotonic())
-            looked_at += look.seen
-            outcome = evidence.outcome(is_last=number == len(_LOOKS) - 1)
-            if outcome != "unknown":
-                break
+        with self._ending.cut():
+            for number, share in enumerate(_LOOKS):
+                wait_s = begun + share * self._spread_s - self._clock.monotonic()
+                if wait_s > 0:
+                    await self._clock.sleep(wait_s)
+                look = _Look(self._reads, evidence, submission, account_id, force=number == _FORCED)
+                await self._look_once(look, until - self._clock.monotonic())
+                looked_at += look.seen
+                is_last = number == len(_LOOKS) - 1 and not self._ending.has_come
+                outcome = evidence.outcome(is_last=is_last)
+                if outcome != "unknown":
+                    break
+        if self._ending.has_come and outcome == "unknown":
+            looked_at.append("nothing more: the client was closed")
         return Finding(
             outcome=outcome,
             order_ids=tuple(one.order_id for one in evidence.orders),
