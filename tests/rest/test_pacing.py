@@ -265,6 +265,18 @@ def test_slot_of_a_cancelled_waiter_is_given_to_the_next() -> None:
     assert pacer.reserve("/tickle", 0.0).at == waiting.at
 
 
+def test_slot_given_back_twice_is_not_taken_from_its_next_holder() -> None:
+    """Who has given up holds nothing any more."""
+    pacer = Pacer()
+    pacer.start(pacer.reserve("/tickle", 0.0), 0.0)
+    waiting = pacer.reserve("/tickle", 0.0)
+    pacer.release(waiting)
+    following = pacer.reserve("/tickle", 0.0)
+    pacer.release(waiting)
+
+    assert pacer.reserve("/tickle", 0.0).at == pytest.approx(following.at + 1.05)
+
+
 def test_releasing_a_sent_booking_changes_nothing() -> None:
     """What was sent counts, whatever the caller does afterwards."""
     pacer = Pacer()
@@ -465,7 +477,8 @@ def test_second_box_within_ten_minutes_lasts_for_a_whole_probe() -> None:
     assert pacer.reserve(FREE, 11.0).at == 10.0 + PROBE_S
 
 
-def test_companions_of_the_first_429_do_not_lengthen_it() -> None:
+@pytest.mark.parametrize("answered_at", [0.0, 0.5])
+def test_companions_of_the_first_429_do_not_lengthen_it(answered_at: float) -> None:
     """Forty requests under way get forty 429s; that is one breach, not forty."""
     pacer = Pacer()
     companions = [pacer.reserve(CANCEL, 0.0), pacer.reserve(FREE, 0.0)]
@@ -473,9 +486,9 @@ def test_companions_of_the_first_429_do_not_lengthen_it() -> None:
         pacer.start(booking, 0.0)
 
     for booking in companions:
-        pacer.penalise(booking, 0.5, 5.0)
+        pacer.penalise(booking, answered_at, 5.0)
 
-    assert pacer.reserve("/iserver/accounts", 0.6).at == 5.5
+    assert pacer.reserve("/iserver/accounts", 0.6).at == answered_at + 5.0
 
 
 @pytest.mark.parametrize(("after_s", "hold_s"), [(599.0, PROBE_S), (600.0, 1.0)])
