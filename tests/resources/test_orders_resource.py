@@ -197,14 +197,15 @@ async def test_preview_that_fails_without_a_no_can_be_asked_again(answer: Answer
 
 async def test_previews_and_lists_have_the_urgency_of_an_order() -> None:
     """What a guard or a search for an order waits for does not queue behind reads."""
-    send = FakeSend(b"{}", "live_orders", "trades")
+    send = FakeSend(b"{}", "live_orders", "trades", b"{}")
     endpoints = OrderEndpoints(send)
 
     await endpoints.what_if("DU1", [TICKET])
     await endpoints.live()
     await endpoints.trades()
+    await endpoints.status("7")
 
-    assert [request.urgency for request in send.requests] == [Urgency.ORDER] * 3
+    assert [request.urgency for request in send.requests] == [Urgency.ORDER] * 4
 
 
 @pytest.mark.parametrize("error", [RefusedError, NotFoundError, ServerError])

@@ -155,6 +155,19 @@ def test_every_row_is_kept_under_saturation(rule: Rule) -> None:
     assert sent[-1].at <= max(4 * rule.window_s, rule.limit * 4 / global_rate) * 1.1
 
 
+def test_dense_run_of_statuses_is_spread_and_leaves_room_for_orders() -> None:
+    """IBKR answers such a run with 503. An order leaves at once beside it."""
+    status = "/iserver/account/order/status/{order_id}"
+    calls = [Call(0.0, status, Urgency.ORDER) for _ in range(12)]
+
+    sent = run([*calls, *[Call(0.0, ORDER, Urgency.ORDER) for _ in range(2)]])
+
+    times = [call.at for call in sent if call.key == status]
+    assert most_in_window(times, 6.0) <= 6
+    assert most_in_window(times, 1.0) <= 2
+    assert [call.at for call in sent if call.key == ORDER] == [0.0, 0.0]
+
+
 def test_table_has_every_published_row() -> None:
     """The rows of "Pacing Limitations"."""
     limits = {rule.path: (rule.limit, rule.window_s, rule.concurrent) for rule in PACING}
@@ -166,6 +179,8 @@ def test_table_has_every_published_row() -> None:
         "/iserver/scanner/run": (1, 1, None),
         "/iserver/account/orders": (1, 5, None),
         "/iserver/account/trades": (1, 5, None),
+        # Ours: IBKR names none.
+        "/iserver/account/order/status/{order_id}": (6, 6, None),
         "/iserver/account/pnl/partitioned": (1, 5, None),
         "/portfolio/accounts": (1, 5, None),
         "/portfolio/subaccounts": (1, 5, None),

@@ -4,9 +4,9 @@ Responsible for building the requests and reading the answers. It must never dec
 an order: guards, the question dialogue and the naming of outcomes are in `orders.desk`, which is
 what users call. Nothing here is ever sent twice, except plain reads.
 
-Previews, the day's orders and the executions have the urgency of an order: guards and searches for an
-order wait for them, and must not wait behind reads. The lists cannot crowd orders out: each is read
-once in five seconds at most. The status of an order has no such limit, so it is a plain read.
+Previews, the day's orders, the executions and an order's status have the urgency of an order: guards and
+searches for an order wait for them, and must not wait behind reads. They cannot crowd orders out: each
+list is read once in five seconds at most, and statuses once a second.
 """
 
 from __future__ import annotations
@@ -248,13 +248,15 @@ class OrderEndpoints(Resource):
 
         Errors: `NotFoundError` or `ServerError`, both 503, for an order of an earlier day;
         `UnreadableResponseError` for an answer about another order.
-        Source: GET /iserver/account/order/status/{orderId}, "Order Status".
+        Source: GET /iserver/account/order/status/{orderId}, "Order Status". Pacing: 6 in 6 seconds; IBKR
+        names no limit, but answers 503 to a dense run.
         """
         request = RestRequest[OrderStatusReply](
             method="GET",
             path="/iserver/account/order/status/{order_id}",
             path_params={"order_id": order_id},
             result=OrderStatusReply,
+            urgency=Urgency.ORDER,
             replayable=True,
         )
         reply = await self._send(request)

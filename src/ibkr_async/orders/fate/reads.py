@@ -76,7 +76,7 @@ class OrderReads:
         """Read one order.
 
         Errors: `NotFoundError` or `ServerError` 503 for an order of an earlier day.
-        Source: GET /iserver/account/order/status/{orderId}.
+        Source: GET /iserver/account/order/status/{orderId}. Pacing: 6 in 6 seconds; IBKR names no limit.
         """
         tracker = self._news.tracker
         asked = tracker.version
