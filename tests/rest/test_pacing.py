@@ -443,11 +443,12 @@ def test_probe_without_an_answer_is_not_joined_by_others() -> None:
     assert pacer.reserve("/iserver/accounts", PROBE_S + 1).at == 2 * PROBE_S
 
 
-def test_answer_to_an_earlier_request_does_not_end_the_box() -> None:
+@pytest.mark.parametrize("sent_at", [0.0, 1.0])
+def test_answer_to_an_earlier_request_does_not_end_the_box(sent_at: float) -> None:
     """What was under way before the 429 proves nothing."""
     pacer = Pacer()
-    early = pacer.reserve(CANCEL, 0.0)
-    pacer.start(early, 0.0)
+    early = pacer.reserve(CANCEL, sent_at)
+    pacer.start(early, sent_at)
     limited(pacer, 1.0)
 
     assert not pacer.answered(early)
@@ -592,6 +593,17 @@ def test_endpoint_that_was_hit_is_held_for_its_own_window() -> None:
 
     assert held.at >= 900
     assert pacer.reserve(FREE, 2.0).at == 2.0
+
+
+def test_hold_of_an_endpoint_counts_from_its_429() -> None:
+    """Not from the request, whose answer may have taken long."""
+    pacer = Pacer()
+    booking = pacer.reserve("/pa/summary", 0.0)
+    pacer.start(booking, 0.0)
+
+    pacer.penalise(booking, 30.0, 1.0)
+
+    assert pacer.reserve("/pa/summary", 31.0).at == 930.0
 
 
 def test_endpoint_that_was_hit_again_is_held_anew() -> None:

@@ -27,7 +27,7 @@ from ibkr_async.errors import (
     UsageError,
 )
 from ibkr_async.oauth.encoding import percent_encode
-from ibkr_async.ports import HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
+from ibkr_async.ports import Departure, HttpReply, HttpRequest, Method, Pairs, Send, SocketTarget
 from ibkr_async.rest.pacing import Pacer
 from ibkr_async.rest.pipeline import RestPipeline
 from ibkr_async.rest.request import RestRequest, Urgency
@@ -37,6 +37,7 @@ from ibkr_async.rest.transport import HttpxTransport
 from support.fake_time import FakeRandom, FakeTime, fake_world
 
 BASE = "https://api.example/v1/api"
+HISTORY = "/iserver/marketdata/history"
 Answer = HttpReply | IbkrError | Callable[[HttpRequest], Awaitable[HttpReply]]
 
 
@@ -526,7 +527,8 @@ async def test_cancelled_waiter_gives_its_slot_back(world: World) -> None:
     assert world.time.slept == [pytest.approx(1.05)]
 
 
-async def test_five_histories_at_a_time(world: World) -> None:
+@pytest.mark.parametrize("more", [{}, {"pacing_key": HISTORY, "path": "/x"}], ids=["path", "key"])
+async def test_five_histories_at_a_time(world: World, more: dict[str, str]) -> None:
     """The sixth waits until one of the five has its answer."""
     under_way = 0
     most = 0
@@ -541,7 +543,7 @@ async def test_five_histories_at_a_time(world: World) -> None:
         return reply()
 
     world.answer(*[slow] * 12)
-    history = read("/iserver/marketdata/history")
+    history = read(**({"path": HISTORY} | more))
     await asyncio.gather(*(world.pipeline.send(history) for _ in range(12)))
 
     assert most == 5
@@ -706,6 +708,15 @@ async def test_permission_is_asked_after_the_wait_and_before_the_request_leaves(
 
     assert asked_at == [pytest.approx(1001.05)]
     assert len(world.transport.sent) == 1
+
+
+async def test_departure_of_a_request_is_given_to_the_transport(world: World) -> None:
+    """It is asked in the line before the request leaves; a plain permission stays here."""
+    departure = Departure(lambda: None)
+    for permit in (departure, lambda: None):
+        await world.pipeline.send(act(permit=permit))
+
+    assert [request.departure for request in world.transport.sent] == [departure, None]
 
 
 async def test_given_pacer_stands_in_for_the_limits_of_ibkr() -> None:
