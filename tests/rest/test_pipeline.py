@@ -424,9 +424,10 @@ async def test_action_answered_401_makes_the_next_call_work(world: World) -> Non
     """The caller learns of the 401; the login is renewed for what comes after."""
     world.answer(reply(401))
 
-    with pytest.raises(UnauthorizedError):
+    with pytest.raises(UnauthorizedError) as caught:
         await world.pipeline.send(act())
 
+    assert "renew it again" not in str(caught.value)
     await world.pipeline.send(act())
     assert world.last.headers["Authorization"] == "login 1 signature 2"
 
@@ -641,7 +642,7 @@ async def test_login_is_renewed_as_often_as_the_settings_allow() -> None:
     await world.pipeline.send(read())
     world.time.at += 4
     world.answer(reply(401))
-    with pytest.raises(UnauthorizedError):
+    with pytest.raises(UnauthorizedError, match=r"a call in 0\.\d s may renew it again"):
         await world.pipeline.send(read())
     world.time.at += 1
     world.answer(reply(401))

@@ -59,6 +59,11 @@ class LoginGate:
         """How many logins have succeeded."""
         return self._generation
 
+    @property
+    def renewable_in_s(self) -> float:
+        """How long it takes until a 401 may renew the login again; 0 when it may now."""
+        return max(0.0, self._renewed_at + self._renew_interval_s - self._now())
+
     async def ensure(self) -> None:
         """Log in if that is needed before a request can be signed.
 
@@ -83,7 +88,7 @@ class LoginGate:
         async with self._lock:
             if self._generation != seen_generation:
                 return True
-            if self._now() - self._renewed_at < self._renew_interval_s:
+            if self.renewable_in_s > 0:
                 return False
             self._auth.forget()
             await self._log_in(attempts_seen)

@@ -166,10 +166,13 @@ class RestPipeline:
             try:
                 reply = await self._transmit(signed, booking)
                 return self._decode(request, reply)
-            except UnauthorizedError:
+            except UnauthorizedError as error:
                 # One renewal and one repetition for a read; for anything else only the renewal,
                 # so that the caller's next call works.
                 if renewed or not await self._renew_login(request, generation):
+                    wait_s = self._gate.renewable_in_s
+                    if wait_s > 0 and self._gate.generation == generation:
+                        raise _not_renewed(error, wait_s) from error
                     raise
                 renewed = True
             except IbkrError as error:
@@ -332,6 +335,14 @@ class RestPipeline:
     def _check_open(self) -> None:
         if self._ending.has_come:
             raise ClosedError("client")
+
+
+def _not_renewed(error: UnauthorizedError, wait_s: float) -> UnauthorizedError:
+    """Compose a 401 after which the login was not renewed, since it had just been."""
+    advice = f"the login was renewed just before; a call in {wait_s:.1f} s may renew it again"
+    return UnauthorizedError(
+        error.request, error.status, error.detail, body=error.body, advice=advice
+    )
 
 
 def _cut_short(request: RestRequest[Any]) -> ClosedError:
