@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _GONE = 200, 401, 403, 404, 410
 _TOO_MANY, _SERVER_ERROR = 429, 500
 _LONGEST_DETAIL = 200
+_PAGE = "an HTML page"
+_EMPTY = "an empty answer"
 _USUAL_KEY_LENGTH = 9
 
 
@@ -125,9 +127,15 @@ def words(reply: HttpReply) -> str:
         told = [document.get(name) for name in ("error", "title", "detail")]
         text = ": ".join(part for part in told if isinstance(part, str) and part) or text
     if text.startswith("<"):
-        return "an HTML page"
+        return _PAGE
     line = " ".join(text.split())
-    return line[:_LONGEST_DETAIL] or "an empty answer"
+    return line[:_LONGEST_DETAIL] or _EMPTY
+
+
+def unreadable(reply: HttpReply) -> str:
+    """Return what is said of an answer that should hold a secret and does not read: none of its words."""
+    said = words(reply)
+    return said if said in {_PAGE, _EMPTY} else "the answer cannot be read"
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:

@@ -164,3 +164,17 @@ def test_settings_of_a_still_market(drive: Callable[..., Any]) -> None:
 
     assert driver.broker.market_fields(AAPL, ["31", "84", "86"]) == before
     assert BrokerSettings().chain_needs_exchange is False
+
+
+@pytest.mark.parametrize("step_s", [0.02, 0.07, 1.0])
+def test_market_moves_at_every_instant_however_short_the_steps_are(step_s: float) -> None:
+    """A time of these years has no digits below a quarter of a microsecond: none is passed over."""
+    start = 1_795_910_512.726398
+    broker = Broker(seed=7, now=start, step_s=step_s)
+    board = board_of(broker)
+    moved = []
+    for count in range(1, 201):
+        broker.advance(start + count * step_s + 1e-4)
+        moved.append(round((board.now - start) / step_s))
+
+    assert moved == list(range(1, 201))

@@ -95,7 +95,7 @@ def read_answer(who: Identity, reply: HttpReply, *, ahead_s: float) -> LiveSessi
     except msgspec.DecodeError:
         raise LiveSessionTokenError(
             STEP,
-            "the answer cannot be read",
+            _refusal.unreadable(reply),
             _refusal.hint_for_status(reply.status),
         ) from None
     if "error" in answer.extra:

@@ -39,6 +39,7 @@ _RESIZE_CHANCE = 0.5
 _MOST_STEPS = 20
 """When more are due at once, the market moves from minute to minute."""
 _EPSILON_S = 1e-6
+_EPSILON_STEPS = 1e-3
 _CLOSE = time(16)
 _LAST_SECOND = 1.0
 
@@ -212,7 +213,8 @@ class PriceBoard:
         is_near = now - self.now <= _MOST_STEPS * self._step_s
         while True:
             if is_near:
-                done = math.floor((self.now - self.started) / self._step_s + _EPSILON_S)
+                # A time of these years is exact to a quarter of a microsecond, which counts in short steps.
+                done = math.floor((self.now - self.started) / self._step_s + _EPSILON_STEPS)
                 instant = self.started + (done + 1) * self._step_s
             else:
                 # Once in each minute, at its end, and not across the close or the day's.
