@@ -36,9 +36,15 @@ def test_combination_is_written_as_a_conidex() -> None:
         ("USD", [(1, 1), (2, True)]),
         ("USD", []),
         ("usd", [(1, 1), (2, 1)]),
+        ([], [(1, 1), (2, 1)]),
+        ("USD", None),
+        ("USD", "12"),
+        ("USD", [1, 2]),
+        ("USD", [(1, 1), (2, 1, 1)]),
+        ("USD", [(1, 1), "2/"]),
     ],
 )
-def test_combination_that_makes_no_sense_is_refused(currency: str, legs: Any) -> None:
+def test_combination_that_makes_no_sense_is_refused(currency: Any, legs: Any) -> None:
     """A currency's spread contract is never guessed."""
     with pytest.raises(OrderInvalidError):
         combo_conidex(currency, legs)
