@@ -4,8 +4,9 @@ A quiet market is silent and healthy; a stalled topic looks just the same. What 
 
 * Whether its market is open. Whoever has the trading hours says so through `is_open`
   (`ib.stream.hours`); where it says False, silence is never suspicious.
-* How busy the topic was before. Time is cut into periods of 5 s; a topic that spoke in at least six of
-  the last twelve and then says nothing for 60 s is suspicious. One that trades twice a minute never is.
+* How busy the topic was before. Time is cut into periods of 5 s. Each in which a topic speaks counts one,
+  each in which it does not takes one away. From six on a silence of 60 s is suspicious; a topic that
+  speaks in every second period, or trades twice a minute, never is.
 
 A suspicious topic is asked for again, immediately and alone. Its first frame then comes even in a closed
 market, so that a wrong suspicion (the close, where no hours are known) costs one request and one short
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _PERIODS: Final = 12
 """Periods in the silence that is suspicious, and in the memory of how busy a topic was."""
 BUSY: Final = 6
-"""Periods of those in which a topic must have spoken."""
+"""What a topic must have counted up to."""
 
 
 class Staleness:
