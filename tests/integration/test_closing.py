@@ -35,13 +35,21 @@ class StuckThreads(InlineThreads):
 
     is_stuck = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[], Any]] = []
+        """What was to be done meanwhile."""
+
     def serial(self, name: str) -> Executor:
         inline = super().serial(name)
         threads = self
 
         class Stuck(Executor):
             def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> Any:
-                return Future() if threads.is_stuck else inline.submit(function, *args, **more)
+                if not threads.is_stuck:
+                    return inline.submit(function, *args, **more)
+                threads.waiting.append(lambda: function(*args, **more))
+                return Future()
 
         return Stuck()
 
@@ -94,6 +102,8 @@ def test_locked_journal_keeps_nothing_from_closing(
             took_s = world.clock.monotonic() - began
             heard = await asyncio.wait_for(listening, 1)
             await asyncio.sleep(1)
+            for late in threads.waiting:
+                late()  # the file is closed in the end
             return heard, ib.session.info.state, took_s, sim.open_connections
 
     heard, state, took_s, connections = run_virtual(main)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from ibkr_async.models.base import (
     Int,
     Model,
     Str,
+    Unread,
     convert,
     decode,
     encode,
@@ -206,3 +208,21 @@ def test_number_that_json_cannot_say_is_refused(number: Any) -> None:
     """Better no order than one whose price became null."""
     with pytest.raises(ValueError, match="JSON number"):
         encode({"price": number})
+
+
+@pytest.mark.parametrize("text", [f"[{','.join(['[{}]'] * 500)}]", '{"a":' * 199 + "1" + "}" * 199])
+def test_json_of_many_parts_is_no_deep_one(text: str) -> None:
+    """Only what nothing here could walk or print is refused."""
+    assert parse_json(text) == json.loads(text) == parse_json(text.encode())
+
+
+@pytest.mark.parametrize("levels", [201, 900, 5_000])
+def test_json_that_is_too_deep_is_an_error_of_its_own(levels: int) -> None:
+    """Whether or not this interpreter would parse it."""
+    for text in (
+        "[" * levels + "]" * levels,
+        '{"a":' * levels + "1e9999999999999999999" + "}" * levels,
+    ):
+        for unread in (None, Unread()):
+            with pytest.raises(msgspec.DecodeError):
+                parse_json(text, unread)

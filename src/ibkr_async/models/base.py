@@ -93,6 +93,9 @@ T = TypeVar("T")
 
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 _EXTRA: Final = "_extra"
+_DEEPEST: Final = 200
+"""Levels of JSON; the deepest answer that is known has nine."""
+_TOO_DEEP: Final = "JSON is nested too deeply"
 
 
 # msgspec hands `frozen` down to subclasses; the decorator says so to type checkers, which would
@@ -157,18 +160,37 @@ def parse_json(data: bytes | str, unread: Unread | None = None) -> Any:
     Errors: `msgspec.DecodeError`, whatever else is wrong with the text.
     """
     try:
-        return _json_decoder().decode(data)
+        return _bounded(_json_decoder().decode(data), data)
     except RecursionError as error:
-        raise msgspec.DecodeError("JSON is nested too deeply") from error
+        raise msgspec.DecodeError(_TOO_DEEP) from error
     except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
         try:
             if unread is not None:
-                parsed = _parse_odd_json(data)
+                parsed = _bounded(_parse_odd_json(data), data)
                 unread.note("JSON", error)
                 return parsed
         except (ValueError, RecursionError):
             pass
         raise msgspec.DecodeError(str(error)) from error
+
+
+def _bounded(parsed: Any, data: bytes | str) -> Any:
+    """Return what was parsed, unless it is nested so deeply that nothing here could walk or print it."""
+    braces = data.count("{") if isinstance(data, str) else data.count(b"{")
+    brackets = data.count("[") if isinstance(data, str) else data.count(b"[")
+    if braces + brackets <= _DEEPEST:
+        return parsed
+    level = [parsed]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if is_object(outer) else outer if is_array(outer) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return parsed
+    raise RecursionError
 
 
 def _parse_odd_json(data: bytes | str) -> Any:
