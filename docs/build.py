@@ -250,7 +250,7 @@ def operations() -> list[list[str]]:
 
 def coverage() -> str:
     """List every operation, and the method that calls it."""
-    called, rules = calls(), {rule.path: rule for rule in PACING}
+    called, rules = calls(), {operation_key("", rule.path): rule for rule in PACING}
     headings: dict[str, list[tuple[str, ...]]] = {}
     for heading, verb, path, known_from in operations():
         mine = called.get(operation_key(verb, path), [])
@@ -258,7 +258,9 @@ def coverage() -> str:
             f"`{call.method}`" if call.method else "the client" for call in mine
         )
         answer = next((f"`{call.answer}`" for call in mine if call.method), "")
-        rule = rules.get(path) or (rules["/fyi/*"] if path.startswith("/fyi/") else None)
+        rule = rules.get(operation_key("", path))
+        if rule is None and path.startswith("/fyi/"):
+            rule = rules[operation_key("", "/fyi/*")]
         limit = "" if rule is None else f"{rule.limit} in {_duration(rule.window_s)}"
         headings.setdefault(heading, []).append(
             (f"`{verb} {path}`", ", ".join(methods), answer, limit, known_from)

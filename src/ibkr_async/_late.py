@@ -1,6 +1,7 @@
 """Import a name of a package when it is first asked for.
 
-For what a program uses one of, or none: it then costs no start that does not use it.
+For what a program uses one of, or none: it then costs no start that does not use it. It must never
+know what it imports.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Groups of endpoints that not every program needs: imported and built when they are first used.
 
-Responsible for giving each its parts; what every program uses is in `client`.
+Responsible for giving each its parts; what every program uses is in `client`. It must never start
+anything, or send.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from ibkr_async.errors import (
     UnreadableResponseError,
     UsageError,
 )
-from ibkr_async.flex import FLEX_URL, FlexClient
+from ibkr_async.flex import FLEX_URL, FlexClient, FlexTicket
 from ibkr_async.flex.client import next_slot
 from support.fake_time import FakeTime, fake_world
 from support.third_party_bench import ScriptedServer
@@ -89,6 +89,7 @@ async def test_report_is_asked_for_and_fetched() -> None:
         "https://interactivebrokers.com.evil.example/GetStatement",
         "https://evilinteractivebrokers.com/GetStatement",
         "file:///etc/passwd",
+        "https://[",
     ],
 )
 async def test_token_goes_to_nobody_else(url: str) -> None:
@@ -128,13 +129,16 @@ async def test_period_is_sent(period: dict[str, Any], sent: dict[str, str]) -> N
         {"since": date(2026, 11, 1), "until": date(2026, 11, 3), "days": 1},
         {"days": 0},
         {"days": 366},
+        {"since": "20261101", "until": "20261103"},
     ],
 )
 async def test_odd_period_is_refused(period: dict[str, Any]) -> None:
     """Before anything is sent."""
     bench = Bench()
 
-    with pytest.raises(UsageError, match=r"since and until together|IBKR gives 1 to 365"):
+    with pytest.raises(
+        UsageError, match=r"since and until together|IBKR gives 1 to 365|is no date"
+    ):
         await bench.flex.request("4711", **period)
 
 
@@ -232,7 +236,38 @@ async def test_token_is_in_no_log_error_or_repr(caplog: pytest.LogCaptureFixture
     assert not any(TOKEN in text for text in shown)
 
 
-def test_empty_token_is_refused() -> None:
+@pytest.mark.parametrize("token", [" ", None, b"1"])
+def test_token_that_is_none_is_refused(token: Any) -> None:
     """With the place where there is one."""
     with pytest.raises(UsageError, match="Client Portal"):
-        FlexClient(" ")
+        FlexClient(token)
+
+
+def test_token_is_not_sent_in_the_open() -> None:
+    """Whatever stands in for IBKR has a certificate too."""
+    with pytest.raises(UsageError, match="over TLS only"):
+        FlexClient(TOKEN, base_url="http://127.0.0.1:5000")
+
+
+async def test_odd_query_is_refused_before_anything_is_sent() -> None:
+    """As any plain argument."""
+    bench = Bench()
+
+    with pytest.raises(UsageError, match="query_id"):
+        await bench.flex.report(None)  # type: ignore[arg-type]  # that is the point
+    assert bench.asked == []
+
+
+async def test_token_goes_to_nobody_whom_a_ticket_names() -> None:
+    """A ticket may have been stored, and changed."""
+    bench = Bench(REPORT)
+
+    await bench.flex.statement(FlexTicket("777", "https://evil.example/GetStatement"))
+
+    assert bench.asked[0][0] == f"{FLEX_URL}/GetStatement"
+
+
+async def test_code_of_any_length_is_a_refusal() -> None:
+    """A number of 5,000 digits is no number to Python."""
+    with pytest.raises(RefusedError, match="will not help"):
+        await Bench(refused("9" * 5_000)).flex.request(4711)

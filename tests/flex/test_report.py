@@ -79,6 +79,8 @@ def test_values_are_exact_and_nothing_is_none() -> None:
         ),
         (b"<a><b></a>", "mismatched tag"),
         (b"<a>" * 20, "nested too deeply"),
+        (b'<?xml version="1.0" encoding="no-such"?><FlexQueryResponse/>', "encoding"),
+        (b'<?xml version="1.0" encoding="utf-7"?><FlexQueryResponse/>', "encoding"),
     ],
 )
 def test_what_is_no_report_is_refused(content: bytes, problem: str) -> None:

@@ -38,13 +38,14 @@ def test_accounts_are_read_with_their_properties() -> None:
     assert reply.chart_periods["OPT"][0] == "2h"
 
 
-def test_second_spelling_of_a_property_is_kept() -> None:
-    """IBKR writes noFXConv here and noFxConv there; the second is in `extra`."""
+def test_second_spelling_of_a_property_is_read() -> None:
+    """IBKR writes noFXConv here and noFxConv there."""
     reply = read(AccountsReply, "accounts")
 
     assert reply.acct_props is not None
     assert reply.acct_props["DU7000001"].no_fx_conv is False
-    assert reply.acct_props["DU7000002"].extra == {"noFxConv": True}
+    assert reply.acct_props["DU7000002"].no_fx_conv is True
+    assert reply.acct_props["DU7000002"].extra == {}
 
 
 def test_features_split_the_asset_types() -> None:

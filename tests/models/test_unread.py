@@ -296,3 +296,24 @@ def test_numbers_beside_unset_ones_are_numbers() -> None:
         2147483648.0,
         Decimal("2147483647.5"),
     )
+
+
+def test_other_spellings_are_read_at_every_level() -> None:
+    """In rows of an object, of an array, in a field of a field, and where a type may be absent."""
+    day = {"tradingScheduleDate": "20261130", "tradingtimes": [{"openingTime": "0930"}]}
+    period = {"startNav": {"date": "20261102", "val": 1.5}}
+    answer = {"accounts": {"DU1": {"periodsByName": {"1D": period}}}}
+
+    schedules: Any = convert(tuple[models.VenueSchedule, ...], [{"schedules": [day]}])
+    performance: Any = convert(models.AllPeriods, answer)
+    funds: Any = convert(
+        dict[str, models.AvailableFunds] | None, {"total": {"Lk Ahd Avlbl Fnds": "5 USD"}}
+    )
+    tree: Any = convert(
+        models.ScannerParameters, {"location_tree": [{"locations": [{"type": "x"}]}]}
+    )
+
+    assert schedules[0].schedules[0].trading_times[0].opening_time == "0930"
+    assert performance.accounts["DU1"].periods["1D"].start_nav.val == 1.5
+    assert funds["total"].look_ahead_available == 5
+    assert tree.location_tree[0].locations[0].type == "x"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import pytest
 
 from ibkr_async.errors import RefusedError, UsageError
@@ -615,7 +616,7 @@ CALLS = [
         "GET /trsrv/secdef/schedule?assetClass=STK&symbol=AAPL",
         gives={
             "0.schedules.0.sessions.opening_time": "0930",
-            "0.schedules.0.trading_times_as_recorded.0.cancel_day_orders": "Y",
+            "0.schedules.0.trading_times.0.cancel_day_orders": "Y",
             "0.schedules.1.sessions": (),
         },
     ),
@@ -694,6 +695,39 @@ async def test_the_id_that_means_all_alerts_is_refused(
         with pytest.raises(UsageError, match="delete_all deletes all of them"):
             await call
     assert send.sent == []
+
+
+async def test_alert_without_conditions_is_refused(
+    send: FakeSend, only_account: ChooseAccount
+) -> None:
+    """It would never fire."""
+    alerts = Alerts(send, account=only_account)
+
+    with pytest.raises(UsageError, match="would never fire"):
+        await alerts.create(AlertTerms(name="a", message="b", conditions=()))
+    assert send.sent == []
+
+
+async def test_alert_may_be_written_as_a_mapping(
+    send: FakeSend, only_account: ChooseAccount
+) -> None:
+    """As it comes out of a configuration file."""
+    send.will_answer("/iserver/account/{account_id}/alert", "alert_saved")
+
+    await Alerts(send, account=only_account).create(msgspec.to_builtins(TERMS))
+
+    assert send.last.body == TERMS_SENT
+
+
+async def test_what_ibkr_does_not_say_is_not_invented(
+    send: FakeSend, only_account: ChooseAccount
+) -> None:
+    """No number of notifications is not zero, and no alert is not an empty one."""
+    send.will_answer("/fyi/unreadnumber", b"{}")
+    send.will_answer("/iserver/account/mta", b"[]")
+
+    assert await Fyi(send).unread_number() is None
+    assert await Alerts(send, account=only_account).mta() is None
 
 
 async def test_refusal_that_comes_as_a_success_is_an_error(

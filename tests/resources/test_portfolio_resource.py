@@ -322,3 +322,20 @@ async def test_positions_are_asked_for_as_told(send: FakeSend, portfolio: Portfo
             ("waitForSecDef", "true"),
         )
     ] * 2
+
+
+async def test_subaccounts_are_read_to_the_number_that_ibkr_names(
+    send: FakeSend, portfolio: Portfolio
+) -> None:
+    """A page may hold fewer than twenty and not be the last."""
+    rows = [{"accountId": f"DU{number}"} for number in range(15)]
+    pages = [
+        {"metadata": {"total": 15, "pageSize": 10, "pageNum": n}, "subaccounts": part}
+        for n, part in enumerate((rows[:10], rows[10:]))
+    ]
+    send.will_answer("/portfolio/subaccounts2", *map(msgspec.json.encode, pages))
+
+    found = await portfolio.all_subaccounts()
+
+    assert len(found) == 15
+    assert len(send.requests) == 2

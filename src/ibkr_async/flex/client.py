@@ -6,26 +6,25 @@ query: it must never get into a message, a log line or a `repr`, nor to another 
 
 from __future__ import annotations
 
-import logging
-import re
 from collections import deque
+from datetime import date
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import anyio
 
+from ibkr_async._arguments import checked
 from ibkr_async.auth import Secret, Trust
 from ibkr_async.backoff import capped
 from ibkr_async.errors import NotReadyError, RefusedError, ServerError, UsageError
 from ibkr_async.flex.report import FlexReport, read_answer
 from ibkr_async.ports import USER_AGENT, HttpRequest
 from ibkr_async.rest.settings import ConnectionSettings
-from ibkr_async.rest.transport import HttpxTransport
+from ibkr_async.rest.transport import HttpxTransport, hide_queries
 from ibkr_async.world import World
 
 if TYPE_CHECKING:
-    from datetime import date
     from types import TracebackType
     from typing import Self
 
@@ -42,17 +41,19 @@ _A_MINUTE: Final = (10, 60.0)
 _SPACING_S: Final = 1.0
 _FIRST_LOOK_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 30.0
-_LATER: Final = frozenset({1001, 1004, 1005, 1006, 1007, 1008, 1009, 1018, 1019, 1021})
+_LATER: Final = frozenset(
+    {"1001", "1004", "1005", "1006", "1007", "1008", "1009", "1018", "1019", "1021"}
+)
 """Codes that mean: the same request may succeed later."""
 _MOST_DAYS: Final = 365
 _ADVICE: Final = {
-    1010: "the query is of an old kind; make a new one in Client Portal",
-    1011: "switch the Flex Web Service on in Client Portal",
-    1012: "the token has expired; make a new one in Client Portal",
-    1013: "the token is tied to another address; see Client Portal",
-    1014: "the query id is wrong; Client Portal shows it beside the query's name",
-    1015: "the token is wrong; a new one ends the old",
-    1017: "ask for the report again",
+    "1010": "the query is of an old kind; make a new one in Client Portal",
+    "1011": "switch the Flex Web Service on in Client Portal",
+    "1012": "the token has expired; make a new one in Client Portal",
+    "1013": "the token is tied to another address; see Client Portal",
+    "1014": "the query id is wrong; Client Portal shows it beside the query's name",
+    "1015": "the token is wrong; a new one ends the old",
+    "1017": "ask for the report again",
 }
 
 
@@ -65,6 +66,7 @@ class FlexTicket(NamedTuple):
     """Where it is fetched."""
 
 
+@checked
 class FlexClient:
     """Reports of one's own account: `async with FlexClient(token) as flex: await flex.report("123456")`.
 
@@ -84,11 +86,9 @@ class FlexClient:
         transport: Transport | None = None,
         world: World | None = None,
     ) -> None:
-        if not token.strip():
-            raise UsageError(
-                "the token is empty; make one in Client Portal, under Flex Web Service"
-            )
-        self._token = Secret(token.strip())
+        if not base_url.startswith("https://"):
+            raise UsageError(f"base_url={base_url!r}: the token travels over TLS only, as https://")
+        self._token = Secret(_check_token(token))
         self._base_url = base_url.rstrip("/")
         self._world = world or World()
         self._transport = transport or HttpxTransport(
@@ -98,7 +98,7 @@ class FlexClient:
         )
         self._sent: deque[float] = deque(maxlen=_A_MINUTE[0])
         self._turn = anyio.Lock()
-        logging.getLogger("httpx").addFilter(_NO_TOKEN)
+        hide_queries()
 
     def __repr__(self) -> str:
         return f"FlexClient(***, base_url={self._base_url!r})"
@@ -174,11 +174,16 @@ class FlexClient:
         Source: GET /FlexWebService/GetStatement, "Flex Web Service".
         """
         query = {"q": ticket.reference_code}
-        return FlexReport(await self._get(ticket.url, query, "Flex GetStatement", patience_s))
+        return FlexReport(
+            await self._get(self._trusted(ticket.url), query, "Flex GetStatement", patience_s)
+        )
 
     def _trusted(self, url: str) -> str:
         """Return the address for fetching: IBKR's own choice only where that is IBKR too."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme == "https" and (parts.hostname or "").endswith(".interactivebrokers.com"):
             return f"https://{parts.hostname}{parts.path}"
         return f"{self._base_url}/GetStatement"
@@ -193,7 +198,7 @@ class FlexClient:
             said = read_answer(content) if b"<FlexStatementResponse" in content[:500] else {}
             if not said or said.get("Status") == "Success":
                 return content
-            code = int(said.get("ErrorCode", "0")) if said.get("ErrorCode", "").isdecimal() else 0
+            code = said.get("ErrorCode", "")
             detail = f"{code} {said.get('ErrorMessage', '')}".strip()
             if code not in _LATER:
                 raise RefusedError(label, HTTPStatus.OK, detail, advice=_ADVICE.get(code, ""))
@@ -225,19 +230,6 @@ class FlexClient:
         return reply.content
 
 
-class _TokenFilter(logging.Filter):
-    """Takes the query out of what httpx writes at INFO about this service: the token is in it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        if "FlexWebService" in text:
-            record.msg, record.args = re.sub(r"\?[^\s\"]*", "?***", text), ()
-        return True
-
-
-_NO_TOKEN: Final = _TokenFilter()
-
-
 def next_slot(sent: deque[float], now: float) -> float:
     """Return when the next request may leave, given when the last ten did."""
     if not sent:
@@ -248,6 +240,9 @@ def next_slot(sent: deque[float], now: float) -> float:
 
 
 def _period(since: date | None, until: date | None, days: int | None) -> dict[str, str]:
+    for day in (since, until):
+        if day is not None and not isinstance(day, date):
+            raise UsageError(f"{day!r:.80} is no date")
     if (since is None) != (until is None) or (days is not None and since is not None):
         raise UsageError(
             "name since and until together, or days, or nothing for the query's period"
@@ -259,3 +254,9 @@ def _period(since: date | None, until: date | None, days: int | None) -> dict[st
     if not 1 <= days <= _MOST_DAYS:
         raise UsageError(f"days={days!r}: IBKR gives 1 to {_MOST_DAYS}")
     return {"p": str(days)}
+
+
+def _check_token(token: Any) -> str:
+    if not isinstance(token, str) or not token.strip():
+        raise UsageError("the token is empty; make one in Client Portal, under Flex Web Service")
+    return token.strip()

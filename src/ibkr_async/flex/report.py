@@ -154,17 +154,13 @@ def _opened(content: bytes, path: list[str] | None = None) -> Iterator[tuple[str
     parser.StartElementHandler = opened
     parser.EndElementHandler = closed
     for begin in range(0, len(content) + 1, _CHUNK):
-        chunk = content[begin : begin + _CHUNK]
-        problem: expat.ExpatError | None = None
-        try:
-            parser.Parse(chunk, begin + _CHUNK > len(content))
-        except expat.ExpatError as error:
-            problem = error
+        is_last = begin + _CHUNK > len(content)
+        problem = _feed(parser, content[begin : begin + _CHUNK], is_last=is_last)
         while found:
             path[:], name, attributes = found.popleft()
             yield name, attributes
-        if problem is not None:
-            raise _unreadable(str(problem))
+        if problem:
+            raise _unreadable(problem)
 
 
 def _strict_parser() -> expat.XMLParserType:
@@ -174,9 +170,19 @@ def _strict_parser() -> expat.XMLParserType:
         raise _unreadable("it declares a document type, which nothing of IBKR's does")
 
     parser = expat.ParserCreate()
+    parser.buffer_text = True
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     return parser
+
+
+def _feed(parser: expat.XMLParserType, chunk: bytes, *, is_last: bool) -> str:
+    """Parse a piece; return what is wrong with it, empty when nothing is."""
+    try:
+        parser.Parse(chunk, is_last)
+    except (expat.ExpatError, LookupError, ValueError) as error:  # also of an odd encoding
+        return str(error)
+    return ""
 
 
 def _unreadable(problem: str) -> UnreadableResponseError:
@@ -205,8 +211,6 @@ def read_answer(content: bytes) -> dict[str, str]:
     parser.StartElementHandler = opened
     parser.EndElementHandler = closed
     parser.CharacterDataHandler = said
-    try:
-        parser.Parse(content, True)
-    except expat.ExpatError as error:
-        raise _unreadable(str(error)) from None
+    if problem := _feed(parser, content, is_last=True):
+        raise _unreadable(problem)
     return {name: text.strip() for name, text in texts.items()}

@@ -18,6 +18,8 @@ from ibkr_async.models.session import ServerInfo
 class AccountProperties(Model, frozen=True, rename="camel"):
     """What one account supports."""
 
+    SPELLINGS = MappingProxyType({"noFxConv": "noFXConv"})
+
     has_child_accounts: Bool = None
     """Sub-accounts belong to it."""
     supports_cash_qty: Bool = None
@@ -25,7 +27,7 @@ class AccountProperties(Model, frozen=True, rename="camel"):
     lite_under_pro: Bool = None
     """A Lite account below a Pro one."""
     no_fx_conv: Bool = msgspec.field(default=None, name="noFXConv")
-    """Currency conversion is not offered. The spelling `noFxConv` also exists; see `extra`."""
+    """Currency conversion is not offered."""
     is_prop: Bool = None
     """Proprietary trading account."""
     supports_fractions: Bool = None

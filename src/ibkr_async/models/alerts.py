@@ -6,6 +6,7 @@ booleans here.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
@@ -85,13 +86,14 @@ class Alert(Model, frozen=True):
     """
 
     PRIVATE = frozenset({"alert_email"})
+    SPELLINGS = MappingProxyType({"alertName": "alert_name"})
 
     account: Str = None
     """Account."""
     order_id: Int = None
     """Id of the alert; that of the mobile trading assistant changes with each read."""
     alert_name: Str = None
-    """Name; `alertName` is documented."""
+    """Name."""
     tif: Str = None
     """`GTC`, or `GTD` until `expire_time`."""
     expire_time: Str = None

@@ -6,6 +6,7 @@ returns are fractions, so that 0.01 is one percent.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -83,6 +84,8 @@ class Performance(Model, frozen=True, rename="camel"):
 
 class PeriodPerformance(Model, frozen=True):
     """How one account did in one period."""
+
+    SPELLINGS = MappingProxyType({"startNav": "startNAV"})
 
     freq: Str = None
     """`D` daily or `M` monthly."""

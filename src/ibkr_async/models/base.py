@@ -229,12 +229,10 @@ def convert(type_: type[T] | Any, wire: Any, unread: Unread | None = None) -> T:
 
     With `unread`, what does not fit is passed over and counted there: rows of an array or object are
     missing then, and a field is its default. The original is in the `extra` of the `Model` around it.
-    `type_.SPELLINGS` maps other spellings of its keys to the usual ones.
+    The `SPELLINGS` of a `Model`, at any level, map other spellings of its keys to the usual ones.
     Errors: `msgspec.ValidationError` when the shape differs; with `unread` only that of the whole.
     """
-    spellings = getattr(type_, "SPELLINGS", None)
-    if spellings and is_object(wire):
-        wire = respell(wire, spellings)
+    wire = _respelled(type_, wire)
     try:
         result: T = msgspec.convert(wire, type_, str_keys=True, dec_hook=read_scalar)
     except msgspec.ValidationError:
@@ -243,6 +241,43 @@ def convert(type_: type[T] | Any, wire: Any, unread: Unread | None = None) -> T:
         return _salvage(type_, wire, "", unread)  # type: ignore[no-any-return]  # a type at run time
     _attach_extra(result, wire)
     return result
+
+
+def _respelled(type_: Any, wire: Any) -> Any:
+    """Return what was sent under the usual keys, at every level where a type knows other spellings."""
+    if not _knows_spellings(type_):
+        return wire
+    origin, parts = get_origin(type_), get_args(type_)
+    if origin in (Union, UnionType):
+        fitting = (part for part in parts if _fits_container(part, wire))
+        return _respelled(next(fitting, Any), wire)
+    if is_object(wire) and origin is dict:
+        return {key: _respelled(parts[1], item) for key, item in wire.items()}
+    if is_array(wire) and origin in (list, tuple):
+        return [_respelled(parts[0], item) for item in wire]
+    if not is_object(wire) or origin is not None:
+        return wire
+    row = dict(respell(wire, getattr(type_, "SPELLINGS", _EMPTY)))
+    for field in msgspec.structs.fields(type_):
+        if field.encode_name in row and _knows_spellings(field.type):
+            row[field.encode_name] = _respelled(field.type, row[field.encode_name])
+    return row
+
+
+def _fits_container(type_: Any, wire: Any) -> bool:
+    is_for_arrays = get_origin(type_) in (list, tuple)
+    return _knows_spellings(type_) and (is_array(wire) if is_for_arrays else is_object(wire))
+
+
+@cache
+def _knows_spellings(type_: Any, *outer: Any) -> bool:
+    """Tell whether a type, or one inside it, has spellings. `outer` are those around it."""
+    if type_ in outer:  # a tree
+        return False
+    if isinstance(type_, type) and issubclass(type_, Model):
+        inner = [field.type for field in msgspec.structs.fields(type_)]
+        return hasattr(type_, "SPELLINGS") or any(_knows_spellings(t, type_, *outer) for t in inner)
+    return any(_knows_spellings(part, *outer) for part in get_args(type_) if part is not ...)
 
 
 def _salvage(type_: Any, wire: Any, path: str, unread: Unread) -> Any:

@@ -5,9 +5,8 @@ Responsible for their shapes only.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
-
-import msgspec
 
 from ibkr_async.models.base import Bool, Dec, Float, Int, Model, Str
 
@@ -123,20 +122,16 @@ class VenueTradingTime(VenueSession, frozen=True, rename="camel"):
 class VenueDay(Model, frozen=True, rename="camel"):
     """When a venue trades on one day."""
 
+    SPELLINGS = MappingProxyType({"tradingtimes": "tradingTimes"})
+
     trading_schedule_date: Str = None
     """Day, `YYYYMMDD`; 20000101 to 20000107 mean any Saturday to any Friday."""
     clearing_cycle_end_time: Str = None
     """End of the clearing cycle, `HHmm`."""
     sessions: tuple[VenueSession, ...] | VenueSession | None = None
     """When it is liquid: one, or several."""
-    trading_times: tuple[VenueTradingTime, ...] | None = msgspec.field(
-        default=None, name="tradingTimes"
-    )
-    """When it trades."""
-    trading_times_as_recorded: tuple[VenueTradingTime, ...] | None = msgspec.field(
-        default=None, name="tradingtimes"
-    )
-    """The same in another spelling of the key."""
+    trading_times: tuple[VenueTradingTime, ...] | None = None
+    """When it trades; two spellings of the key are known."""
 
 
 class VenueSchedule(Model, frozen=True, rename="camel"):

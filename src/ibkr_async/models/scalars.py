@@ -67,7 +67,7 @@ class Price(NamedTuple):
 def says_something(value: Any) -> bool:
     """Tell whether there is anything in a value that was sent: `"None"` and `["None"]` say nothing."""
     if isinstance(value, list):
-        return any(map(says_something, value))
+        return any(item not in NOTHING if isinstance(item, str) else bool(item) for item in value)
     return value not in NOTHING if isinstance(value, str) else bool(value)
 
 

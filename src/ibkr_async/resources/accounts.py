@@ -6,7 +6,7 @@ Responsible for building the requests only. Positions and cash by currency are i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ibkr_async._arguments import checked
 from ibkr_async.models.accounts import (
@@ -20,7 +20,6 @@ from ibkr_async.models.accounts import (
     SignaturesAndOwners,
     SwitchReply,
 )
-from ibkr_async.models.base import Unread, convert
 from ibkr_async.models.portfolio import PartitionedPnl
 from ibkr_async.resources.base import Resource
 from ibkr_async.rest.request import RestRequest
@@ -163,12 +162,11 @@ class Accounts(Resource):
     async def _read_part(
         self, kind: type[_Part], path: str, account_id: str | None
     ) -> dict[str, _Part]:
-        rows = await self._read(
-            dict[str, dict[str, Any]],
+        return await self._read(
+            dict[str, kind],  # type: ignore[valid-type]  # a type at run time
             path,
             account_id=self._account(account_id),
         )
-        return {segment: convert(kind, row, Unread()) for segment, row in rows.items()}
 
     async def pnl(self) -> PartitionedPnl:
         """Read the profit and loss of every account and segment of this session.

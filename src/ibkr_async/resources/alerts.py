@@ -56,8 +56,8 @@ class Alerts(Resource):
             Alert, "/iserver/account/alert/{alert_id}", pairs(type="Q"), alert_id=_check(alert_id)
         )
 
-    async def mta(self) -> Alert:
-        """Read the alert of the mobile trading assistant, of which each login has one.
+    async def mta(self) -> Alert | None:
+        """Read the alert of the mobile trading assistant; None where IBKR names none.
 
         Its `order_id` is another one each time; `tool_id` stays.
         Source: GET /iserver/account/mta, "Get MTA Alert".
@@ -67,7 +67,7 @@ class Alerts(Resource):
             Alert | tuple[Alert, ...],  # type: ignore[arg-type]  # a union is no class, and decodes as well
             "/iserver/account/mta",
         )
-        return answer if isinstance(answer, Alert) else next(iter(answer), Alert())
+        return answer if isinstance(answer, Alert) else next(iter(answer), None)
 
     async def create(self, terms: AlertTerms, *, account_id: str | None = None) -> AlertReply:
         """Make an alert.
@@ -162,9 +162,11 @@ def _check(alert_id: int) -> int:
 def _body(terms: AlertTerms) -> dict[str, Any]:
     try:
         # What is of another type than its field would be taken by IBKR for something else.
-        msgspec.convert(msgspec.to_builtins(terms), AlertTerms)
+        terms = msgspec.convert(msgspec.to_builtins(terms), AlertTerms)
     except (msgspec.MsgspecError, TypeError, ValueError) as problem:
         raise UsageError(f"terms={terms!r:.200} are not AlertTerms: {problem}") from None
+    if not terms.conditions:
+        raise UsageError("an alert without conditions would never fire; give it one")
     last = len(terms.conditions) - 1
     return given(
         alertName=terms.name,

@@ -28,12 +28,12 @@ class Fyi(Resource):
     Errors: `NotReadyError` while a new session warms up: ask again.
     """
 
-    async def unread_number(self) -> int:
-        """Return how many notifications are unread.
+    async def unread_number(self) -> int | None:
+        """Return how many notifications are unread; None where IBKR does not say.
 
         Source: GET /fyi/unreadnumber, "Unread Bulletins". Pacing: 1 per 5 minutes.
         """
-        return (await self._read(UnreadNumber, "/fyi/unreadnumber")).unread or 0
+        return (await self._read(UnreadNumber, "/fyi/unreadnumber")).unread
 
     async def settings(self) -> tuple[FyiSetting, ...]:
         """List the kinds of notifications.

@@ -91,11 +91,15 @@ class Portfolio(Resource):
                 "/portfolio/subaccounts2",
                 pairs(page=page),
             )
-            rows = (got.subaccounts or ()) if isinstance(got, SubaccountPage) else got
+            if isinstance(got, SubaccountPage):
+                rows, is_short = got.subaccounts or (), False
+                total = got.metadata.total if got.metadata else None
+            else:
+                rows, is_short, total = got, len(got) < _SUBACCOUNTS_ON_PAGE, None
             before = len(found)
             found |= {row.account_id: row for row in rows}
-            # A page that brings nothing new would mean a server that ignores the page number.
-            if len(rows) < _SUBACCOUNTS_ON_PAGE or len(found) == before:
+            # Only the bare form is known to have 20 on a page. One that brings nothing new is the last.
+            if is_short or len(found) == before or (total is not None and len(found) >= total):
                 break
         return list(found.values())
 

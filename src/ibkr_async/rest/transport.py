@@ -74,6 +74,25 @@ _SET_COOKIE: Final = re.compile(
 _NO_COOKIES: Final = _CookieFilter()
 
 
+class _QueryFilter(logging.Filter):
+    """Takes queries out of what httpx writes at INFO about a service whose token travels in them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if "FlexWebService" in text:  # the program's own requests are its own business
+            record.msg, record.args = _QUERY.sub("?***", text), ()
+        return True
+
+
+_QUERY: Final = re.compile(r"\?[^\s\"]*")
+_NO_QUERIES: Final = _QueryFilter()
+
+
+def hide_queries() -> None:
+    """Keep the token of the Flex Web Service out of the log. Any number of times."""
+    logging.getLogger("httpx").addFilter(_NO_QUERIES)
+
+
 class _Clients(NamedTuple):
     """Two sets of connections, so that hung reads take none from an order or a cancel."""
 
