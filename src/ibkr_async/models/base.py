@@ -160,7 +160,9 @@ def parse_json(data: bytes | str, unread: Unread | None = None) -> Any:
     Errors: `msgspec.DecodeError`, whatever else is wrong with the text.
     """
     try:
-        return _bounded(_json_decoder().decode(data), data)
+        parsed = _json_decoder().decode(data)
+        # A level takes two characters: most frames are too short to be deep, and need no count.
+        return parsed if len(data) < 2 * _DEEPEST else _bounded(parsed, data)
     except RecursionError as error:
         raise msgspec.DecodeError(_TOO_DEEP) from error
     except (msgspec.DecodeError, ValueError, ArithmeticError) as error:

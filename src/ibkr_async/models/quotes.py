@@ -72,16 +72,16 @@ class Quote(Fact, msgspec.Struct, frozen=True, eq=False, gc=False):
         """
         if update.conid is not None and update.conid != self.conid:
             raise ValueError(f"an update of {update.conid} does not belong to {self.conid}")
-        sent = _sent_in(update)
+        sent, wire = _sent_in(update), self.wire
         # The time first: it nearly always differs, and the whole comparison costs half a fold.
-        at = self.wire.get("_updated")
-        if sent.get("_updated", at) == at and sent.items() <= self.wire.items():
+        at = sent.get("_updated")
+        if (at is None or at == wire.get("_updated")) and sent.items() <= wire.items():
             return self
         if received_at is None:
             if sent.keys() <= _TOPIC_ONLY:
                 return self
             received_at = self.received_at
-        return Quote(self.conid, self.given_symbol, {**self.wire, **sent}, received_at)
+        return Quote(self.conid, self.given_symbol, {**wire, **sent}, received_at)
 
     # --- read on access ---
 
